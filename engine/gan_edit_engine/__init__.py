@@ -1,0 +1,1 @@
+"""The standalone engine of GAN Edit: models, optimisation, the job queue and the command line."""
