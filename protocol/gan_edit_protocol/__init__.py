@@ -1,0 +1,9 @@
+"""What travels between the GAN Edit plug-in (or command line) and its engine. Standard library and pyzmq only.
+
+Reading order: ``settings`` (every option, defined once), ``messages`` (requests and events), ``wire`` (their bytes),
+``connection`` (where the engine is and its keys), ``transport`` (the socket), ``client`` (one job from start to end),
+``launch`` (start an engine when none answers).
+"""
+
+PROTOCOL_VERSION = 1
+"""Version of the wire specification in docs/protocol.md; both sides must agree. Apart from the package's version."""

@@ -1,0 +1,87 @@
+"""Where a running engine is found and the keys to talk to it: a JSON file that only its owner can read.
+
+The engine writes the file when it is ready and removes it when it ends. Keys are CURVE key pairs (Z85 text): the
+engine's own secret key never leaves its process; the file holds its public key and the client's pair.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .errors import EngineUnavailableError
+
+ENVIRONMENT_VARIABLE = "GAN_EDIT_CONNECTION"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """``endpoint`` is a ZeroMQ address; keys are 40-character Z85 texts; ``pid`` the engine's process."""
+
+    endpoint: str
+    server_public: str
+    client_public: str
+    client_secret: str
+    pid: int
+
+
+def default_path() -> Path:
+    """The connection file of this user: ``$GAN_EDIT_CONNECTION``, else one in the user's runtime or cache folder."""
+    given = os.environ.get(ENVIRONMENT_VARIABLE)
+    if given:
+        return Path(given)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "gan-edit" / "engine.json"
+
+
+def write(path: Path, connection: Connection) -> None:
+    """Write atomically, readable and writable by the owner only from the first byte on."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes files of mode 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(asdict(connection), file)
+    os.replace(temporary, path)
+
+
+def read(path: Path) -> Connection:
+    """Read and check a connection file; :class:`EngineUnavailableError` when there is none that can be trusted."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            _check_private(file.fileno(), path)
+            values = json.loads(file.read(65_536))
+    except FileNotFoundError:
+        raise EngineUnavailableError("No GAN Edit engine is running.", "Start one with: gan-edit engine") from None
+    except (OSError, ValueError):
+        raise EngineUnavailableError(
+            f"The connection file {path} cannot be read.", "Delete it and start the engine again."
+        ) from None
+    try:
+        connection = Connection(**values)
+        lengths = {len(connection.server_public), len(connection.client_public), len(connection.client_secret)}
+        well_formed = lengths == {40} and isinstance(connection.pid, int) and connection.endpoint.startswith("tcp://")
+    except (TypeError, AttributeError):
+        well_formed = False
+    if not well_formed:
+        raise EngineUnavailableError(f"The connection file {path} is damaged.", "Delete it and start the engine again.")
+    return connection
+
+
+def _check_private(descriptor: int, path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    status = os.fstat(descriptor)
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.getuid():
+        raise EngineUnavailableError(
+            f"The connection file {path} can be read by others, so its keys are not safe.",
+            "Delete it and start the engine again.",
+        )

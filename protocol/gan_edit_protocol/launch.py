@@ -1,0 +1,111 @@
+"""Connect to the running engine, or start one and connect to that."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import connection
+from .client import Client
+from .errors import EngineUnavailableError, GanEditError
+from .transport import PipeTransport, SocketTransport, Transport, has_zmq
+
+START_SECONDS = 60.0
+_FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "GI_TYPELIB_PATH", "GTK_PATH", "GIO_MODULE_DIR")
+
+
+@dataclass(frozen=True)
+class EngineCommand:
+    """How to run the ``gan-edit`` program (a list of words) and where its files are."""
+
+    program: tuple[str, ...]
+    connection_file: Path
+    log_file: Path
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what GIMP sets for its own Python, which would break the engine's."""
+    return {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
+
+
+def connect(command: EngineCommand) -> Client:
+    """A client of the engine that is running now; :class:`EngineUnavailableError` when none answers."""
+    found = connection.read(command.connection_file)
+    transport: Transport
+    if has_zmq():
+        transport = SocketTransport(found)
+    else:
+        relay = [*command.program, "relay", "--connection", str(command.connection_file)]
+        transport = PipeTransport(relay, clean_environment())
+    client = Client(transport)
+    try:
+        client.status()
+    except GanEditError:
+        client.close()
+        raise
+    return client
+
+
+def connect_or_start(
+    command: EngineCommand, end_with: int | None = None, waiting: Callable[[float], None] = lambda seconds: None
+) -> Client:
+    """A client of the running engine, started first when none answers.
+
+    ``end_with``: the engine ends when this process does. ``waiting(seconds)`` is called a few times a second while the
+    engine starts; an exception from it stops the wait. Raises :class:`EngineUnavailableError` with the engine's last
+    words when it does not come up in a minute.
+    """
+    try:
+        return connect(command)
+    except EngineUnavailableError:
+        # Nobody answers there; once the file is gone, a file in its place is that of an engine which is ready.
+        command.connection_file.unlink(missing_ok=True)
+    process = _start(command, end_with)
+    started = time.monotonic()
+    while time.monotonic() - started < START_SECONDS:
+        waiting(time.monotonic() - started)
+        time.sleep(0.2)
+        ended = process.poll() is not None
+        if command.connection_file.exists():
+            return connect(command)
+        if ended:
+            break
+    raise EngineUnavailableError(
+        f"The GAN Edit engine did not start: {_last_words(command.log_file)}", f"Its log is {command.log_file}."
+    )
+
+
+def _start(command: EngineCommand, end_with: int | None) -> subprocess.Popen[bytes]:
+    words = [*command.program, "engine", "--connection", str(command.connection_file)]
+    if end_with is not None:
+        words += ["--end-with", str(end_with)]
+    command.log_file.parent.mkdir(parents=True, exist_ok=True)
+    with command.log_file.open("wb") as log:
+        try:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=clean_environment(),
+                start_new_session=sys.platform != "win32",
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise EngineUnavailableError(
+                f"The GAN Edit engine could not be started: {words[0]} ({error.strerror}).",
+                "Run gan-edit install-plugin again, from the environment in which GAN Edit is installed.",
+            ) from None
+
+
+def _last_words(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it ended without a word."

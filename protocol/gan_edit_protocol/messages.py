@@ -1,0 +1,240 @@
+"""Requests and events: frozen dataclasses, one per thing that can be asked for and one per thing that can happen.
+
+A request travels from the client to the engine, an event from the engine to the client. Photos, masks and latents are
+:class:`Array`: raw bytes with a dtype and a shape, so that neither side needs the other's array library.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from .errors import WireError
+from .settings import EditSettings, ProjectSettings, RandomSettings
+
+ITEM_SIZES = {"uint8": 1, "uint16": 2, "float32": 4}
+MAX_SIDE = 65_536
+"""Longest side of an image in pixels; GIMP's own limit is 524,288, but no photo comes near this one."""
+MAX_ARRAY_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Array:
+    """``data`` is C-contiguous, little-endian, of ``dtype`` (uint8, uint16, float32) and ``shape``.
+
+    Raises :class:`WireError` when made with a length that does not fit its shape.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if array_bytes(self.dtype, self.shape) != len(self.data):
+            raise WireError(f"An array of shape {self.shape} and type {self.dtype} came with {len(self.data)} bytes.")
+
+
+def array_bytes(dtype: str, shape: tuple[int, ...]) -> int:
+    """The number of bytes an array must have; :class:`WireError` when dtype or shape are not allowed."""
+    if dtype not in ITEM_SIZES:
+        raise WireError(f"The array type {dtype!r} is unknown.")
+    if not 1 <= len(shape) <= 3 or any(not 1 <= side <= MAX_SIDE for side in shape):
+        raise WireError(f"The array shape {shape} is not allowed.")
+    size = math.prod(shape) * ITEM_SIZES[dtype]
+    if size > MAX_ARRAY_BYTES:
+        raise WireError(f"An array of shape {shape} is larger than {MAX_ARRAY_BYTES >> 20} MiB.")
+    return size
+
+
+def _require(condition: bool, text: str) -> None:
+    if not condition:
+        raise WireError(text)
+
+
+def _check_photo(photo: Array) -> None:
+    _require(len(photo.shape) == 3 and photo.shape[2] in (3, 4), "A photo must be height × width × 3 or 4 channels.")
+
+
+def _check_mask(mask: Array | None, photo: Array) -> None:
+    if mask is not None:
+        _require(
+            mask.dtype == "uint8" and mask.shape == photo.shape[:2], "The mask must be uint8 and of the photo's size."
+        )
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of the photo: centre (``cx``, ``cy``) and ``size`` in photo pixels, ``angle`` in degrees clockwise."""
+
+    cx: float
+    cy: float
+    size: float
+    angle: float = 0.0
+
+
+@dataclass(frozen=True)
+class Align:
+    """Two points in photo pixels (for faces: the eyes) that the model's two alignment points are laid on."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """Follow ``scribble`` inside ``mask``: H×W×4 uint8 (counts where its alpha is above zero) and H×W uint8 selection.
+
+    ``photo``: H×W×3 or 4 (uint8, uint16 over its full range, or float32 with 0–1 as the display range), R'G'B'(A).
+    Where the model looks: ``align``, else ``crop``, else the square around the mask.
+    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection.
+    """
+
+    photo: Array
+    scribble: Array
+    mask: Array | None = None
+    model: str = "default"
+    align: Align | None = None
+    crop: Crop | None = None
+    latent: Array | None = None
+    settings: EditSettings = EditSettings()
+
+    def __post_init__(self) -> None:
+        _check_photo(self.photo)
+        _check_mask(self.mask, self.photo)
+        fits = self.scribble.dtype == "uint8" and self.scribble.shape == (*self.photo.shape[:2], 4)
+        _require(fits, "The scribble must be uint8 RGBA and of the photo's size.")
+
+
+@dataclass(frozen=True)
+class ProjectRequest:
+    """Find the latent whose image is the photo's crop, and give back that image in the photo's place."""
+
+    photo: Array
+    mask: Array | None = None
+    model: str = "default"
+    align: Align | None = None
+    crop: Crop | None = None
+    settings: ProjectSettings = ProjectSettings()
+
+    def __post_init__(self) -> None:
+        _check_photo(self.photo)
+        _check_mask(self.mask, self.photo)
+
+
+@dataclass(frozen=True)
+class RandomRequest:
+    """Draw a random image of the model."""
+
+    model: str = "default"
+    settings: RandomSettings = RandomSettings()
+
+
+@dataclass(frozen=True)
+class StatusRequest:
+    """Ask for :class:`EngineStatus`; also the greeting that checks that both sides speak the same version."""
+
+
+@dataclass(frozen=True)
+class CancelRequest:
+    """Cancel the job that this client sent under ``job``."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class ShutdownRequest:
+    """End the engine; jobs still waiting or running are cancelled."""
+
+
+JobRequest = EditRequest | ProjectRequest | RandomRequest
+Request = EditRequest | ProjectRequest | RandomRequest | StatusRequest | CancelRequest | ShutdownRequest
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job waits in the queue with ``ahead`` jobs before it; repeated while that number changes."""
+
+    ahead: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Step ``step`` of ``of`` is done; ``stage`` is what is going on in a few words; ``loss`` of that step.
+
+    ``preview``: h×w×3 uint8 picture of the crop as it is now, every few steps.
+    """
+
+    stage: str
+    step: int
+    of: int
+    loss: float
+    preview: Array | None = None
+
+
+@dataclass(frozen=True)
+class ResultReady:
+    """The job is done.
+
+    ``image``: h×w×(3 or 4), the photo's dtype and channels, to be placed at (``x``, ``y``) of the photo and shown
+    through ``mask`` (h×w uint8: 0 keeps the photo). The image carries the edit unmasked, so that the mask can still be
+    repainted. ``latent``: num_ws × w_dim float32 of the result; ``latent_start``: that of the projected photo.
+    ``model``, ``device``, ``perceptual`` network: what was used. ``seconds``: from start to end of the job.
+    ``psnr``: dB of the projection against the crop (0 where there is none).
+    """
+
+    image: Array
+    latent: Array
+    mask: Array | None = None
+    latent_start: Array | None = None
+    x: int = 0
+    y: int = 0
+    model: str = ""
+    device: str = ""
+    perceptual: str = ""
+    seed: int = 0
+    seconds: float = 0.0
+    steps: int = 0
+    psnr: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job or request failed; ``message`` is one plain sentence, ``hint`` what to do."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The job was cancelled."""
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """``worker``: starting, idle or busy. ``device``: such as ``cuda (…)`` or ``cpu``. ``models``: installed names."""
+
+    version: str
+    pid: int
+    worker: str
+    device: str
+    jobs: int
+    models: tuple[str, ...]
+
+
+Event = Accepted | Progress | ResultReady | Failed | Cancelled | EngineStatus
+FINAL_EVENTS = (ResultReady, Failed, Cancelled, EngineStatus)
+"""Exactly one of these ends each request."""
+
+REQUEST_TYPES: tuple[type, ...] = (
+    EditRequest,
+    ProjectRequest,
+    RandomRequest,
+    StatusRequest,
+    CancelRequest,
+    ShutdownRequest,
+)
+EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, Failed, Cancelled, EngineStatus)

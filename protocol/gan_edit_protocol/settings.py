@@ -1,0 +1,175 @@
+"""Every setting of GAN Edit, defined once: type, default, range and help.
+
+The command line's ``--set``, GIMP's dialogs and PDB arguments, validation on both sides of the socket and the table in
+the README are derived from these dataclasses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from .errors import SettingError
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is known of one setting besides its default."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    advanced: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name as a person reads it: ``scribble_weight`` is "Scribble weight"."""
+        return self.name.replace("_", " ").capitalize().replace(" w plus", " w+")
+
+    def check(self, value: Any) -> None:
+        """Raise :class:`SettingError` unless ``value`` has this setting's type and lies in its range."""
+        right_type = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
+        if not right_type or (self.type is float and not math.isfinite(value)):
+            raise SettingError(f"The setting {self.name} must be {_article(self.type)}, not {value!r}.")
+        if self.choices and value not in self.choices:
+            raise SettingError(
+                f"The setting {self.name} cannot be {value!r}.", f"Use one of {', '.join(self.choices)}."
+            )
+        too_low = self.minimum is not None and value < self.minimum
+        too_high = self.maximum is not None and value > self.maximum
+        if too_low or too_high:
+            raise SettingError(
+                f"The setting {self.name} is {value}, outside its range.", f"Use {self.minimum:g} to {self.maximum:g}."
+            )
+
+    def parse(self, text: str) -> Any:
+        """Turn text from a command line into a value of this setting, checked."""
+        try:
+            value: Any = _parse_bool(text) if self.type is bool else self.type(text)
+        except ValueError:
+            raise SettingError(f"The setting {self.name} must be {_article(self.type)}, not '{text}'.") from None
+        self.check(value)
+        return value
+
+
+def _article(kind: type) -> str:
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in {"true", "yes", "on", "1"}:
+        return True
+    if text.lower() in {"false", "no", "off", "0"}:
+        return False
+    raise ValueError(text)
+
+
+def _setting(default: Any, help: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
+    return field(default=default, metadata={"help": help, "minimum": low, "maximum": high, **more})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of the settings of one menu entry. Checked when made: an instance always holds valid values."""
+
+    def __post_init__(self) -> None:
+        for spec in self.specs():
+            value = getattr(self, spec.name)
+            if spec.type is float and type(value) is int:
+                object.__setattr__(self, spec.name, float(value))
+                value = float(value)
+            spec.check(value)
+
+    @classmethod
+    def specs(cls) -> tuple[Spec, ...]:
+        """All settings of this class in the order in which people should see them."""
+        kinds = {"bool": bool, "int": int, "float": float, "str": str}
+        return tuple(Spec(f.name, kinds[str(f.type)], f.default, **f.metadata) for f in dataclasses.fields(cls))
+
+    @classmethod
+    def from_dict(cls: type[SettingsT], values: dict[str, Any]) -> SettingsT:
+        """Settings from plain values; :class:`SettingError` on an unknown name or a bad value."""
+        known = {spec.name for spec in cls.specs()}
+        for name in values:
+            if name not in known:
+                raise SettingError(
+                    f"There is no setting named {name!r}.", f"The settings are {', '.join(sorted(known))}."
+                )
+        return cls(**values)
+
+    @classmethod
+    def from_assignments(cls: type[SettingsT], assignments: list[str], **values: Any) -> SettingsT:
+        """Settings from ``name=value`` texts (the command line's ``--set``), over ``values``."""
+        specs = {spec.name: spec for spec in cls.specs()}
+        merged = dict(values)
+        for assignment in assignments:
+            name, separator, text = assignment.partition("=")
+            name = name.strip().replace("-", "_")
+            if not separator or name not in specs:
+                raise SettingError(
+                    f"--set {assignment} is not of the form name=value with a known name.",
+                    f"The settings are {', '.join(sorted(specs))}.",
+                )
+            merged[name] = specs[name].parse(text.strip())
+        return cls.from_dict(merged)
+
+
+@dataclass(frozen=True)
+class ProjectSettings(Settings):
+    """How a photo is projected into the generator: the inversion's loss, space, start and optimiser."""
+
+    steps: int = _setting(300, "Optimisation steps of the projection, W and W+ together", 1, 20000)
+    seed: int = _setting(0, "Seed of everything random: the same seed gives the same image", 0, 2**31 - 1)
+    space: str = _setting(
+        "w+", "Latent space that is searched; w+ fits the photo best, w stays most typical", choices=("z", "w", "w+")
+    )
+    init_samples: int = _setting(
+        10, "The search starts from the mean of this many random latents", 1, 10000, advanced=True
+    )
+    w_fraction: float = _setting(
+        0.2, "Share of the steps spent in W before the layers separate in W+", 0.0, 1.0, advanced=True
+    )
+    learning_rate: float = _setting(0.1, "Peak learning rate of Adam", 1e-4, 1.0, advanced=True)
+    pixel_weight: float = _setting(0.3, "Weight of the pixel loss (mean squared error)", 0.0, 100.0, advanced=True)
+    perceptual_weight: float = _setting(0.7, "Weight of the perceptual loss", 0.0, 100.0, advanced=True)
+    prior_weight: float = _setting(
+        0.01, "Weight of the L2 prior that keeps the latent near the typical ones", 0.0, 10.0, advanced=True
+    )
+
+
+@dataclass(frozen=True)
+class EditSettings(ProjectSettings):
+    """How a scribble changes a projected photo, on top of how the photo is projected."""
+
+    edit_steps: int = _setting(200, "Optimisation steps that follow the scribble", 1, 20000)
+    strength: float = _setting(1.0, "How much of the edit is applied: 0 none, 1 all", 0.0, 2.0)
+    feather: float = _setting(
+        2.0, "Softening of the selection's edge inwards, in percent of the edited square", 0.0, 50.0
+    )
+    scribble_weight: float = _setting(
+        5.0, "How strictly the result follows the scribble's colours", 0.0, 1000.0, advanced=True
+    )
+    keep_weight: float = _setting(
+        10.0, "How strictly everything that is not painted stays as it was", 0.0, 1000.0, advanced=True
+    )
+    edit_prior_weight: float = _setting(
+        0.02, "Weight of the L2 prior that keeps the edited latent near the projected one", 0.0, 10.0, advanced=True
+    )
+
+
+@dataclass(frozen=True)
+class RandomSettings(Settings):
+    """How a random image is drawn."""
+
+    seed: int = _setting(0, "Seed of the random latent: the same seed gives the same image", 0, 2**31 - 1)
+    truncation_psi: float = _setting(
+        0.7, "Below 1 images are more typical, above 1 more varied (truncation of w towards its mean)", 0.0, 2.0
+    )

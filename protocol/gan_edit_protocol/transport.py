@@ -1,0 +1,155 @@
+"""The client's two ways to an engine: a CURVE-protected ZeroMQ socket, or a helper process that owns such a socket.
+
+GIMP's bundled Python may lack pyzmq (Windows, macOS, Flatpak); :class:`PipeTransport` then speaks to ``gan-edit
+relay``, which runs in the engine's own environment, over its standard input and output.
+"""
+
+from __future__ import annotations
+
+import queue
+import struct
+import subprocess
+import threading
+from typing import IO, Protocol
+
+from .connection import Connection
+from .errors import EngineUnavailableError, WireError
+from .messages import MAX_ARRAY_BYTES
+from .wire import MAX_ARRAYS
+
+try:
+    import zmq
+except ImportError:  # explained when a socket is really needed; nothing may fail at import inside GIMP
+    zmq = None  # type: ignore[assignment]
+
+HEARTBEAT_MS = 1000
+HEARTBEAT_TIMEOUT_MS = 5000
+
+
+class Transport(Protocol):
+    """Sends and receives whole messages (lists of frames)."""
+
+    def send(self, frames: list[bytes]) -> None: ...
+
+    def receive(self, timeout: float) -> list[bytes] | None:
+        """The next message, or None after ``timeout`` seconds; :class:`EngineUnavailableError` when the way is gone."""
+
+    def close(self) -> None: ...
+
+
+def has_zmq() -> bool:
+    """Whether this Python can open a socket by itself."""
+    return zmq is not None
+
+
+class SocketTransport:
+    """A DEALER socket with CURVE encryption and authentication, to the engine that ``connection`` names."""
+
+    def __init__(self, connection: Connection) -> None:
+        if zmq is None:
+            raise EngineUnavailableError("This Python has no pyzmq.", "Use the relay: gan-edit relay")
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 500)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_ARRAY_BYTES)
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        self._socket.curve_serverkey = connection.server_public.encode()
+        self._socket.curve_publickey = connection.client_public.encode()
+        self._socket.curve_secretkey = connection.client_secret.encode()
+        self._socket.connect(connection.endpoint)
+
+    def send(self, frames: list[bytes]) -> None:
+        self._socket.send_multipart(frames)
+
+    def receive(self, timeout: float) -> list[bytes] | None:
+        if not self._socket.poll(int(timeout * 1000)):
+            return None
+        return self._socket.recv_multipart()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+
+
+class PipeTransport:
+    """The same over the standard streams of a relay process, started from ``command``."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+            )
+        except OSError as error:
+            raise EngineUnavailableError(
+                f"The GAN Edit program {command[0]} could not be started ({error.strerror}).",
+                "Run gan-edit install-plugin again.",
+            ) from None
+        self._inbox: queue.Queue[list[bytes] | None] = queue.Queue()
+        threading.Thread(target=self._read_all, daemon=True).start()
+
+    def _read_all(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            while (frames := read_message(self._process.stdout)) is not None:
+                self._inbox.put(frames)
+        except (WireError, OSError, ValueError):
+            pass  # the end of the stream is reported below, whatever its reason
+        self._inbox.put(None)
+
+    def send(self, frames: list[bytes]) -> None:
+        assert self._process.stdin is not None
+        try:
+            write_message(self._process.stdin, frames)
+        except (OSError, ValueError):
+            raise self._gone() from None
+
+    def receive(self, timeout: float) -> list[bytes] | None:
+        try:
+            frames = self._inbox.get(timeout=max(timeout, 0.001))
+        except queue.Empty:
+            return None
+        if frames is None:
+            self._inbox.put(None)
+            raise self._gone()
+        return frames
+
+    def _gone(self) -> EngineUnavailableError:
+        return EngineUnavailableError("The connection to the GAN Edit engine was lost.", "Try again.")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def write_message(stream: IO[bytes], frames: list[bytes]) -> None:
+    """Write frames to a byte stream: their count, then each length and its bytes (little-endian, 32 and 64 bits)."""
+    stream.write(struct.pack("<I", len(frames)))
+    for frame in frames:
+        stream.write(struct.pack("<Q", len(frame)))
+        stream.write(frame)
+    stream.flush()
+
+
+def read_message(stream: IO[bytes]) -> list[bytes] | None:
+    """Read what :func:`write_message` wrote; None at the end of the stream, :class:`WireError` on anything else."""
+    start = stream.read(4)
+    if not start:
+        return None
+    count = struct.unpack("<I", start)[0] if len(start) == 4 else 0
+    if not 1 <= count <= MAX_ARRAYS + 1:
+        raise WireError("The relayed message has an impossible number of frames.")
+    frames = []
+    for _ in range(count):
+        length_bytes = stream.read(8)
+        length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else MAX_ARRAY_BYTES + 1
+        if length > MAX_ARRAY_BYTES:
+            raise WireError("The relayed message has an impossible length.")
+        frame = stream.read(length)
+        if len(frame) != length:
+            raise WireError("The relayed message ends early.")
+        frames.append(frame)
+    return frames

@@ -1,0 +1,164 @@
+"""Messages as bytes: ``encode`` and ``decode``, pure functions without a socket. The written form is docs/protocol.md.
+
+A message is a list of frames: one JSON header, then the raw bytes of each array that the header announces. ``decode``
+checks in the order of cost: number of frames, size of the header, its JSON, the announced arrays against the frames
+that came, then every field against the dataclass's type. Nothing is allocated from an announced size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import types
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from . import PROTOCOL_VERSION
+from .errors import GanEditError, WireError
+from .messages import EVENT_TYPES, REQUEST_TYPES, Array, array_bytes
+from .settings import Settings
+
+MAX_HEADER_BYTES = 64 * 1024
+MAX_ARRAYS = 8
+_JOB = re.compile(r"[0-9a-f]{32}\Z")
+_HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
+
+
+def encode(job: str, message: Any) -> list[bytes]:
+    """The frames of a request or event that belongs to ``job`` (32 hexadecimal digits)."""
+    body: dict[str, Any] = {}
+    arrays: list[list[Any]] = []
+    frames: list[bytes] = []
+    for field in dataclasses.fields(message):
+        value = getattr(message, field.name)
+        if isinstance(value, Array):
+            arrays.append([field.name, value.dtype, list(value.shape)])
+            frames.append(value.data)
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            body[field.name] = dataclasses.asdict(value)
+        elif value is not None:
+            body[field.name] = value
+    header = {
+        "version": PROTOCOL_VERSION,
+        "job": job,
+        "type": type(message).__name__,
+        "body": body,
+        "arrays": arrays,
+    }
+    return [json.dumps(header, allow_nan=False).encode(), *frames]
+
+
+def decode_request(frames: list[bytes]) -> tuple[str, Any]:
+    """(job, request); raises :class:`WireError` or another :class:`GanEditError` that names what is wrong."""
+    return _decode(frames, REQUEST_TYPES)
+
+
+def decode_event(frames: list[bytes]) -> tuple[str, Any]:
+    """(job, event); raises :class:`WireError` or another :class:`GanEditError` that names what is wrong."""
+    return _decode(frames, EVENT_TYPES)
+
+
+def job_of(frames: list[bytes]) -> str:
+    """The job that a message claims to belong to, or zeros when even that cannot be read; to answer a bad message."""
+    try:
+        return str(_header(frames)["job"])
+    except WireError:
+        return "0" * 32
+
+
+def _decode(frames: list[bytes], allowed: tuple[type, ...]) -> tuple[str, Any]:
+    header = _header(frames)
+    if header["version"] != PROTOCOL_VERSION:
+        raise WireError(
+            f"The other side speaks protocol version {header['version']!r:.20}, this one version {PROTOCOL_VERSION}.",
+            code="version_mismatch",
+        )
+    kinds = {kind.__name__: kind for kind in allowed}
+    if not isinstance(header["type"], str) or header["type"] not in kinds:
+        raise WireError("The type of the message is unknown.")
+    kind = kinds[header["type"]]
+    values = {**_read_body(kind, header["body"]), **_read_arrays(header["arrays"], frames[1:])}
+    return header["job"], _construct(kind, values)
+
+
+def _header(frames: list[bytes]) -> dict[str, Any]:
+    if not 1 <= len(frames) <= 1 + MAX_ARRAYS:
+        raise WireError(f"A message has 1 to {1 + MAX_ARRAYS} frames, this one {len(frames)}.")
+    if len(frames[0]) > MAX_HEADER_BYTES:
+        raise WireError("The header of a message is too long.")
+    try:
+        header = json.loads(bytes(frames[0]), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise WireError("The header of a message is not JSON.") from None
+    if not isinstance(header, dict) or set(header) != _HEADER_KEYS:
+        raise WireError("The header of a message does not have the five expected entries.")
+    if not isinstance(header["job"], str) or not _JOB.match(header["job"]):
+        raise WireError("The job name of a message is not 32 hexadecimal digits.")
+    return header
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def _read_arrays(announced: Any, frames: list[bytes]) -> dict[str, Array]:
+    if not isinstance(announced, list) or len(announced) != len(frames):
+        raise WireError("The number of arrays does not fit the number of frames.")
+    arrays: dict[str, Array] = {}
+    for entry, frame in zip(announced, frames, strict=True):
+        if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str) or entry[0] in arrays:
+            raise WireError("An array is not announced by a name of its own, a type and a shape.")
+        name, dtype, shape = entry
+        if not isinstance(shape, list) or any(type(side) is not int for side in shape) or not isinstance(dtype, str):
+            raise WireError(f"The array {name[:40]!r} has no proper type or shape.")
+        if len(frame) != array_bytes(dtype, tuple(shape)):
+            raise WireError(f"The array {name[:40]!r} announces shape {shape} but brings {len(frame)} bytes.")
+        arrays[name] = Array(dtype, tuple(shape), bytes(frame))
+    return arrays
+
+
+def _read_body(kind: type, body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise WireError("The body of a message is not an object.")
+    hints = get_type_hints(kind)
+    for name in body:
+        if name not in hints or _plain(hints[name]) is Array:
+            raise WireError(f"{kind.__name__} has no entry {name[:40]!r}.")
+    return {name: _read_value(_plain(hints[name]), name, value) for name, value in body.items()}
+
+
+def _plain(hint: Any) -> Any:
+    """The type inside ``X | None``, or the type itself."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(kind for kind in get_args(hint) if kind is not type(None))
+    return hint
+
+
+def _read_value(kind: Any, name: str, value: Any) -> Any:
+    if kind is float and type(value) is int and abs(value) < 1 << 53:
+        value = float(value)
+    if kind is float and type(value) is float and math.isfinite(value):
+        return value
+    if kind in (str, int, bool) and type(value) is kind:
+        return value
+    if get_origin(kind) is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+        if issubclass(kind, Settings):
+            return kind.from_dict(value)
+        return _construct(kind, _read_body(kind, value))
+    raise WireError(f"The entry {name!r} has the wrong type.")
+
+
+def _construct(kind: type, values: dict[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in hints or (isinstance(value, Array) and _plain(hints[name]) is not Array):
+            raise WireError(f"{kind.__name__} has no array {name[:40]!r}.")
+    try:
+        return kind(**values)
+    except GanEditError:
+        raise
+    except TypeError:
+        raise WireError(f"{kind.__name__} came without all of its entries.") from None
