@@ -1,0 +1,88 @@
+"""What every generator family offers to the rest of the engine: a mapping from z to w+, and a synthesis from w+."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+# "const": the noise stored in the checkpoint; "none": zeros; "random": drawn anew from torch's global generator;
+# a mapping: noise name -> tensor that broadcasts to [N, 1, H, W] (names left out get none).
+Noise = str | Mapping[str, Tensor]
+
+
+class Generator(nn.Module):
+    """A pre-trained generator G(z, c) = synthesis(mapping(z, c)).
+
+    Attributes set by every family:
+        family: "stylegan2", "stylegan3" or "dcgan"; config: the family's frozen configuration dataclass.
+        spaces: the latent spaces offered, best for inversion last: ("z",) or ("z", "w", "w+").
+        z_dim, c_dim, w_dim: sizes of the input latent, of the one-hot class vector (0: unconditional) and of w.
+        num_ws: how many w vectors the synthesis takes (1 for DCGAN).
+        resolution: side of the square image in pixels; image_channels: 1 or 3.
+        mapping: module (z [N, z_dim], c [N, c_dim] | None, truncation_psi, truncation_cutoff) -> ws [N, num_ws, w_dim].
+        synthesis: module (ws [N, num_ws, w_dim], noise) -> image [N, image_channels, H, W], nominally in -1..1.
+    """
+
+    family: ClassVar[str]
+    spaces: ClassVar[tuple[str, ...]]
+    z_dim: int
+    c_dim: int
+    w_dim: int
+    num_ws: int
+    resolution: int
+    image_channels: int
+    config: Any
+    mapping: nn.Module
+    synthesis: nn.Module
+
+    @property
+    @abstractmethod
+    def w_avg(self) -> Tensor:
+        """The mean of w, [w_dim]; zeros where the family has no w (DCGAN)."""
+
+    def noise_consts(self) -> dict[str, Tensor]:
+        """The stored noise maps by name, each [H, W]; empty where the family has no noise."""
+        return {}
+
+    def noise_names(self) -> tuple[str, ...]:
+        """Names that a noise mapping given to the synthesis may hold, coarse to fine."""
+        return tuple(self.noise_consts())
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        noise: Noise = "const",
+    ) -> Tensor:
+        """Image [N, image_channels, H, W] of z [N, z_dim] and, for a conditional model, c [N, c_dim]."""
+        ws = self.mapping(z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
+        return self.synthesis(ws, noise=noise)
+
+
+def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
+    """Scale each row of x [N, D] to a mean square of 1 (StyleGAN, Karras et al. 2019, pixel norm of the latent)."""
+    return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()
+
+
+def truncate(ws: Tensor, w_avg: Tensor, psi: float, cutoff: int | None) -> Tensor:
+    """Pull the first ``cutoff`` vectors (all when None) of ws [N, num_ws, w_dim] towards w_avg [w_dim]; psi 1 keeps."""
+    if psi == 1:
+        return ws
+    head = w_avg.lerp(ws[:, :cutoff], psi)
+    return head if cutoff is None else torch.cat([head, ws[:, cutoff:]], dim=1)
+
+
+def check_labels(c: Tensor | None, c_dim: int, batch: int) -> None:
+    """Raise ValueError unless c is [batch, c_dim]; None is right exactly for an unconditional model (c_dim 0)."""
+    if c_dim == 0:
+        return
+    if c is None:
+        raise ValueError(f"This model is conditional: it needs class vectors c of shape [{batch}, {c_dim}].")
+    if c.shape != (batch, c_dim):
+        raise ValueError(f"Class vectors must be [{batch}, {c_dim}], not {list(c.shape)}.")

@@ -1,0 +1,150 @@
+"""Layers that the StyleGAN families share: equalised-rate dense layers, the mapping network and FIR resampling."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_edit_engine.generators.base import check_labels, normalize_second_moment, truncate
+
+LRELU_SLOPE = 0.2
+# Mapping layers learn 100 times slower (StyleGAN, Karras et al. 2019, appendix C).
+MAPPING_LR_MULTIPLIER = 0.01
+
+
+class FullyConnected(nn.Module):
+    """Dense layer with run-time weight scaling ("equalised learning rate", Karras et al. 2018): x [N, I] -> [N, O]."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        lrelu: bool = False,
+        lr_multiplier: float = 1.0,
+        bias_init: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.lrelu = lrelu
+        self.lr_multiplier = lr_multiplier
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full([out_features], bias_init / lr_multiplier))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.linear(x, self.weight * self.weight_gain, self.bias * self.lr_multiplier)
+        return F.leaky_relu(x, LRELU_SLOPE) * math.sqrt(2) if self.lrelu else x
+
+
+class MappingNetwork(nn.Module):
+    """z (and class) to w, repeated num_ws times; official keys: ``w_avg``, ``embed.*``, ``fc{i}.*``."""
+
+    w_avg: Tensor
+
+    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_ws: int, num_layers: int) -> None:
+        super().__init__()
+        self.z_dim, self.c_dim, self.num_ws, self.num_layers = z_dim, c_dim, num_ws, num_layers
+        if c_dim:
+            self.embed = FullyConnected(c_dim, w_dim)
+        features = [z_dim + (w_dim if c_dim else 0)] + [w_dim] * num_layers
+        for i in range(num_layers):
+            layer = FullyConnected(features[i], features[i + 1], lrelu=True, lr_multiplier=MAPPING_LR_MULTIPLIER)
+            self.add_module(f"fc{i}", layer)
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def to_w(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """w [N, w_dim] of z [N, z_dim] and c [N, c_dim]; ValueError on missing or wrong c."""
+        check_labels(c, self.c_dim, len(z))
+        x = normalize_second_moment(z.to(self.w_avg.dtype))
+        if self.c_dim and c is not None:
+            x = torch.cat([x, normalize_second_moment(self.embed(c.to(x.dtype)))], dim=1)
+        for i in range(self.num_layers):
+            x = self.get_submodule(f"fc{i}")(x)
+        return x
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Tensor:
+        """ws [N, num_ws, w_dim]; truncation pulls towards ``w_avg`` (psi 1: none, 0: the mean)."""
+        ws = self.to_w(z, c)[:, None].repeat(1, self.num_ws, 1)
+        return truncate(ws, self.w_avg, truncation_psi, truncation_cutoff)
+
+
+def make_filter(taps: tuple[float, ...]) -> Tensor:
+    """Low-pass filter with sum 1 from its 1-D taps: 2-D below 8 taps, kept 1-D from 8 on (the official storage)."""
+    f = torch.tensor(taps, dtype=torch.float32)
+    f = f / f.sum()
+    return f.outer(f) if len(taps) < 8 else f
+
+
+def square_filter(f: Tensor) -> Tensor:
+    """The 2-D form of a stored filter, which may be 1-D (separable)."""
+    return f.outer(f) if f.ndim == 1 else f
+
+
+def fir(x: Tensor, f: Tensor, gain: float, padding: tuple[int, int]) -> Tensor:
+    """True convolution of each channel of x [N, C, H, W] with f [K, K]; (before, after) padding, negative crops."""
+    before, after = padding
+    x = F.pad(x, [before, after, before, after])
+    channels = x.shape[1]
+    kernel = (f.flip([0, 1]) * gain).to(x.dtype).expand(channels, 1, -1, -1)
+    return F.conv2d(x, kernel, groups=channels)
+
+
+def upsample(x: Tensor, f: Tensor) -> Tensor:
+    """x [N, C, H, W] -> [N, C, 2H, 2W]: zeros between samples, then the filter, brightness kept (gain 4)."""
+    n, channels, height, width = x.shape
+    f = square_filter(f)
+    zeros_between = x.new_zeros(n, channels, height, 2, width, 2)
+    zeros_between[:, :, :, 0, :, 0] = x
+    taps = f.shape[0]
+    padding = ((taps + 1) // 2, (taps - 2) // 2)
+    return fir(zeros_between.reshape(n, channels, 2 * height, 2 * width), f, gain=4, padding=padding)
+
+
+def up_conv_padding(taps: int) -> tuple[int, int]:
+    """Padding (before, after) of the filter behind a transposed 3x3 convolution so that H becomes exactly 2H."""
+    return (taps + 1) // 2 - 1, (taps - 2) // 2
+
+
+def up_conv_reference(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
+    """Plain up-convolution: transposed convolution with stride 2, then the filter; weight [O, I, 3, 3]."""
+    f = square_filter(f)
+    x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+    return fir(x, f, gain=4, padding=up_conv_padding(f.shape[0]))
+
+
+def fold_up_conv(weight: Tensor, f: Tensor) -> Tensor:
+    """Kernel [4*O, I, K, K] such that pixel_shuffle(conv2d(x, kernel, padding K//2), 2) is the plain up-convolution.
+
+    The transposed 3x3 kernel and the filter of T taps convolve to one kernel of T+2 taps; output pixel 2p + a sees
+    input p + d through tap a + T - 1 - before - 2d, so each of the four phases a is an ordinary convolution on the
+    low resolution (K = 3 for four taps), where it costs a quarter of a convolution on the high one.
+    """
+    f = square_filter(f)
+    taps = f.shape[0]
+    out_channels, in_channels = weight.shape[:2]
+    flat = weight.reshape(out_channels * in_channels, 1, 3, 3)
+    full = F.conv2d(flat, (4 * f.flip([0, 1]))[None, None].to(weight.dtype), padding=taps - 1)
+    shift = taps - 1 - up_conv_padding(taps)[0]
+    radius = max((shift + 1) // 2, (taps + 1 - shift) // 2)
+    # Zero-pad so that every phase can read all of its 2*radius + 1 taps, then take every second tap, backwards.
+    low = 2 * radius - shift
+    full = F.pad(full, [low, 2 * radius, low, 2 * radius])
+    index = [[low + shift + a - 2 * d for d in range(-radius, radius + 1)] for a in (0, 1)]
+    rows = torch.stack([full[:, 0, index[a], :] for a in (0, 1)], dim=1)
+    both = torch.stack([rows[..., index[b]] for b in (0, 1)], dim=2)
+    size = 2 * radius + 1
+    kernel = both.reshape(out_channels, in_channels, 4, size, size).transpose(1, 2)
+    return kernel.reshape(4 * out_channels, in_channels, size, size)
+
+
+def up_conv_folded(x: Tensor, kernel: Tensor) -> Tensor:
+    """Up-convolution with a kernel from `fold_up_conv`: x [N, I, H, W] -> [N, O, 2H, 2W]."""
+    return F.pixel_shuffle(F.conv2d(x, kernel, padding=kernel.shape[-1] // 2), 2)
