@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import platformdirs
 import torch
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.errors import CheckpointError
 from gan_edit_engine.generators import Generator
+from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
 from gan_edit_protocol.errors import GanEditError
-
-MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
-# The model that comes with the package answers to both names.
-DEFAULT_NAMES = ("default", "cats64")
 
 Point = tuple[float, float]
 
@@ -52,23 +46,10 @@ class Model:
     info: ModelInfo
 
 
-def models_dir(chosen: Path | None = None) -> Path:
-    """The models folder: ``chosen``, else the environment's GAN_EDIT_MODELS_DIR, else the user's data folder."""
-    if chosen is not None:
-        return chosen
-    variable = os.environ.get(MODELS_DIR_VARIABLE)
-    return Path(variable) if variable else Path(platformdirs.user_data_dir("gan-edit", appauthor=False)) / "models"
-
-
-def default_model_path() -> Path:
-    """The file of the embedded default model."""
-    return Path(str(resources.files("gan_edit_engine"))) / "data" / "cats64.safetensors"
-
-
 def installed(folder: Path | None = None) -> list[ModelInfo]:
     """The embedded model, then every readable model of the models folder by name; damaged files are left out."""
     found = [model_info(default_model_path())]
-    for path in sorted(models_dir(folder).glob("*.safetensors")):
+    for path in model_files(folder):
         try:
             found.append(model_info(path))
         except CheckpointError:

@@ -1,0 +1,36 @@
+"""Where model files are and what they are called. Free of torch, so that the service and the command line may ask."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
+# The model that comes with the package answers to both names.
+DEFAULT_NAMES = ("default", "cats64")
+
+
+def models_dir(chosen: Path | None = None) -> Path:
+    """The models folder: ``chosen``, else the environment's GAN_EDIT_MODELS_DIR, else the user's data folder."""
+    if chosen is not None:
+        return chosen
+    variable = os.environ.get(MODELS_DIR_VARIABLE)
+    return Path(variable) if variable else Path(platformdirs.user_data_dir("gan-edit", appauthor=False)) / "models"
+
+
+def default_model_path() -> Path:
+    """The file of the embedded default model."""
+    return Path(str(resources.files("gan_edit_engine"))) / "data" / "cats64.safetensors"
+
+
+def model_files(folder: Path | None = None) -> list[Path]:
+    """The model files of the models folder by name, unread; a model's name is its file's stem."""
+    return sorted(models_dir(folder).glob("*.safetensors"))
+
+
+def model_names() -> tuple[str, ...]:
+    """Every name that a request may give: "default", then the files of the models folder."""
+    return ("default", *(path.stem for path in model_files()))
