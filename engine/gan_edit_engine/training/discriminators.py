@@ -1,0 +1,107 @@
+"""What tells photos from samples: `features` first (shared by both losses), then `judge` on them.
+
+The projected discriminator follows Sauer et al. 2021, "Projected GANs Converge Faster": frozen pretrained features,
+mixed by frozen random convolutions, judged by one small network per scale.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
+
+# The networks look at faces enlarged to this side; their weights were trained at 224 and see too little at 64.
+PROJECTED_SIDE = 128
+# The map at stride 2 is left out: it costs most and tells little beyond texture.
+PROJECTED_SCALES = LITE0_CHANNELS[1:]
+LRELU_SLOPE = 0.2
+
+
+class Discriminator(nn.Module):
+    """Logits of images, in two halves so that one pass through the frozen part serves both players."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What is judged, from images [N, 3, R, R] in -1..1; differentiable in the images, nothing here learns."""
+
+    @abstractmethod
+    def judge(self, features: list[Tensor]) -> list[Tensor]:
+        """Logits, one tensor [N, 1, h, w] per judge, high for photos."""
+
+
+class RandomMixing(nn.Module):
+    """Frozen random 1x1 projections per scale, then top-down 3x3 mixing, so that every scale carries the coarser."""
+
+    def __init__(self, channels: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.merge = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in channels)
+        for conv in (*self.lateral, *self.merge):
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
+            nn.init.zeros_(conv.bias)
+        self.requires_grad_(False)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Maps fine to coarse, each half the side of the one before -> as many maps of ``width`` channels."""
+        mixed: list[Tensor] = []
+        for lateral, merge, x in zip(reversed(self.lateral), reversed(self.merge), reversed(maps), strict=True):
+            x = lateral(x)
+            if mixed:
+                x = x + F.interpolate(mixed[-1], scale_factor=2, mode="nearest")
+            mixed.append(merge(x))
+        return mixed[::-1]
+
+
+def _spectral(in_channels: int, out_channels: int, kernel: int, stride: int, padding: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(in_channels, out_channels, kernel, stride, padding))
+
+
+def _down(in_channels: int, out_channels: int) -> list[nn.Module]:
+    conv = _spectral(in_channels, out_channels, 4, 2, 1)
+    return [conv, nn.BatchNorm2d(out_channels), nn.LeakyReLU(LRELU_SLOPE)]
+
+
+def judge_of_side(side: int, width: int, hidden: int) -> nn.Sequential:
+    """A judge of maps [N, width, side, side]: halved until 4 or 8 remain, then one 4x4 convolution to logits.
+
+    Batch normalisation works here where group normalisation diverged; photos and samples must go through apart.
+    """
+    layers: list[nn.Module] = []
+    channels = width
+    if side <= 8:
+        layers += [_spectral(width, hidden, 3, 1, 1), nn.BatchNorm2d(hidden), nn.LeakyReLU(LRELU_SLOPE)]
+        channels = hidden
+    while side > 8:
+        layers += _down(channels, hidden)
+        channels, side = hidden, side // 2
+    return nn.Sequential(*layers, _spectral(channels, 1, 4, 1, 0))
+
+
+class ProjectedDiscriminator(Discriminator):
+    """Four judges on frozen EfficientNet-lite0 features (strides 4 to 32), randomly mixed."""
+
+    def __init__(self, width: int = 64, hidden: int = 128, compute_dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.compute_dtype = compute_dtype
+        self.mixing = RandomMixing(PROJECTED_SCALES, width)
+        sides = [PROJECTED_SIDE // 4 >> i for i in range(len(PROJECTED_SCALES))]
+        self.judges = nn.ModuleList(judge_of_side(side, width, hidden) for side in sides)
+        # In a tuple, so that the frozen weights are neither saved with the state nor moved with it.
+        self._network = (EfficientNetLite0().to(compute_dtype).to(memory_format=torch.channels_last),)
+        self.mixing.to(compute_dtype).to(memory_format=torch.channels_last)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        if images.shape[-1] != PROJECTED_SIDE:
+            images = F.interpolate(images, size=PROJECTED_SIDE, mode="bilinear", antialias=images.shape[-1] > 128)
+        images = images.to(self.compute_dtype).contiguous(memory_format=torch.channels_last)
+        mixed: list[Tensor] = self.mixing(self._network[0].features(images)[1:])
+        return mixed
+
+    def judge(self, features: list[Tensor]) -> list[Tensor]:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.compute_dtype == torch.bfloat16):
+            return [judge(x).float() for judge, x in zip(self.judges, features, strict=True)]

@@ -1,0 +1,29 @@
+"""Settings of a training run; kept in its state, so that a run goes on as it was begun unless told otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Defaults: the recipe that gave the first default model (docs/training.md)."""
+
+    resolution: int = 64
+    batch: int = 16
+    seed: int = 0
+    # Adam with betas (0, .99); with both rates at 2e-3 the discriminator won at once and the run diverged.
+    generator_rate: float = 2e-3
+    discriminator_rate: float = 1e-3
+    # Over this many steps the rates rise from 0: Adam's second moments are unknown at first.
+    rate_warm_up_steps: int = 100
+    # The discriminator learns alone for so many images; 0 when the generator is new too.
+    discriminator_head_start: int = 0
+    # Photos and samples are blurred for the discriminator, less and less until so many images were seen.
+    blur_sigma: float = 2.0
+    blur_images: int = 40_000
+    # Weight of mean(relu(|x| - 1)^2), which keeps samples in the range of an image.
+    range_weight: float = 2.0
+    # Images after which a weight counts half in the average that is kept as the model.
+    ema_half_life: int = 10_000
+    bf16: bool = False

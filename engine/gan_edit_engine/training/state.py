@@ -1,0 +1,56 @@
+"""The folder of a training run: its state, samples, log and models, written so that a crash at any time costs little.
+
+state.pt            everything to go on from, replaced atomically
+log.jsonl           one line of metrics per report
+samples/N.png       grids of the averaged generator after N images
+models/N.safetensors  the averaged generator after N images
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_edit_engine.training.settings import TrainingSettings
+from gan_edit_protocol.errors import GanEditError
+
+
+class RunFolder:
+    """Paths and files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state = path / "state.pt"
+        self.log = path / "log.jsonl"
+        self.samples = path / "samples"
+        self.models = path / "models"
+        for folder in (self.samples, self.models):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, settings: TrainingSettings, header: dict[str, str], state: dict[str, Any]) -> None:
+        """Replace the state: written beside, flushed to the disk, then renamed over the old one."""
+        part = self.state.with_suffix(".part")
+        with part.open("wb") as file:
+            torch.save({"settings": asdict(settings), "header": header, "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, self.state)
+
+    def load(self) -> tuple[TrainingSettings, dict[str, str], dict[str, Any]]:
+        """Settings, model header and trainer state as saved; GanEditError when the file is damaged."""
+        try:
+            saved = torch.load(self.state, map_location="cpu", weights_only=True)
+            return TrainingSettings(**saved["settings"]), saved["header"], saved["state"]
+        except Exception as error:  # torch.load raises many kinds on a damaged file
+            hint = "Start anew with --init and the newest file of its models folder."
+            raise GanEditError("bad_state", f"The training state {self.state} cannot be read.", hint) from error
+
+    def report(self, metrics: dict[str, float]) -> None:
+        """Append one line to the log."""
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({k: round(v, 5) for k, v in metrics.items()}) + "\n")

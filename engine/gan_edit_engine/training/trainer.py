@@ -1,0 +1,142 @@
+"""One training run: its whole state, and the step that advances it.
+
+Everything random in a step comes from torch's global generator, seeded from the run's seed and the step number, so
+the state that must be saved is weights, optimisers and counters, and a run continued from it is bit-exact.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_edit_engine.generators.stylegan2 import StyleGAN2
+from gan_edit_engine.training.augment import blur, diff_augment
+from gan_edit_engine.training.discriminators import Discriminator
+from gan_edit_engine.training.photos import draw_photos, flip_randomly
+from gan_edit_engine.training.settings import TrainingSettings
+
+ADAM_BETAS = (0.0, 0.99)
+# No run has so many steps: the random streams of two seeds never meet.
+STEPS_PER_SEED = 10**9
+Metrics = dict[str, float]
+
+
+class Trainer:
+    """Generator, its average, discriminator and both optimisers; `step` advances them by one batch."""
+
+    def __init__(
+        self, settings: TrainingSettings, generator: StyleGAN2, discriminator: Discriminator, photos: Tensor
+    ) -> None:
+        """``photos`` [P, 3, R, R] uint8; ``generator`` may be new or trained, it is trained further in place."""
+        self.settings = settings
+        self.photos = photos
+        self.generator = generator.train().requires_grad_()
+        self.generator.synthesis.set_compute_dtype(torch.bfloat16 if settings.bf16 else torch.float32)
+        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.discriminator = discriminator.train()
+        self._learning = [p for p in discriminator.parameters() if p.requires_grad]
+        self.generator_optimizer = self._adam(list(generator.parameters()))
+        self.discriminator_optimizer = self._adam(self._learning)
+        self.steps = 0
+        self.images = 0
+
+    @staticmethod
+    def _adam(parameters: list[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=0.0, betas=ADAM_BETAS, fused=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs to go on bit-exactly."""
+        return {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            "steps": self.steps,
+            "images": self.images,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state from `state_dict` of a trainer of the same architecture."""
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        self.steps = state["steps"]
+        self.images = state["images"]
+
+    @property
+    def generator_waits(self) -> bool:
+        """Whether the discriminator still learns alone."""
+        return self.images < self.settings.discriminator_head_start
+
+    def step(self) -> Metrics:
+        """One batch: the discriminator first, then the generator on the same samples (they are drawn only once)."""
+        batch = self.settings.batch
+        torch.manual_seed(self.settings.seed * STEPS_PER_SEED + self.steps)
+        self._set_rates()
+        photos = flip_randomly(draw_photos(self.photos, self.images, batch, self.settings.seed))
+        with torch.set_grad_enabled(not self.generator_waits):
+            samples = self.generator(torch.randn(batch, self.generator.z_dim), noise="random")
+            sample_features = self.discriminator.features(self._seen(samples))
+        metrics = self._discriminator_step(photos, [f.detach() for f in sample_features])
+        if not self.generator_waits:
+            metrics |= self._generator_step(samples, sample_features)
+            self._update_average()
+        self.steps += 1
+        self.images += batch
+        return metrics
+
+    def _set_rates(self) -> None:
+        settings = self.settings
+        for group in self.discriminator_optimizer.param_groups:
+            group["lr"] = settings.discriminator_rate * min(1.0, (self.steps + 1) / settings.rate_warm_up_steps)
+        own_steps = self.steps - settings.discriminator_head_start // settings.batch
+        for group in self.generator_optimizer.param_groups:
+            group["lr"] = settings.generator_rate * max(0.0, min(1.0, (own_steps + 1) / settings.rate_warm_up_steps))
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """What the discriminator gets to see of images [N, 3, R, R]."""
+        left = max(0.0, 1 - self.images / self.settings.blur_images) if self.settings.blur_images else 0.0
+        return diff_augment(blur(images, self.settings.blur_sigma * left))
+
+    def _discriminator_step(self, photos: Tensor, sample_features: list[Tensor]) -> Metrics:
+        with torch.no_grad():
+            photo_features = self.discriminator.features(self._seen(photos))
+        real = self.discriminator.judge(photo_features)
+        fake = self.discriminator.judge(sample_features)
+        loss = sum(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True))
+        assert isinstance(loss, Tensor)
+        self.discriminator_optimizer.zero_grad()
+        loss.backward()
+        self.discriminator_optimizer.step()
+        metrics = {"loss_d": loss.item() / len(real)}
+        for i, (r, f) in enumerate(zip(real, fake, strict=True)):
+            metrics |= {f"real_{i}": r.mean().item(), f"fake_{i}": f.mean().item()}
+        return metrics
+
+    def _generator_step(self, samples: Tensor, sample_features: list[Tensor]) -> Metrics:
+        for parameter in self._learning:
+            parameter.requires_grad_(False)
+        logits = self.discriminator.judge(sample_features)
+        adversarial = -torch.stack([x.mean() for x in logits]).mean()
+        out_of_range = F.relu(samples.abs() - 1).square().mean()
+        loss = len(logits) * adversarial + self.settings.range_weight * out_of_range
+        self.generator_optimizer.zero_grad()
+        loss.backward()
+        self.generator_optimizer.step()
+        for parameter in self._learning:
+            parameter.requires_grad_()
+        return {"loss_g": adversarial.item(), "out_of_range": out_of_range.item()}
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        keep = 0.5 ** (self.settings.batch / self.settings.ema_half_life)
+        theirs: list[Tensor] = list(self.generator.parameters())
+        ours: list[Tensor] = list(self.average.parameters())
+        torch._foreach_lerp_(ours, theirs, 1 - keep)

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Train a StyleGAN2 generator on a folder or zip file of photos; run it again with the same folder to go on.
+
+    scripts/train_generator.py my-run --photos my-photos.zip --resolution 64
+    scripts/train_generator.py my-run --photos my-photos.zip            # goes on where it stopped
+    scripts/train_generator.py grown --photos my-photos.zip --resolution 128 --init my-run/models/000400000.safetensors
+
+docs/training.md says what to expect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from gan_edit_engine.checkpoints import safetensors_file
+from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from gan_edit_engine.training.discriminators import ProjectedDiscriminator
+from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
+from gan_edit_engine.training.run import Schedule, run
+from gan_edit_engine.training.settings import TrainingSettings
+from gan_edit_engine.training.start import grown, new_generator
+from gan_edit_engine.training.state import RunFolder
+from gan_edit_engine.training.trainer import Trainer
+from gan_edit_protocol.errors import GanEditError, SettingError
+
+Header = dict[str, str]
+
+
+def begin(settings: TrainingSettings, init: Path | None, header: Header) -> tuple[StyleGAN2, Header]:
+    """The generator to train and the header of its models."""
+    if init is None:
+        config = StyleGAN2Config(resolution=settings.resolution, channel_base=4096, channel_max=192, mapping_layers=2)
+        return new_generator(config, settings.seed), header
+    trained, found = safetensors_file.read(init)
+    if not isinstance(trained, StyleGAN2):
+        raise SettingError(f"{init} holds no StyleGAN2.", "Only StyleGAN2 generators can be trained further.")
+    before = {"images_seen_before": found.get("images_seen", "0")}
+    return grown(trained, settings.resolution, settings.seed), {**found, **before, **header}
+
+
+def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
+    """A trainer at step 0 with a new discriminator."""
+    torch.manual_seed(settings.seed)
+    dtype = torch.bfloat16 if settings.bf16 else torch.float32
+    return Trainer(settings, generator, ProjectedDiscriminator(compute_dtype=dtype), photos)
+
+
+def changed(settings: TrainingSettings, assignments: list[str]) -> TrainingSettings:
+    """``settings`` with NAME=VALUE assignments applied; SettingError names an unknown one."""
+    fields = {f.name for f in dataclasses.fields(settings)}
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        if name not in fields:
+            raise SettingError(f"There is no training setting {name!r}; known: {', '.join(sorted(fields))}.")
+        values[name] = json.loads(value)
+    return dataclasses.replace(settings, **values)
+
+
+def train(
+    folder: Annotated[Path, typer.Argument(help="Where the run keeps its state; made if missing, continued if not.")],
+    photos: Annotated[Path, typer.Option(help="Folder or zip file of the photos.")],
+    until: Annotated[int, typer.Option(help="Stop after so many images.")] = 1_000_000,
+    resolution: Annotated[int, typer.Option(help="Side of the images in pixels (a new run).")] = 64,
+    init: Annotated[Path | None, typer.Option(help="Model file to train further or grow (a new run).")] = None,
+    exclude: Annotated[Path | None, typer.Option(help="List of photos to keep out, one name a line.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a training setting.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the model (a new run).")] = "",
+    domain: Annotated[str, typer.Option(help="What the photos show (a new run).")] = "",
+    provenance: Annotated[str, typer.Option(help="Where the photos come from (a new run).")] = "",
+    threads: Annotated[int, typer.Option(help="Processor threads.")] = os.cpu_count() or 1,
+) -> None:
+    """Train, or go on."""
+    torch.set_num_threads(threads)
+    run_folder = RunFolder(folder)
+    header = {k: v for k, v in {"name": name, "domain": domain, "provenance": provenance}.items() if v}
+    state: dict[str, Any] | None = None
+    if run_folder.state.exists():
+        settings, header, state = run_folder.load()
+        settings = changed(settings, change or [])
+        generator = StyleGAN2(safetensors_file.decode_config(header))
+    else:
+        settings = changed(TrainingSettings(resolution=resolution), change or [])
+        generator, header = begin(settings, init, header)
+        header |= safetensors_file.encode_config("stylegan2", generator.config)
+    pixels = load_photos(PhotoSource(photos), settings.resolution, read_names(exclude) if exclude else ())
+    trainer = make_trainer(settings, generator, pixels)
+    if state is not None:
+        trainer.load_state_dict(state)
+    typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")
+    run(trainer, run_folder, header, Schedule(until))
+
+
+def main() -> None:
+    try:
+        typer.run(train)
+    except GanEditError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
