@@ -36,7 +36,7 @@ class Client:
         self._transport = transport
 
     def status(self, timeout: float = GREETING_SECONDS) -> EngineStatus:
-        """The engine's state; also the greeting. :class:`EngineUnavailableError` after ``timeout`` seconds of silence."""
+        """The engine's state; also the greeting. Raises :class:`EngineUnavailableError` after ``timeout`` seconds."""
         job = self._send(StatusRequest())
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:

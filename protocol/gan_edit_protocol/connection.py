@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from pathlib import Path
 from .errors import EngineUnavailableError
 
 ENVIRONMENT_VARIABLE = "GAN_EDIT_CONNECTION"
+_ENDPOINT = re.compile(r"tcp://127\.0\.0\.1:\d{1,5}\Z")
+_KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}\Z")  # the alphabet of Z85, rfc.zeromq.org/spec/32
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,10 @@ def read(path: Path) -> Connection:
         ) from None
     try:
         connection = Connection(**values)
-        lengths = {len(connection.server_public), len(connection.client_public), len(connection.client_secret)}
-        well_formed = lengths == {40} and isinstance(connection.pid, int) and connection.endpoint.startswith("tcp://")
-    except (TypeError, AttributeError):
+        keys = (connection.server_public, connection.client_public, connection.client_secret)
+        well_formed = all(_KEY.match(key) for key in keys) and bool(_ENDPOINT.match(connection.endpoint))
+        well_formed = well_formed and type(connection.pid) is int
+    except TypeError:
         well_formed = False
     if not well_formed:
         raise EngineUnavailableError(f"The connection file {path} is damaged.", "Delete it and start the engine again.")

@@ -60,24 +60,33 @@ def connect_or_start(
     engine starts; an exception from it stops the wait. Raises :class:`EngineUnavailableError` with the engine's last
     words when it does not come up in a minute.
     """
+    before = _peek(command.connection_file)
     try:
         return connect(command)
     except EngineUnavailableError:
-        # Nobody answers there; once the file is gone, a file in its place is that of an engine which is ready.
-        command.connection_file.unlink(missing_ok=True)
+        pass  # nobody answers there
     process = _start(command, end_with)
     started = time.monotonic()
     while time.monotonic() - started < START_SECONDS:
         waiting(time.monotonic() - started)
         time.sleep(0.2)
-        ended = process.poll() is not None
-        if command.connection_file.exists():
+        code = process.poll()
+        # A stale file is never removed here: another program that starts an engine now may have just replaced it.
+        # An engine that ends at once with 0 has found another one that answers.
+        if code == 0 or _peek(command.connection_file) not in (before, None):
             return connect(command)
-        if ended:
+        if code is not None:
             break
     raise EngineUnavailableError(
         f"The GAN Edit engine did not start: {_last_words(command.log_file)}", f"Its log is {command.log_file}."
     )
+
+
+def _peek(connection_file: Path) -> connection.Connection | None:
+    try:
+        return connection.read(connection_file)
+    except EngineUnavailableError:
+        return None
 
 
 def _start(command: EngineCommand, end_with: int | None) -> subprocess.Popen[bytes]:

@@ -7,6 +7,7 @@ A request travels from the client to the engine, an event from the engine to the
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass, field
 
 from .errors import WireError
@@ -37,9 +38,9 @@ class Array:
 def array_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """The number of bytes an array must have; :class:`WireError` when dtype or shape are not allowed."""
     if dtype not in ITEM_SIZES:
-        raise WireError(f"The array type {dtype!r} is unknown.")
+        raise WireError(f"The array type {reprlib.repr(dtype)} is unknown.")
     if not 1 <= len(shape) <= 3 or any(not 1 <= side <= MAX_SIDE for side in shape):
-        raise WireError(f"The array shape {shape} is not allowed.")
+        raise WireError(f"The array shape {reprlib.repr(shape)} is not allowed.")
     size = math.prod(shape) * ITEM_SIZES[dtype]
     if size > MAX_ARRAY_BYTES:
         raise WireError(f"An array of shape {shape} is larger than {MAX_ARRAY_BYTES >> 20} MiB.")
@@ -215,7 +216,11 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """``worker``: starting, idle or busy. ``device``: such as ``cuda (…)`` or ``cpu``. ``models``: installed names."""
+    """``worker``: starting, idle, busy or failed (it does not start; the next job tries again and says why).
+
+    ``device``: such as ``cuda:0 (…)`` or ``cpu``, empty before the first start. ``models``: the names that requests may
+    give. ``jobs``: how many wait or run.
+    """
 
     version: str
     pid: int

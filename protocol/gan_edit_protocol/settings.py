@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -38,16 +39,17 @@ class Spec:
         """Raise :class:`SettingError` unless ``value`` has this setting's type and lies in its range."""
         right_type = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
         if not right_type or (self.type is float and not math.isfinite(value)):
-            raise SettingError(f"The setting {self.name} must be {_article(self.type)}, not {value!r}.")
+            raise SettingError(f"The setting {self.name} must be {_article(self.type)}, not {reprlib.repr(value)}.")
         if self.choices and value not in self.choices:
             raise SettingError(
-                f"The setting {self.name} cannot be {value!r}.", f"Use one of {', '.join(self.choices)}."
+                f"The setting {self.name} cannot be {reprlib.repr(value)}.", f"Use one of {', '.join(self.choices)}."
             )
         too_low = self.minimum is not None and value < self.minimum
         too_high = self.maximum is not None and value > self.maximum
         if too_low or too_high:
             raise SettingError(
-                f"The setting {self.name} is {value}, outside its range.", f"Use {self.minimum:g} to {self.maximum:g}."
+                f"The setting {self.name} is {reprlib.repr(value)}, outside its range.",
+                f"Use {self.minimum:g} to {self.maximum:g}.",
             )
 
     def parse(self, text: str) -> Any:
@@ -83,7 +85,7 @@ class Settings:
     def __post_init__(self) -> None:
         for spec in self.specs():
             value = getattr(self, spec.name)
-            if spec.type is float and type(value) is int:
+            if spec.type is float and type(value) is int and abs(value) < 1 << 53:
                 object.__setattr__(self, spec.name, float(value))
                 value = float(value)
             spec.check(value)
@@ -101,7 +103,7 @@ class Settings:
         for name in values:
             if name not in known:
                 raise SettingError(
-                    f"There is no setting named {name!r}.", f"The settings are {', '.join(sorted(known))}."
+                    f"There is no setting named {reprlib.repr(name)}.", f"The settings are {', '.join(sorted(known))}."
                 )
         return cls(**values)
 

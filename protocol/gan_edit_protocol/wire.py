@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import re
+import reprlib
 import types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -69,9 +70,10 @@ def job_of(frames: list[bytes]) -> str:
 
 def _decode(frames: list[bytes], allowed: tuple[type, ...]) -> tuple[str, Any]:
     header = _header(frames)
-    if header["version"] != PROTOCOL_VERSION:
+    version = header["version"]
+    if type(version) is not int or version != PROTOCOL_VERSION:
         raise WireError(
-            f"The other side speaks protocol version {header['version']!r:.20}, this one version {PROTOCOL_VERSION}.",
+            f"The other side speaks protocol version {reprlib.repr(version)}, this one version {PROTOCOL_VERSION}.",
             code="version_mismatch",
         )
     kinds = {kind.__name__: kind for kind in allowed}
@@ -113,7 +115,9 @@ def _read_arrays(announced: Any, frames: list[bytes]) -> dict[str, Array]:
         if not isinstance(shape, list) or any(type(side) is not int for side in shape) or not isinstance(dtype, str):
             raise WireError(f"The array {name[:40]!r} has no proper type or shape.")
         if len(frame) != array_bytes(dtype, tuple(shape)):
-            raise WireError(f"The array {name[:40]!r} announces shape {shape} but brings {len(frame)} bytes.")
+            raise WireError(
+                f"The array {name[:40]!r} announces shape {reprlib.repr(shape)} but brings {len(frame)} bytes."
+            )
         arrays[name] = Array(dtype, tuple(shape), bytes(frame))
     return arrays
 

@@ -1,0 +1,296 @@
+"""The engine's shell around the queue: one socket for clients, one worker process, and the clock.
+
+Everything is decided in ``jobs``; this room carries stimuli in and instructions out. It never imports torch, so that it
+starts at once and stays small, and it never waits for a client or the worker, so that neither can hold up the other.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psutil
+import zmq
+
+from gan_edit_engine import __version__, stimuli, worker_process
+from gan_edit_engine.jobs import JobQueue
+from gan_edit_engine.models_folder import model_names
+from gan_edit_engine.one_engine import hold
+from gan_edit_engine.worker_process import WorkerProcess, explain_exit
+from gan_edit_engine.zap import Doorkeeper
+from gan_edit_protocol import connection, wire
+from gan_edit_protocol.connection import Connection
+from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
+from gan_edit_protocol.messages import (
+    FINAL_EVENTS,
+    MAX_ARRAY_BYTES,
+    CancelRequest,
+    EngineStatus,
+    Event,
+    Failed,
+    ShutdownRequest,
+    StatusRequest,
+)
+from gan_edit_protocol.transport import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
+
+BUSY_POLL_MS = 50
+IDLE_POLL_MS = 500
+CHECK_SECONDS = 1.0
+"""How often the connection file and the process of ``end_with`` are looked at."""
+QUEUED_MESSAGES = 200
+"""Events that wait for a client which does not read; then its progress is dropped, and at a final event the client."""
+
+_log = logging.getLogger("gan_edit.service")
+
+
+@dataclass(frozen=True)
+class Options:
+    """``device``: None chooses. ``end_with``: end when this process does. ``idle_timeout``: seconds, 0 is never."""
+
+    connection_file: Path
+    device: str | None = None
+    end_with: int | None = None
+    idle_timeout: float = 3600.0
+
+
+def serve(options: Options) -> bool:
+    """Run an engine until it is told to end; False at once when a running one answers at the connection file.
+
+    Raises :class:`EngineUnavailableError` when another engine holds the connection file but does not answer.
+    """
+    lock = hold(options.connection_file)
+    if lock is None:
+        return False
+    with lock:
+        Service(options).run()
+    return True
+
+
+class Service:
+    """One engine: made, run once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._queue = JobQueue(options.idle_timeout)
+        self._stimuli: collections.deque[stimuli.Stimulus] = collections.deque()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        server_public, server_secret = zmq.curve_keypair()
+        client_public, client_secret = zmq.curve_keypair()
+        self._doorkeeper = Doorkeeper(self._context, client_public)
+        self._router = self._bind_router(server_public, server_secret)
+        self._workers = self._context.socket(zmq.PULL)
+        self._workers.rcvhwm = 0
+        self._workers.bind(worker_process.ENDPOINT)
+        self._poller = zmq.Poller()
+        for socket in (self._router, self._workers, self._doorkeeper.socket):
+            self._poller.register(socket, zmq.POLLIN)
+        self._connection = Connection(
+            endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
+            server_public=server_public.decode(),
+            client_public=client_public.decode(),
+            client_secret=client_secret.decode(),
+            pid=os.getpid(),
+        )
+        self._worker: WorkerProcess | None = None
+        self._dying: dict[int, WorkerProcess] = {}
+        self._workers_started = 0
+        self._worker_ready = False
+        self._worker_failure: Failed | None = None
+        self._owner = _process(options.end_with)
+        self._next_check = 0.0
+        self._running = True
+
+    def _bind_router(self, public: bytes, secret: bytes) -> zmq.Socket[bytes]:
+        router = self._context.socket(zmq.ROUTER)
+        router.curve_server = True
+        router.curve_publickey = public
+        router.curve_secretkey = secret
+        router.zap_domain = b"gan-edit"
+        router.router_mandatory = True  # a client that is gone is an error, not silence
+        router.maxmsgsize = MAX_ARRAY_BYTES
+        router.sndhwm = QUEUED_MESSAGES
+        router.rcvhwm = 4
+        router.linger = 1000
+        router.heartbeat_ivl = HEARTBEAT_MS
+        router.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
+        router.bind("tcp://127.0.0.1:*")
+        return router
+
+    def run(self) -> None:
+        """Serve until the queue says Stop. The connection file is there exactly as long as clients are served."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        connection.write(self._options.connection_file, self._connection)
+        _log.info("listening at %s, process %d", self._connection.endpoint, os.getpid())
+        try:
+            self._perform(self._queue.start(time.monotonic()))
+            while self._running:
+                self._poll()
+                self._check_surroundings()
+                self._stimuli.append(stimuli.Tick())
+                self._handle_stimuli()
+        finally:
+            self._close()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stimuli.append(stimuli.ShutdownAsked())
+
+    def _close(self) -> None:
+        if self._is_published():
+            self._options.connection_file.unlink(missing_ok=True)
+        if self._worker is not None:
+            self._kill_worker()
+        ended = [worker.join(2.0) for worker in self._dying.values()]
+        for socket in (self._router, self._workers, self._doorkeeper.socket):
+            socket.close()
+        if all(ended):  # else term() would wait for the thread of a process that the system cannot end now
+            self._context.term()
+        _log.info("ended")
+
+    # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        ready = dict(self._poller.poll(BUSY_POLL_MS if self._queue.waiting else IDLE_POLL_MS))
+        if self._doorkeeper.socket in ready:
+            self._doorkeeper.answer_one()
+        if self._router in ready:
+            client, *frames = self._router.recv_multipart()
+            self._on_request(client, frames)
+        if self._workers in ready:
+            number, kind, *frames = self._workers.recv_multipart()
+            self._on_worker(int(number), kind, frames)
+
+    def _on_request(self, client: bytes, frames: list[bytes]) -> None:
+        try:
+            job, request = wire.decode_request(frames)
+        except GanEditError as error:
+            _log.warning("refused a message: %s", error)
+            self._send(client, wire.job_of(frames), Failed(error.code, error.message, error.hint))
+            return
+        _log.debug("%s %s", job, type(request).__name__)
+        if isinstance(request, StatusRequest):
+            self._stimuli.append(stimuli.StatusAsked(client, job))
+        elif isinstance(request, CancelRequest):
+            self._stimuli.append(stimuli.CancelAsked(client, request.job))
+        elif isinstance(request, ShutdownRequest):
+            self._stimuli.append(stimuli.ShutdownAsked())
+        else:
+            self._stimuli.append(stimuli.Submitted(client, job, request))
+
+    def _on_worker(self, number: int, kind: bytes, frames: list[bytes]) -> None:
+        if kind == worker_process.ENDED:
+            self._dying.pop(number, None)
+        if self._worker is None or number != self._worker.number:
+            return  # a worker that was killed; nothing that it still said counts
+        if kind == worker_process.ENDED:
+            self._on_worker_end(self._worker)
+            return
+        job, event = wire.decode_event(frames)
+        if isinstance(event, EngineStatus):
+            self._worker_ready = True
+            _log.info("worker %d computes on %s", self._worker.pid, event.device)
+            self._stimuli.append(stimuli.WorkerReady(event.device))
+        elif not self._worker_ready and isinstance(event, Failed):
+            self._worker_failure = event  # it says why it cannot start, and ends
+        else:
+            self._stimuli.append(stimuli.WorkerSaid(job, event))
+
+    def _on_worker_end(self, worker: WorkerProcess) -> None:
+        failure = self._worker_failure or explain_exit(worker.exit(), self._worker_ready)
+        _log.error("the worker is gone: %s", failure.message)
+        self._worker = None
+        self._stimuli.append(stimuli.WorkerDied(failure))
+
+    def _check_surroundings(self) -> None:
+        if time.monotonic() < self._next_check:
+            return
+        self._next_check = time.monotonic() + CHECK_SECONDS
+        if not self._is_published():
+            self._stimuli.append(stimuli.Orphaned())
+        if self._options.end_with is not None and not _lives(self._owner):
+            self._stimuli.append(stimuli.ShutdownAsked())
+
+    def _is_published(self) -> bool:
+        try:
+            return connection.read(self._options.connection_file) == self._connection
+        except EngineUnavailableError:
+            return False
+
+    # --- what goes out ---------------------------------------------------------------------------------------------
+
+    def _handle_stimuli(self) -> None:
+        while self._stimuli and self._running:
+            self._perform(self._queue.handle(self._stimuli.popleft(), time.monotonic()))
+
+    def _perform(self, instructions: list[stimuli.Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case stimuli.Send(client, job, event):
+                    self._send(client, job, event)
+                case stimuli.SendStatus(client, job, worker, device, count):
+                    status = EngineStatus(__version__, os.getpid(), worker, device, count, model_names())
+                    self._send(client, job, status)
+                case stimuli.StartWorker():
+                    self._start_worker()
+                case stimuli.Dispatch(job, request):
+                    self._tell_worker(wire.encode(job, request))
+                case stimuli.AskCancel(job):
+                    self._tell_worker(wire.encode(job, CancelRequest(job)))
+                case stimuli.KillWorker():
+                    self._kill_worker()
+                case stimuli.Stop():
+                    self._running = False
+
+    def _send(self, client: bytes, job: str, event: Event) -> None:
+        try:
+            self._router.send_multipart([client, *wire.encode(job, event)], flags=zmq.NOBLOCK)
+        except zmq.Again:
+            if isinstance(event, FINAL_EVENTS):
+                _log.warning("a client does not read its results")
+                self._stimuli.append(stimuli.ClientGone(client))
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self._stimuli.append(stimuli.ClientGone(client))
+
+    def _tell_worker(self, frames: list[bytes]) -> None:
+        if self._worker is not None:
+            self._worker.send(frames)
+
+    def _start_worker(self) -> None:
+        self._workers_started += 1
+        self._worker_ready, self._worker_failure = False, None
+        try:
+            self._worker = WorkerProcess(self._context, self._workers_started, self._options.device)
+        except OSError as error:
+            reason = f"The engine's computing process could not be started ({error.strerror})."
+            self._stimuli.append(
+                stimuli.WorkerDied(Failed("worker_start", reason, "Close other programs and try again."))
+            )
+
+    def _kill_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._dying[self._worker.number] = self._worker
+            self._worker = None
+
+
+def _process(pid: int | None) -> psutil.Process | None:
+    try:
+        return None if pid is None else psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _lives(process: psutil.Process | None) -> bool:
+    # is_running() compares start times too, so that a number given to a new process does not deceive it.
+    try:
+        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,143 @@
+"""What the queue (``jobs``) hears, its stimuli, and what it answers, its instructions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gan_edit_protocol.messages import Event, Failed, JobRequest
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A client sent a job."""
+
+    client: bytes
+    job: str
+    request: JobRequest
+
+
+@dataclass(frozen=True)
+class CancelAsked:
+    """A client wants one of its jobs ended."""
+
+    client: bytes
+    job: str
+
+
+@dataclass(frozen=True)
+class StatusAsked:
+    """A client asked how the engine is."""
+
+    client: bytes
+    job: str
+
+
+@dataclass(frozen=True)
+class ClientGone:
+    """A client's connection is closed."""
+
+    client: bytes
+
+
+@dataclass(frozen=True)
+class WorkerReady:
+    """The worker has started and will compute on ``device``."""
+
+    device: str
+
+
+@dataclass(frozen=True)
+class WorkerSaid:
+    """The worker reports an event of the job that it was given."""
+
+    job: str
+    event: Event
+
+
+@dataclass(frozen=True)
+class WorkerDied:
+    """The worker process ended by itself; ``failure`` is what a waiting client should read."""
+
+    failure: Failed
+
+
+@dataclass(frozen=True)
+class Orphaned:
+    """No new client can find the engine any more (its connection file is gone)."""
+
+
+@dataclass(frozen=True)
+class ShutdownAsked:
+    """A client, a signal or the end of the process that the engine belongs to."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+
+Stimulus = (
+    Submitted
+    | CancelAsked
+    | StatusAsked
+    | ClientGone
+    | WorkerReady
+    | WorkerSaid
+    | WorkerDied
+    | Orphaned
+    | ShutdownAsked
+    | Tick
+)
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send an event of ``job`` to ``client``."""
+
+    client: bytes
+    job: str
+    event: Event
+
+
+@dataclass(frozen=True)
+class SendStatus:
+    """Answer a StatusRequest: ``worker`` state, ``device`` (empty before the first start), number of ``jobs``."""
+
+    client: bytes
+    job: str
+    worker: str
+    device: str
+    jobs: int
+
+
+@dataclass(frozen=True)
+class StartWorker:
+    """Start a worker process."""
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """Give the job to the worker."""
+
+    job: str
+    request: JobRequest
+
+
+@dataclass(frozen=True)
+class AskCancel:
+    """Ask the worker to end the job."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class KillWorker:
+    """End the worker process at once; nothing that it still says counts, and its death is not a stimulus."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the engine."""
+
+
+Instruction = Send | SendStatus | StartWorker | Dispatch | AskCancel | KillWorker | Stop
