@@ -23,7 +23,7 @@ from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from gan_edit_engine.training.discriminators import ProjectedDiscriminator
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
-from gan_edit_engine.training.run import Schedule, run
+from gan_edit_engine.training.run import run
 from gan_edit_engine.training.settings import TrainingSettings
 from gan_edit_engine.training.start import grown, new_generator
 from gan_edit_engine.training.state import RunFolder
@@ -95,7 +95,7 @@ def train(
     if state is not None:
         trainer.load_state_dict(state)
     typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")
-    run(trainer, run_folder, header, Schedule(until))
+    run(trainer, run_folder, header, until)
 
 
 def main() -> None:

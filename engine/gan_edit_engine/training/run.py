@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import signal
 import time
-from dataclasses import dataclass
 from types import FrameType
 
 from gan_edit_engine.checkpoints import safetensors_file
@@ -16,17 +15,6 @@ from gan_edit_engine.training.trainer import Metrics, Trainer
 from gan_edit_protocol.errors import GanEditError
 
 GRID = (8, 8)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How often, in images; ``until`` is the image count at which the run ends."""
-
-    until: int
-    report_every: int = 800
-    save_every: int = 4_000
-    sample_every: int = 8_000
-    model_every: int = 16_000
 
 
 class Meter:
@@ -49,30 +37,32 @@ class Meter:
         return means
 
 
-def run(trainer: Trainer, folder: RunFolder, header: dict[str, str], schedule: Schedule) -> None:
-    """Train until ``schedule.until`` images or SIGTERM/SIGINT; the state is saved at the end in either case.
+def run(trainer: Trainer, folder: RunFolder, header: dict[str, str], until: int) -> None:
+    """Train until ``until`` images or SIGTERM/SIGINT; the state is saved at the end in either case.
 
     Raises GanEditError when a loss is no longer a number; the last saved state is then from before.
     """
+    settings = trainer.settings
     stop = _StopRequest()
     meter = Meter()
-    while trainer.images < schedule.until and not stop.asked:
+    while trainer.images < until and not stop.asked:
         before = trainer.images
         meter.add(_checked(trainer.step()))
-        after = trainer.images
-
-        def due(every: int, before: int = before, after: int = after) -> bool:
-            return after // every > before // every
-
-        if due(schedule.report_every):
-            folder.report({"images": after, "steps": trainer.steps, **meter.read(trainer.settings.batch)})
-        if due(schedule.sample_every):
+        now = trainer.images
+        if _passed(settings.report_every, before, now):
+            folder.report({"images": now, "steps": trainer.steps, **meter.read(settings.batch)})
+        if _passed(settings.sample_every, before, now):
             write_samples(trainer, folder)
-        if due(schedule.model_every):
+        if _passed(settings.model_every, before, now):
             write_model(trainer, folder, header)
-        if due(schedule.save_every):
-            folder.save(trainer.settings, header, trainer.state_dict())
-    folder.save(trainer.settings, header, trainer.state_dict())
+        if _passed(settings.save_every, before, now):
+            folder.save(settings, header, trainer.state_dict())
+    folder.save(settings, header, trainer.state_dict())
+
+
+def _passed(every: int, before: int, now: int) -> bool:
+    """Whether a multiple of ``every`` lies in (before, now]."""
+    return now // every > before // every
 
 
 def write_samples(trainer: Trainer, folder: RunFolder) -> None:

@@ -27,3 +27,8 @@ class TrainingSettings:
     # Images after which a weight counts half in the average that is kept as the model.
     ema_half_life: int = 10_000
     bf16: bool = False
+    # How often, in images, the run does what.
+    report_every: int = 800
+    save_every: int = 4_000
+    sample_every: int = 8_000
+    model_every: int = 16_000

@@ -1,0 +1,58 @@
+"""Features that a set of images is measured by, and how different its images are from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_edit_engine.feature_networks import EfficientNetLite0
+from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
+
+# Every model is measured at this side, larger ones area-averaged down to it, so that the figures compare.
+SIDE = 64
+# EfficientNet-lite0 sees the images enlarged to this side.
+LITE0_SIDE = 128
+
+Features = Callable[[Tensor], Tensor]
+
+
+def vgg16_features(network: Vgg16Lpips) -> Features:
+    """Spatial mean of conv5_3: images [N, 3, 64, 64] in -1..1 -> [N, 512]."""
+    return lambda images: network.maps(images)[-1].mean(dim=(2, 3))
+
+
+def lite0_features(network: EfficientNetLite0) -> Features:
+    """Spatial means of the maps at strides 16 and 32: images [N, 3, 64, 64] in -1..1 -> [N, 432]."""
+
+    def features(images: Tensor) -> Tensor:
+        enlarged = F.interpolate(images, size=LITE0_SIDE, mode="bilinear", align_corners=False)
+        return torch.cat([m.mean(dim=(2, 3)) for m in network.features(enlarged)[-2:]], dim=1)
+
+    return features
+
+
+def to_floats(images: Tensor) -> Tensor:
+    """Byte images [N, 3, R, R] as floats in -1..1 at the side of the measure, area-averaged."""
+    floats = images.float() / 127.5 - 1
+    return floats if images.shape[-1] == SIDE else F.interpolate(floats, size=SIDE, mode="area")
+
+
+@torch.no_grad()
+def all_features(features: Features, images: Tensor, batch: int = 50) -> NDArray[np.float32]:
+    """Features [N, D] of byte images [N, 3, R, R]."""
+    parts = (to_floats(part).contiguous(memory_format=torch.channels_last) for part in images.split(batch))
+    return torch.cat([features(part) for part in parts]).numpy()
+
+
+@torch.no_grad()
+def diversity(network: Vgg16Lpips, images: Tensor, pairs: int, seed: int = 0, batch: int = 25) -> float:
+    """Mean LPIPS between ``pairs`` random disjoint pairs of byte images [N, 3, R, R]."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: 2 * pairs]
+    first, second = to_floats(images[order[:pairs]]), to_floats(images[order[pairs:]])
+    parts = [network.distance(a, b) for a, b in zip(first.split(batch), second.split(batch), strict=True)]
+    return torch.cat(parts).mean().item()
