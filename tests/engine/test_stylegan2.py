@@ -199,12 +199,17 @@ def test_an_impossible_configuration_is_refused(change: dict[str, object]) -> No
 
 
 def test_the_default_model_draws_faces_that_are_alike_and_differ() -> None:
-    """Statistics of aligned faces: in range, left-right symmetric in the mean, different from each other."""
+    """Aligned faces: in range, their mean like its mirror image but not like itself upside down, all different."""
     model = open_model("default")
     torch.manual_seed(0)
     images = model.generator(torch.randn(32, 512), truncation_psi=0.7)
     assert images.shape == (32, 3, 64, 64)
     assert (images.abs() <= 1.1).float().mean() > 0.95
-    mean = images.mean(dim=0)
-    assert (mean - mean.flip(-1)).abs().mean() < 0.3 * mean.std()
-    assert 0.05 < images.std(dim=0).mean() < 0.8
+    mean = images.mean(dim=(0, 1))
+
+    def likeness(other: torch.Tensor) -> float:
+        return float(torch.corrcoef(torch.stack([mean.flatten(), other.flatten()]))[0, 1])
+
+    assert likeness(mean.flip(1)) > 0.35
+    assert likeness(mean.flip(0)) < 0.2
+    assert 0.3 < images.std(dim=0).mean() < 0.8

@@ -15,16 +15,18 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gan_edit_engine.checkpoints.errors import CheckpointError
 from gan_edit_engine.generators import CONFIGS, Config, Generator, StateMismatchError, build_with_weights
+from gan_edit_engine.generators.stylegan3 import LayerSpec
 
 # Header name of a configuration field where the two differ: "architecture" already names the family.
 HEADER_NAMES = {"architecture": "synthesis_architecture"}
 # Bounds the number of modules that a header can make us build; the weights themselves are bounded by the file.
 MAX_HEADER_INT = 1 << 20
+MAX_LAYERS = 64
 
 
 def is_safetensors(head: bytes) -> bool:
@@ -37,9 +39,13 @@ def encode_config(family: str, config: Config) -> dict[str, str]:
     header = {"architecture": family}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
+        text = value if isinstance(value, str) else "none" if value is None else _dumps(value)
         header[HEADER_NAMES.get(field.name, field.name)] = text
     return header
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, default=dataclasses.asdict)  # only StyleGAN3's layers are not JSON already
 
 
 def decode_config(header: dict[str, str]) -> Config:
@@ -64,6 +70,8 @@ def _decode_field(key: str, annotation: str, text: str) -> object:
         value = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError(f"its header entry {key} is not a value: {text[:40]!r}") from None
+    if annotation == "tuple[LayerSpec, ...]":
+        return _decode_layers(value)
     numbers = value if isinstance(value, list) else [value]
     if not all(isinstance(n, (int, float)) and abs(n) <= MAX_HEADER_INT for n in numbers) or len(numbers) > 64:
         raise ValueError(f"its header entry {key} is out of range: {text[:40]!r}")
@@ -71,6 +79,15 @@ def _decode_field(key: str, annotation: str, text: str) -> object:
     if kind and type(value) is not kind:
         raise ValueError(f"its header entry {key} must be {annotation}, not {text[:40]!r}")
     return tuple(value) if isinstance(value, list) else value
+
+
+def _decode_layers(value: object) -> tuple[LayerSpec, ...]:
+    if not isinstance(value, list) or len(value) > MAX_LAYERS or not all(isinstance(layer, dict) for layer in value):
+        raise ValueError("its header does not list StyleGAN3 layers")
+    try:
+        return tuple(LayerSpec(**layer) for layer in value)
+    except TypeError:
+        raise ValueError("its header lists a StyleGAN3 layer with unknown or missing fields") from None
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -97,15 +114,17 @@ def read(path: Path) -> tuple[Generator, dict[str, str]]:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file on the CPU, by name; CheckpointError when damaged."""
     try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return load_file(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(path, f"it is not a valid safetensors file ({error})") from None
 
 
 def write(path: Path, generator: Generator, header: dict[str, str], dtype: torch.dtype = torch.float32) -> None:
     """Write ``generator`` with its configuration and ``header`` to ``path``, atomically (a .part file is renamed)."""
-    tensors = {name: value.detach().cpu().to(dtype).contiguous() for name, value in generator.state_dict().items()}
+    tensors = {
+        name: (value.detach().to(dtype) if value.is_floating_point() else value).cpu().contiguous()
+        for name, value in generator.state_dict().items()
+    }
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata={**header, **encode_config(generator.family, generator.config)})
     os.replace(part, path)

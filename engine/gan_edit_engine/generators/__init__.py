@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_edit_engine.generators.base import Generator, Noise
+from gan_edit_engine.generators.dcgan import DCGAN, DCGANConfig
+from gan_edit_engine.generators.discriminator import Discriminator, DiscriminatorConfig
 from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from gan_edit_engine.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
-Config = StyleGAN2Config
-CONFIGS: dict[str, type[Config]] = {"stylegan2": StyleGAN2Config}
+Config = StyleGAN2Config | StyleGAN3Config | DCGANConfig
+CONFIGS: dict[str, type[Config]] = {"stylegan2": StyleGAN2Config, "stylegan3": StyleGAN3Config, "dcgan": DCGANConfig}
 
-__all__ = ["CONFIGS", "Config", "Generator", "Noise", "StateMismatchError", "build", "build_with_weights"]
+__all__ = [
+    "CONFIGS",
+    "Config",
+    "Discriminator",
+    "DiscriminatorConfig",
+    "Generator",
+    "Noise",
+    "StateMismatchError",
+    "build",
+    "build_with_weights",
+    "discriminator_with_weights",
+]
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class StateMismatchError(ValueError):
@@ -21,8 +38,13 @@ class StateMismatchError(ValueError):
 
 
 def build(config: Config) -> Generator:
-    """A freshly initialised generator of the family that ``config`` belongs to, ready to train."""
-    return StyleGAN2(config)
+    """A freshly initialised generator of the family that ``config`` belongs to.
+
+    StyleGAN2 and DCGAN are ready to train; StyleGAN3's filters are buffers that only a checkpoint brings.
+    """
+    if isinstance(config, StyleGAN2Config):
+        return StyleGAN2(config)
+    return StyleGAN3(config) if isinstance(config, StyleGAN3Config) else DCGAN(config)
 
 
 def build_with_weights(config: Config, state: Mapping[str, Tensor]) -> Generator:
@@ -33,9 +55,21 @@ def build_with_weights(config: Config, state: Mapping[str, Tensor]) -> Generator
     """
     with torch.device("meta"):
         generator = build(config)
-    check_state(generator.state_dict(), state)
-    generator.load_state_dict({name: value.to(torch.float32) for name, value in state.items()}, assign=True)
-    return generator.requires_grad_(False).eval()
+    return _fill(generator, state)
+
+
+def discriminator_with_weights(config: DiscriminatorConfig, state: Mapping[str, Tensor]) -> Discriminator:
+    """A frozen float32 discriminator on the CPU that holds ``state``; raises like `build_with_weights`."""
+    with torch.device("meta"):
+        discriminator = Discriminator(config)
+    return _fill(discriminator, state)
+
+
+def _fill(module: Module, state: Mapping[str, Tensor]) -> Module:
+    check_state(module.state_dict(), state)
+    floats = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    module.load_state_dict(floats, assign=True)
+    return module.requires_grad_(False).eval()
 
 
 def check_state(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:

@@ -71,18 +71,25 @@ def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
 
 
 def truncate(ws: Tensor, w_avg: Tensor, psi: float, cutoff: int | None) -> Tensor:
-    """Pull the first ``cutoff`` vectors (all when None) of ws [N, num_ws, w_dim] towards w_avg [w_dim]; psi 1 keeps."""
+    """Pull the first ``cutoff`` vectors (all when None) of ws [N, num_ws, w_dim] towards w_avg; psi 1 keeps."""
     if psi == 1:
         return ws
-    head = w_avg.lerp(ws[:, :cutoff], psi)
+    head = w_avg + psi * (ws[:, :cutoff] - w_avg)
     return head if cutoff is None else torch.cat([head, ws[:, cutoff:]], dim=1)
 
 
-def check_labels(c: Tensor | None, c_dim: int, batch: int) -> None:
-    """Raise ValueError unless c is [batch, c_dim]; None is right exactly for an unconditional model (c_dim 0)."""
+def check_labels(c: Tensor | None, c_dim: int, batch: int) -> Tensor | None:
+    """c if it is [batch, c_dim], None for an unconditional model (c_dim 0); ValueError otherwise."""
     if c_dim == 0:
-        return
+        return None
     if c is None:
         raise ValueError(f"This model is conditional: it needs class vectors c of shape [{batch}, {c_dim}].")
     if c.shape != (batch, c_dim):
         raise ValueError(f"Class vectors must be [{batch}, {c_dim}], not {list(c.shape)}.")
+    return c
+
+
+def check_ws(ws: Tensor, num_ws: int, w_dim: int) -> None:
+    """Raise ValueError unless ws is [N, num_ws, w_dim]."""
+    if ws.ndim != 3 or tuple(ws.shape[1:]) != (num_ws, w_dim):
+        raise ValueError(f"ws must be [N, {num_ws}, {w_dim}], not {list(ws.shape)}.")

@@ -46,23 +46,28 @@ class MappingNetwork(nn.Module):
     def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_ws: int, num_layers: int) -> None:
         super().__init__()
         self.z_dim, self.c_dim, self.num_ws, self.num_layers = z_dim, c_dim, num_ws, num_layers
+        add_dense_layers(self, z_dim + (w_dim if c_dim else 0), w_dim, num_layers)
         if c_dim:
             self.embed = FullyConnected(c_dim, w_dim)
-        features = [z_dim + (w_dim if c_dim else 0)] + [w_dim] * num_layers
-        for i in range(num_layers):
-            layer = FullyConnected(features[i], features[i + 1], lrelu=True, lr_multiplier=MAPPING_LR_MULTIPLIER)
-            self.add_module(f"fc{i}", layer)
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def to_w(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """w [N, w_dim] of z [N, z_dim] and c [N, c_dim]; ValueError on missing or wrong c."""
-        check_labels(c, self.c_dim, len(z))
+        """w [N, w_dim] of z [N, z_dim] and c [N, c_dim]; ValueError on wrong sizes or missing c."""
+        if z.ndim != 2 or z.shape[1] != self.z_dim:
+            raise ValueError(f"z must be [N, {self.z_dim}], not {list(z.shape)}.")
         x = normalize_second_moment(z.to(self.w_avg.dtype))
-        if self.c_dim and c is not None:
-            x = torch.cat([x, normalize_second_moment(self.embed(c.to(x.dtype)))], dim=1)
-        for i in range(self.num_layers):
-            x = self.get_submodule(f"fc{i}")(x)
-        return x
+        c = check_labels(c, self.c_dim, len(z))
+        if c is not None:
+            x = torch.cat([x, normalize_second_moment(self.embed_class(c.to(x.dtype)))], dim=1)
+        return run_dense_layers(self, x, self.num_layers)
+
+    def embed_class(self, c: Tensor) -> Tensor:
+        """Features of the class vectors c [N, c_dim], before normalisation."""
+        return self.embed(c)
+
+    def center(self, c: Tensor | None) -> Tensor:
+        """The mean that truncation pulls towards; broadcasts to [N, num_ws, w_dim]."""
+        return self.w_avg
 
     def forward(
         self,
@@ -71,9 +76,24 @@ class MappingNetwork(nn.Module):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> Tensor:
-        """ws [N, num_ws, w_dim]; truncation pulls towards ``w_avg`` (psi 1: none, 0: the mean)."""
+        """ws [N, num_ws, w_dim]; truncation pulls towards the mean w (psi 1: none, 0: the mean)."""
         ws = self.to_w(z, c)[:, None].repeat(1, self.num_ws, 1)
-        return truncate(ws, self.w_avg, truncation_psi, truncation_cutoff)
+        return truncate(ws, self.center(c), truncation_psi, truncation_cutoff)
+
+
+def add_dense_layers(module: nn.Module, in_features: int, out_features: int, count: int) -> None:
+    """Add ``fc0`` ... ``fc{count - 1}`` of a mapping network to ``module``."""
+    for i in range(count):
+        layer = FullyConnected(in_features, out_features, lrelu=True, lr_multiplier=MAPPING_LR_MULTIPLIER)
+        module.add_module(f"fc{i}", layer)
+        in_features = out_features
+
+
+def run_dense_layers(module: nn.Module, x: Tensor, count: int) -> Tensor:
+    """x [N, I] through ``fc0`` ... of ``module``."""
+    for i in range(count):
+        x = module.get_submodule(f"fc{i}")(x)
+    return x
 
 
 def make_filter(taps: tuple[float, ...]) -> Tensor:
@@ -165,3 +185,8 @@ def fold_up_conv(weight: Tensor, f: Tensor) -> Tensor:
 def up_conv_folded(x: Tensor, kernel: Tensor) -> Tensor:
     """Up-convolution with a kernel from `fold_up_conv`: x [N, I, H, W] -> [N, O, 2H, 2W]."""
     return F.pixel_shuffle(F.conv2d(x, kernel, padding=kernel.shape[-1] // 2), 2)
+
+
+def downsample_padding(taps: int, kernel: int) -> tuple[int, int]:
+    """Padding (before, after) of the filter in front of a strided convolution so that 2H becomes exactly H."""
+    return (taps - 1) // 2 + kernel // 2, (taps - 2) // 2 + kernel // 2

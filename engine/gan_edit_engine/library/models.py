@@ -9,8 +9,7 @@ from pathlib import Path
 
 import torch
 
-from gan_edit_engine.checkpoints import safetensors_file
-from gan_edit_engine.checkpoints.errors import CheckpointError
+from gan_edit_engine.checkpoints import CheckpointError, read_generator, safetensors_file
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
 from gan_edit_protocol.errors import GanEditError
@@ -127,5 +126,5 @@ def open_model(name_or_file: str | Path, device: str | torch.device = "cpu", fol
     Raises GanEditError (unknown_model, bad_checkpoint) naming what is wrong.
     """
     path = find_model(name_or_file, folder)
-    generator, header = safetensors_file.read(path)
+    generator, header = read_generator(path)
     return Model(generator.to(device), info_from_header(path, header))
