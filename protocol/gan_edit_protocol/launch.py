@@ -21,11 +21,12 @@ _FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "GI_TYPELIB
 
 @dataclass(frozen=True)
 class EngineCommand:
-    """How to run the ``gan-edit`` program (a list of words) and where its files are."""
+    """How to run the ``gan-edit`` program (a list of words), its files, and ``options`` for ``gan-edit engine``."""
 
     program: tuple[str, ...]
     connection_file: Path
     log_file: Path
+    options: tuple[str, ...] = ()
 
 
 def clean_environment() -> dict[str, str]:
@@ -90,7 +91,7 @@ def _peek(connection_file: Path) -> connection.Connection | None:
 
 
 def _start(command: EngineCommand, end_with: int | None) -> subprocess.Popen[bytes]:
-    words = [*command.program, "engine", "--connection", str(command.connection_file)]
+    words = [*command.program, "engine", "--connection", str(command.connection_file), *command.options]
     if end_with is not None:
         words += ["--end-with", str(end_with)]
     command.log_file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,161 @@
+"""The ``gan-edit`` command: the engine itself, and everything that a person or a script asks of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gan_edit_engine import __version__, install, relay, service, session
+from gan_edit_engine.cli_edit import edit, project, random
+from gan_edit_protocol import connection, launch
+from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings, Spec
+
+ENGINE_FAULTS = {"internal_error", "worker_died", "worker_start", "engine_unavailable", "out_of_memory", "queue_full"}
+"""Error codes that are not the input's fault: exit code 1 instead of 2."""
+CANCELLED_EXIT = 130
+
+SETTINGS_OF: dict[str, type[Settings]] = {"edit": EditSettings, "project": ProjectSettings, "random": RandomSettings}
+
+app = typer.Typer(
+    name="gan-edit",
+    help="Edit photographs through a generative network, from GIMP or from the command line.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (edit, project, random):
+    app.command()(command)
+
+ConnectionFile = Annotated[
+    Path | None,
+    typer.Option("--connection", help="The engine's connection file; by default the one that all programs share."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gan-edit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Edit photographs through a generative network, from GIMP or from the command line."""
+
+
+@app.command("engine")
+def run_engine(
+    device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the best.")] = None,
+    connection_file: ConnectionFile = None,
+    end_with: Annotated[int | None, typer.Option(help="End when this process does.", metavar="PID")] = None,
+    idle_timeout: Annotated[float, typer.Option(min=0, help="End after this many idle seconds; 0: never.")] = 3600.0,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every message.")] = False,
+) -> None:
+    """Run the engine until it is told to end; if one runs already, say so and end."""
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("gan_edit").setLevel(level)
+    path = connection_file or connection.default_path()
+    if not service.serve(service.Options(path, device, end_with, idle_timeout)):
+        print("A GAN Edit engine is running already.")
+
+
+@app.command()
+def stop(connection_file: ConnectionFile = None) -> None:
+    """End the running engine; its jobs are cancelled."""
+    command = _engine_at(connection_file)
+    with launch.connect(command) as client:
+        client.shutdown()
+    session.wait_for_end(command.connection_file)
+    print("The engine has ended.")
+
+
+@app.command()
+def status(connection_file: ConnectionFile = None, as_json: AsJson = False) -> None:
+    """Tell whether an engine runs, on which device, and which models it has."""
+    try:
+        with launch.connect(_engine_at(connection_file)) as client:
+            found = client.status()
+    except EngineUnavailableError:
+        print(json.dumps({"running": False}) if as_json else "No GAN Edit engine is running.")
+        return
+    if as_json:
+        print(json.dumps({"running": True, **vars(found)}))
+        return
+    print(f"GAN Edit engine {found.version}, process {found.pid}: {found.worker}, {found.jobs} jobs")
+    print(f"device: {found.device or 'not known yet'}")
+    print(f"models: {', '.join(found.models)}")
+
+
+@app.command("relay")
+def run_relay(
+    connection_file: Annotated[Path, typer.Option("--connection", help="The engine's connection file.")],
+) -> None:
+    """Carry messages between standard input and output and the engine (for GIMPs whose Python lacks ZeroMQ)."""
+    relay.relay(connection_file)
+
+
+@app.command("install-plugin")
+def install_plugin(
+    profile: Annotated[
+        list[Path] | None,
+        typer.Option(help="A GIMP 3 profile folder, such as ~/.config/GIMP/3.0; by default all that are found."),
+    ] = None,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove the plug-in again.")] = False,
+) -> None:
+    """Put the plug-in into GIMP 3."""
+    action = install.uninstall if uninstall else install.install
+    for sentence in action(profile or None):
+        print(sentence)
+
+
+@app.command()
+def settings() -> None:
+    """List every setting that --set and GIMP's dialogs take, with its default and range."""
+    for name, kind in SETTINGS_OF.items():
+        table = Table(
+            "setting", "default", "range", "meaning", title=f"gan-edit {name} --set ...", title_justify="left"
+        )
+        for spec in kind.specs():
+            table.add_row(spec.name, str(spec.default), range_text(spec), spec.help)
+        Console().print(table)
+
+
+def range_text(spec: Spec) -> str:
+    """The values a setting may have, for people."""
+    if spec.minimum is None or spec.maximum is None:
+        return ", ".join(spec.choices)
+    return f"{spec.minimum:g} to {spec.maximum:g}"
+
+
+def _engine_at(connection_file: Path | None) -> launch.EngineCommand:
+    default = session.default_engine()
+    return launch.EngineCommand(default.program, connection_file or default.connection_file, default.log_file)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script. A :class:`GanEditError` becomes one line and exit code 2, or 1 when it is not the input's."""
+    try:
+        app(args=arguments)
+    except GanEditError as error:
+        print(f"gan-edit: {error}", file=sys.stderr)
+        if error.code == "cancelled":
+            sys.exit(CANCELLED_EXIT)
+        sys.exit(1 if error.code in ENGINE_FAULTS else 2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The commands that make pictures: ``gan-edit edit``, ``project`` and ``random``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from gan_edit_engine import images
+from gan_edit_engine.arrays import from_message, to_message
+from gan_edit_engine.cli_progress import run_with_progress
+from gan_edit_engine.images import Picture
+from gan_edit_engine.latent_files import read_latent, write_latent
+from gan_edit_engine.models_folder import model_names
+from gan_edit_engine.photo import AnyImage, composite
+from gan_edit_engine.session import engine
+from gan_edit_protocol.errors import GanEditError, SettingError
+from gan_edit_protocol.messages import (
+    Align,
+    Array,
+    Crop,
+    EditRequest,
+    JobRequest,
+    ProjectRequest,
+    RandomRequest,
+    ResultReady,
+)
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
+
+PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG (8 or 16 bit), JPEG or WebP.")]
+OutputFile = Annotated[Path, typer.Option(help="The PNG to write: of the photo's size, depth and colour profile.")]
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(help="Gray image of the photo's size: white may change, black never does. Default: everything may."),
+]
+ModelName = Annotated[str, typer.Option(help="An installed model's name, or a model file.")]
+Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting (see: gan-edit settings); may be repeated."),
+]
+AlignText = Annotated[
+    str | None,
+    typer.Option(
+        "--align", metavar="X1,Y1,X2,Y2", help="The model's two alignment points in the photo, e.g. the eyes."
+    ),
+]
+CropText = Annotated[
+    str | None,
+    typer.Option("--crop", metavar="CX,CY,SIZE[,ANGLE]", help="The square where the model looks, in photo pixels."),
+]
+LatentOut = Annotated[
+    Path | None,
+    typer.Option("--latent", help="Also write the result's latent to this safetensors file."),
+]
+LatentIn = Annotated[
+    Path | None,
+    typer.Option(help="Start from this latent of the same crop instead of projecting the photo."),
+]
+Device = Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the engine's choice.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object about the result.")]
+
+
+def edit(
+    photo_file: PhotoFile,
+    scribble: Annotated[Path, typer.Option(help="RGBA PNG of the photo's size: counts where it is not transparent.")],
+    output: OutputFile,
+    mask: MaskFile = None,
+    model: ModelName = "default",
+    seed: Seed = None,
+    assignments: Assignments = None,
+    align: AlignText = None,
+    crop: CropText = None,
+    latent: LatentOut = None,
+    latent_in: LatentIn = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a photo so that it follows the colours of a scribble inside a mask."""
+    settings = EditSettings.from_assignments(assignments or [], **_given(seed))
+    picture = images.read_picture(photo_file)
+    request = EditRequest(
+        photo=to_message(picture.pixels),
+        scribble=_of_size(images.read_scribble(scribble), picture, scribble),
+        mask=_read_mask(mask, picture),
+        model=_model(model),
+        align=_align(align),
+        crop=_crop(crop),
+        latent=None if latent_in is None else to_message(read_latent(latent_in)),
+        settings=settings,
+    )
+    _make(request, picture, output, latent, device, as_json)
+
+
+def project(
+    photo_file: PhotoFile,
+    output: OutputFile,
+    mask: MaskFile = None,
+    model: ModelName = "default",
+    seed: Seed = None,
+    assignments: Assignments = None,
+    align: AlignText = None,
+    crop: CropText = None,
+    latent: LatentOut = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the model's image that is nearest to a photo and put it in the photo's place."""
+    settings = ProjectSettings.from_assignments(assignments or [], **_given(seed))
+    picture = images.read_picture(photo_file)
+    request = ProjectRequest(
+        photo=to_message(picture.pixels),
+        mask=_read_mask(mask, picture),
+        model=_model(model),
+        align=_align(align),
+        crop=_crop(crop),
+        settings=settings,
+    )
+    _make(request, picture, output, latent, device, as_json)
+
+
+def random(
+    output: OutputFile,
+    model: ModelName = "default",
+    seed: Seed = None,
+    assignments: Assignments = None,
+    latent: LatentOut = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a random image of a model."""
+    settings = RandomSettings.from_assignments(assignments or [], **_given(seed))
+    _make(RandomRequest(_model(model), settings), None, output, latent, device, as_json)
+
+
+def _make(
+    request: JobRequest, picture: Picture | None, output: Path, latent: Path | None, device: str | None, as_json: bool
+) -> None:
+    """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any."""
+    images.check_output(output)
+    with engine(device) as client:
+        result = run_with_progress(client, request)
+    images.write_png(output, _laid_on(picture, result))
+    if latent is not None:
+        write_latent(latent, np.asarray(from_message(result.latent), np.float32), result.model)
+    if as_json:
+        print(json.dumps(_about(result, output, latent)))
+    else:
+        print(f"{output}: {result.steps} steps in {result.seconds:.1f} s on {result.device} with {result.model}")
+
+
+def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:
+    image = from_message(result.image)
+    if picture is None:
+        return Picture(image)
+    shown = np.full(image.shape[:2], 255) if result.mask is None else from_message(result.mask)
+    pixels = composite(picture.pixels, image, shown.astype(np.uint8), result.x, result.y)
+    return Picture(pixels, picture.profile)
+
+
+def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, Any]:
+    names = ("seconds", "steps", "psnr", "model", "device", "perceptual", "seed")
+    files = {"output": str(output), "latent": None if latent is None else str(latent)}
+    return {**{name: getattr(result, name) for name in names}, **files}
+
+
+def _given(seed: int | None) -> dict[str, int]:
+    return {} if seed is None else {"seed": seed}
+
+
+def _model(name: str) -> str:
+    """A file is named by its full path, because the engine runs in another folder."""
+    return str(Path(name).absolute()) if name not in model_names() and Path(name).is_file() else name
+
+
+def _read_mask(path: Path | None, picture: Picture) -> Array | None:
+    return None if path is None else _of_size(images.read_mask(path), picture, path)
+
+
+def _of_size(pixels: AnyImage, picture: Picture, path: Path) -> Array:
+    if pixels.shape[:2] != picture.pixels.shape[:2]:
+        (h, w), (height, width) = pixels.shape[:2], picture.pixels.shape[:2]
+        raise GanEditError(
+            "bad_image", f"{path} is {w}×{h} pixels, the photo {width}×{height}.", "Make it of the photo's size."
+        )
+    return to_message(pixels)
+
+
+def _align(text: str | None) -> Align | None:
+    return None if text is None else Align(*_numbers("--align", text, 4))
+
+
+def _crop(text: str | None) -> Crop | None:
+    return None if text is None else Crop(*_numbers("--crop", text, 3, 4))
+
+
+def _numbers(option: str, text: str, *counts: int) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in counts or not np.isfinite(numbers).all():
+        wanted = " or ".join(str(count) for count in counts)
+        raise SettingError(f"{option} needs {wanted} numbers with commas between them, not '{text}'.")
+    return numbers

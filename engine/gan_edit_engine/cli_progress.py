@@ -1,0 +1,49 @@
+"""A job with a progress bar on the terminal, cancelled by Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gan_edit_protocol import messages
+from gan_edit_protocol.client import Client
+from gan_edit_protocol.messages import Accepted, Event, JobRequest, ResultReady
+
+
+def run_with_progress(client: Client, request: JobRequest) -> ResultReady:
+    """Run the job. Ctrl-C cancels it, and :class:`JobCancelledError` follows; a second Ctrl-C interrupts at once."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        _Interrupts() as interrupts,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
+        task = bar.add_task("Starting", total=None)
+
+        def show(event: Event) -> None:
+            if isinstance(event, Accepted):
+                bar.update(task, description=f"Waiting for {event.ahead} other jobs" if event.ahead else "Starting")
+            elif isinstance(event, messages.Progress):
+                bar.update(task, description=event.stage, completed=event.step, total=event.of)
+
+        return client.run(request, show, lambda: interrupts.any)
+
+
+class _Interrupts:
+    """Notes the first Ctrl-C instead of raising, and lets the second one through."""
+
+    any = False
+
+    def __enter__(self) -> _Interrupts:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.any = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
