@@ -260,7 +260,7 @@ class SynthesisNetwork(nn.Module):
             yield f"b{resolution}", block
 
     def set_compute_dtype(self, dtype: torch.dtype) -> None:
-        """Precision of every block: bfloat16 is several times faster on processors with matrix units, slower elsewhere."""
+        """Precision of every block: bfloat16 is fast on processors with matrix units for it, slow elsewhere."""
         for _, block in self.blocks():
             block.compute_dtype = dtype
 

@@ -1,0 +1,97 @@
+"""`gan-edit synthesize`: images of given latents, exactly as the model makes them, for scripts and for checks."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_edit_engine.generators import Generator
+from gan_edit_engine.library import open_model
+from gan_edit_protocol.errors import GanEditError
+
+NOISES = ("const", "none")
+# Where a file holds several, the first of these is taken: the one closest to the image.
+LATENT_NAMES = ("ws", "w", "z")
+MAX_INPUT_BYTES = 1 << 30
+BATCH = 4
+
+
+def synthesize(
+    model: str | Path,
+    input_file: Path,
+    output_file: Path,
+    noise: str = "const",
+    device: str = "cpu",
+    models_folder: Path | None = None,
+) -> int:
+    """Write the images of the latents in ``input_file`` to ``output_file``; the number of images.
+
+    The input is an .npz with `ws` [N, num_ws, w_dim], `w` [N, w_dim] or `z` [N, z_dim] (the first of these that is
+    there), and for `z` of a conditional model `c` [N, classes]. Truncation is 1. The output is an .npz with `image`
+    float32 [N, 3, H, W], nominally in -1..1 and not clipped; a gray model's channel is repeated.
+    Raises GanEditError (bad_input, bad_checkpoint, unknown_model) with one plain sentence.
+    """
+    if noise not in NOISES:
+        raise GanEditError("bad_input", f"Noise must be {' or '.join(NOISES)}, not {noise!r}.")
+    arrays = _read_arrays(input_file)
+    generator = open_model(model, device, models_folder).generator
+    with torch.inference_mode():
+        try:
+            ws = _latents(generator, arrays, device)
+            parts = [generator.synthesis(part, noise=noise).float().cpu() for part in ws.split(BATCH)]
+        except ValueError as error:
+            raise GanEditError("bad_input", f"{input_file.name} does not fit the model: {error}") from None
+    images = torch.cat(parts).expand(-1, 3, -1, -1).numpy()
+    _write(output_file, images)
+    return len(images)
+
+
+def _read_arrays(path: Path) -> dict[str, Tensor]:
+    """The numeric arrays in an .npz as float32; nothing pickled is ever read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_INPUT_BYTES:
+                raise GanEditError("bad_input", f"{path.name} holds more than a gigabyte of latents.", "Split it.")
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in (*LATENT_NAMES, "c") if name in arrays.files}
+        return {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in found.items()}
+    except FileNotFoundError:
+        raise GanEditError("bad_input", f"There is no file {path.name}.") from None
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise GanEditError("bad_input", f"{path.name} is not a readable .npz of numbers ({reason[:120]}).") from None
+
+
+def _latents(generator: Generator, arrays: dict[str, Tensor], device: str) -> Tensor:
+    """ws [N, num_ws, w_dim] on ``device``; ValueError naming the expected shapes."""
+    name = next((name for name in LATENT_NAMES if name in arrays), None)
+    if name is None:
+        raise ValueError(f"it holds none of the arrays {', '.join(LATENT_NAMES)}.")
+    latent = arrays[name].to(device)
+    if latent.ndim == 0 or len(latent) == 0 or not torch.isfinite(latent).all():
+        raise ValueError(f"{name} holds no latents, or numbers that are not finite.")
+    if name == "ws":
+        return latent
+    if name == "w":
+        if latent.ndim != 2 or latent.shape[1] != generator.w_dim:
+            raise ValueError(f"w must be [N, {generator.w_dim}], not {list(latent.shape)}.")
+        return latent[:, None].repeat(1, generator.num_ws, 1)
+    # DCGAN code keeps z as [N, z_dim, 1, 1].
+    z = latent.flatten(1) if latent.shape[2:] == (1, 1) else latent
+    classes = arrays["c"].to(device) if "c" in arrays else None
+    return generator.mapping(z, classes)
+
+
+def _write(path: Path, images: np.ndarray) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, image=images)
+        os.replace(part, path)
+    except OSError as error:
+        raise GanEditError("bad_output", f"Cannot write {path}: {error.strerror}.") from None
