@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Deterministic, and without time limits that a busy machine would break.
+hypothesis.settings.register_profile("gan-edit", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("gan-edit")
 
 
 @pytest.fixture(scope="session")

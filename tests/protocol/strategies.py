@@ -1,0 +1,130 @@
+"""hypothesis strategies for every message of the protocol, and for frames that are none."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from gan_edit_protocol.messages import (
+    ITEM_SIZES,
+    Accepted,
+    Align,
+    Array,
+    Cancelled,
+    CancelRequest,
+    Crop,
+    EditRequest,
+    EngineStatus,
+    Failed,
+    Progress,
+    ProjectRequest,
+    RandomRequest,
+    ResultReady,
+    ShutdownRequest,
+    StatusRequest,
+)
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings, Spec
+
+job_names = st.text("0123456789abcdef", min_size=32, max_size=32)
+numbers = st.floats(-1e9, 1e9)
+whole_numbers = st.integers(0, 2**31 - 1)
+texts = st.text(max_size=30)
+sides = st.integers(1, 5)
+
+
+@st.composite
+def arrays(draw: st.DrawFn, shape: tuple[int, ...] | None = None, dtype: str | None = None) -> Array:
+    """An array with bytes of its own; ``shape`` and ``dtype`` are drawn where they are not given."""
+    shape = shape or draw(st.lists(sides, min_size=1, max_size=3).map(tuple))
+    dtype = dtype or draw(st.sampled_from(sorted(ITEM_SIZES)))
+    size = ITEM_SIZES[dtype]
+    for side in shape:
+        size *= side
+    return Array(dtype, shape, draw(st.binary(min_size=size, max_size=size)))
+
+
+def values_of(spec: Spec) -> SearchStrategy[Any]:
+    """Every value that a setting allows."""
+    if spec.choices:
+        return st.sampled_from(spec.choices)
+    if spec.type is bool:
+        return st.booleans()
+    bounds = {"min_value": spec.minimum, "max_value": spec.maximum}
+    return st.integers(**bounds) if spec.type is int else st.floats(**bounds)
+
+
+def settings_of(kind: type[Settings]) -> SearchStrategy[Any]:
+    return st.builds(kind, **{spec.name: values_of(spec) for spec in kind.specs()})
+
+
+aligns = st.none() | st.builds(Align, numbers, numbers, numbers, numbers)
+crops = st.none() | st.builds(Crop, numbers, numbers, numbers, numbers)
+
+
+@st.composite
+def edit_requests(draw: st.DrawFn) -> EditRequest:
+    h, w = draw(sides), draw(sides)
+    return EditRequest(
+        photo=draw(arrays((h, w, draw(st.sampled_from([3, 4]))))),
+        scribble=draw(arrays((h, w, 4), "uint8")),
+        mask=draw(st.none() | arrays((h, w), "uint8")),
+        model=draw(texts),
+        align=draw(aligns),
+        crop=draw(crops),
+        latent=draw(st.none() | arrays((2, 3), "float32")),
+        settings=draw(settings_of(EditSettings)),
+    )
+
+
+@st.composite
+def project_requests(draw: st.DrawFn) -> ProjectRequest:
+    h, w = draw(sides), draw(sides)
+    return ProjectRequest(
+        photo=draw(arrays((h, w, draw(st.sampled_from([3, 4]))))),
+        mask=draw(st.none() | arrays((h, w), "uint8")),
+        model=draw(texts),
+        align=draw(aligns),
+        crop=draw(crops),
+        settings=draw(settings_of(ProjectSettings)),
+    )
+
+
+requests = st.one_of(
+    edit_requests(),
+    project_requests(),
+    st.builds(RandomRequest, texts, settings_of(RandomSettings)),
+    st.builds(StatusRequest),
+    st.builds(CancelRequest, texts),
+    st.builds(ShutdownRequest),
+)
+
+_result_fields = {
+    field.name: {"str": texts, "int": whole_numbers, "float": numbers}[str(field.type)]
+    for field in dataclasses.fields(ResultReady)
+    if field.type in ("str", "int", "float")
+}
+events = st.one_of(
+    st.builds(Accepted, whole_numbers),
+    st.builds(Progress, texts, whole_numbers, whole_numbers, numbers, st.none() | arrays(dtype="uint8")),
+    st.builds(
+        ResultReady,
+        image=arrays(),
+        latent=arrays(dtype="float32"),
+        mask=st.none() | arrays(dtype="uint8"),
+        latent_start=st.none() | arrays(dtype="float32"),
+        **_result_fields,
+    ),
+    st.builds(Failed, texts, texts, texts),
+    st.builds(Cancelled),
+    st.builds(EngineStatus, texts, whole_numbers, texts, texts, whole_numbers, st.lists(texts, max_size=3).map(tuple)),
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+garbage_frames = st.lists(st.binary(max_size=200), min_size=1, max_size=12)

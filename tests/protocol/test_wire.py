@@ -1,0 +1,238 @@
+"""Encoding and decoding: everything that is right survives the way, everything else is refused by a named error."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_edit_protocol import PROTOCOL_VERSION, wire
+from gan_edit_protocol.errors import GanEditError, SettingError, WireError
+from gan_edit_protocol.messages import MAX_ARRAY_BYTES, Array, EditRequest, ProjectRequest, RandomRequest, StatusRequest
+from protocol.strategies import events, garbage_frames, job_names, json_values, requests
+
+JOB = "0123456789abcdef0123456789abcdef"
+PHOTO = Array("uint8", (2, 3, 3), bytes(18))
+
+
+def header_of(message: Any) -> dict[str, Any]:
+    return json.loads(wire.encode(JOB, message)[0])
+
+
+def frames_with(message: Any, **changes: Any) -> list[bytes]:
+    """The frames of ``message`` with entries of its header replaced."""
+    frames = wire.encode(JOB, message)
+    return [json.dumps({**json.loads(frames[0]), **changes}).encode(), *frames[1:]]
+
+
+def refusal_of(frames: list[bytes]) -> GanEditError | None:
+    """The error that a message is refused with, None when it is accepted; any other exception fails the test."""
+    try:
+        wire.decode_request(frames)
+    except GanEditError as error:
+        return error
+    return None
+
+
+# --- what is right ------------------------------------------------------------------------------------------------
+
+
+@given(job_names, requests)
+def test_every_request_survives_the_way_unchanged(job: str, request: Any) -> None:
+    assert wire.decode_request(wire.encode(job, request)) == (job, request)
+
+
+@given(job_names, events)
+def test_every_event_survives_the_way_unchanged(job: str, event: Any) -> None:
+    assert wire.decode_event(wire.encode(job, event)) == (job, event)
+
+
+def test_absent_entries_take_their_defaults() -> None:
+    assert wire.decode_request(
+        frames_with(
+            RandomRequest(
+                "cats",
+            ),
+            body={},
+        )
+    ) == (JOB, RandomRequest())
+
+
+def test_a_whole_number_is_accepted_where_a_number_is_wanted() -> None:
+    body = {"settings": {"truncation_psi": 1}}
+    assert wire.decode_request(frames_with(RandomRequest(), body=body))[1].settings.truncation_psi == 1.0
+
+
+def test_the_header_is_what_the_specification_says() -> None:
+    assert header_of(ProjectRequest(PHOTO, model="cats")) | {"body": None} == {
+        "version": PROTOCOL_VERSION,
+        "job": JOB,
+        "type": "ProjectRequest",
+        "body": None,
+        "arrays": [["photo", "uint8", [2, 3, 3]]],
+    }
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------------
+
+
+@given(garbage_frames)
+def test_random_frames_never_raise_anything_but_a_named_error(frames: list[bytes]) -> None:
+    with pytest.raises(GanEditError):
+        wire.decode_request(frames)
+    assert wire.job_of(frames) == "0" * 32
+
+
+@given(requests, st.data())
+def test_a_header_with_any_entry_replaced_is_decoded_or_refused_by_a_named_error(request: Any, data: Any) -> None:
+    entry = data.draw(st.sampled_from(["version", "job", "type", "body", "arrays"]))
+    error = refusal_of(frames_with(request, **{entry: data.draw(json_values)}))
+    assert error is None or len(str(error)) < 2000
+
+
+@given(requests, st.data())
+def test_a_body_with_any_value_replaced_is_decoded_or_refused_by_a_named_error(request: Any, data: Any) -> None:
+    body = header_of(request)["body"]
+    target = body.get("settings", body)
+    name = data.draw(st.sampled_from(sorted(target)) if target else st.text(max_size=5))
+    target[name] = data.draw(json_values)
+    error = refusal_of(frames_with(request, body=body))
+    assert error is None or len(str(error)) < 2000
+
+
+@given(requests, st.data())
+def test_a_message_with_flipped_bits_never_raises_anything_but_a_named_error(request: Any, data: Any) -> None:
+    frames = wire.encode(JOB, request)
+    header = bytearray(frames[0])
+    for position in data.draw(st.lists(st.integers(0, len(header) - 1), min_size=1, max_size=5)):
+        header[position] ^= data.draw(st.integers(1, 255))
+    error = refusal_of([bytes(header), *frames[1:]])
+    assert error is None or error.code in {"bad_message", "bad_setting", "version_mismatch"}
+
+
+@given(requests, st.data())
+def test_a_message_with_a_frame_too_many_or_too_few_or_cut_is_refused(request: Any, data: Any) -> None:
+    frames = wire.encode(JOB, request)
+    position = data.draw(st.integers(0, len(frames) - 1))
+    spoilt = data.draw(
+        st.sampled_from(
+            [
+                frames[:position] + frames[position + 1 :],
+                [*frames, b""],
+                [*frames[:position], frames[position][:-1], *frames[position + 1 :]],
+            ]
+        )
+    )
+    with pytest.raises(WireError):
+        wire.decode_request(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        ([], "1 to 9 frames"),
+        ([b"{}"] * 10, "1 to 9 frames"),
+        ([b" " * (wire.MAX_HEADER_BYTES + 1)], "too long"),
+        ([b"\xff\xfe"], "not JSON"),
+        ([b"[" * 60_000], "not JSON"),
+        ([b"[]"], "five expected entries"),
+        ([b'{"version": 1}'], "five expected entries"),
+        (frames_with(StatusRequest(), more=1), "five expected entries"),
+        (frames_with(StatusRequest(), job="ABC"), "32 hexadecimal digits"),
+        (frames_with(StatusRequest(), job=JOB + "\n"), "32 hexadecimal digits"),
+        (frames_with(StatusRequest(), type="Accepted"), "type of the message is unknown"),
+        (frames_with(StatusRequest(), type=["StatusRequest"]), "type of the message is unknown"),
+        (frames_with(StatusRequest(), body=[]), "not an object"),
+        (frames_with(StatusRequest(), body={"job": JOB}), "no entry 'job'"),
+        (frames_with(StatusRequest(), arrays=[["photo", "uint8", [1]]]), "number of arrays"),
+        ([*frames_with(StatusRequest(), arrays=[["photo", "uint8", [1]]]), b"\0"], "no array 'photo'"),
+        ([*frames_with(RandomRequest(), arrays=[["model", "uint8", [1]]]), b"\0"], "no array 'model'"),
+        (frames_with(ProjectRequest(PHOTO), body={"photo": "me"}), "no entry 'photo'"),
+        (frames_with(ProjectRequest(PHOTO), body={"model": 7}), "'model' has the wrong type"),
+        (frames_with(ProjectRequest(PHOTO), body={"crop": {"cx": 1.0}}), "without all of its entries"),
+        (frames_with(ProjectRequest(PHOTO), body={"crop": {"cx": True, "cy": 1, "size": 1}}), "wrong type"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "float64", [2, 3, 3]]]), "type 'float64' is unknown"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [2, 3, 0]]]), "shape"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [2, 3, -3]]]), "shape"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [True, 3, 6]]]), "no proper type or shape"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [1, 1, 1, 18]]]), "shape"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [65537]]]), "shape"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [2, 3, 4]]]), "brings 18 bytes"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [3, 6]]]), "3 or 4 channels"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[]), "number of arrays"),
+    ],
+)
+def test_a_malformed_message_is_refused_by_the_name_of_what_is_wrong(frames: list[bytes], words: str) -> None:
+    with pytest.raises(WireError, match=words):
+        wire.decode_request(frames)
+
+
+def test_two_arrays_of_one_name_are_refused() -> None:
+    twice = [["photo", "uint8", [2, 3, 3]]] * 2
+    with pytest.raises(WireError, match="name of its own"):
+        wire.decode_request([*frames_with(ProjectRequest(PHOTO), arrays=twice), bytes(18)])
+
+
+def test_a_scribble_of_another_size_than_the_photo_is_refused() -> None:
+    with pytest.raises(WireError, match="scribble"):
+        EditRequest(PHOTO, Array("uint8", (3, 2, 4), bytes(24)))
+
+
+def test_a_mask_of_another_size_than_the_photo_is_refused() -> None:
+    with pytest.raises(WireError, match="mask"):
+        ProjectRequest(PHOTO, Array("uint8", (3, 2), bytes(6)))
+
+
+def test_another_version_is_told_apart_from_a_damaged_message() -> None:
+    with pytest.raises(WireError, match="version 2") as caught:
+        wire.decode_request(frames_with(StatusRequest(), version=2))
+    assert caught.value.code == "version_mismatch"
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(text: str) -> None:
+    frames = frames_with(RandomRequest(), body={"settings": {"truncation_psi": "HERE"}})
+    with pytest.raises(GanEditError):
+        wire.decode_request([frames[0].replace(b'"HERE"', text.encode())])
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2**31, -1, 0.5, "7", None, [7], {"a": 7}, True])
+def test_a_seed_that_is_no_seed_is_a_bad_setting(value: Any) -> None:
+    with pytest.raises(SettingError, match="seed"):
+        wire.decode_request(frames_with(RandomRequest(), body={"settings": {"seed": value}}))
+
+
+def test_a_whole_number_too_large_for_a_number_is_a_bad_setting() -> None:
+    """float() of such a number raises OverflowError, which no client could have read."""
+    with pytest.raises(SettingError, match="truncation_psi"):
+        wire.decode_request(frames_with(RandomRequest(), body={"settings": {"truncation_psi": 10**400}}))
+
+
+def test_deeply_nested_values_are_refused_wherever_they_stand() -> None:
+    nested: Any = []
+    for _ in range(900):
+        nested = [nested]
+    for changes in ({"version": nested}, {"body": {"settings": {"seed": nested}}}, {"arrays": nested}):
+        with pytest.raises(GanEditError):
+            wire.decode_request(frames_with(RandomRequest(), **changes))
+
+
+def test_an_announced_size_allocates_nothing() -> None:
+    """A message of 200 bytes must not make the engine reserve the gigabyte that it announces."""
+    announced = [["photo", "uint8", [16384, 16384, 4]]]
+    assert MAX_ARRAY_BYTES == 16384 * 16384 * 4
+    frames = frames_with(ProjectRequest(PHOTO), arrays=announced)
+    tracemalloc.start()
+    with pytest.raises(WireError, match="brings 18 bytes"):
+        wire.decode_request(frames)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_the_job_of_a_bad_message_is_still_answered_where_it_can_be_read() -> None:
+    assert wire.job_of(frames_with(StatusRequest(), type="nonsense")) == JOB
