@@ -1,0 +1,104 @@
+"""The photo, selection and scribble of a request as the model sees them: its square, as tensors in −1..1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_edit_engine.arrays import from_message
+from gan_edit_engine.edit import Scribble
+from gan_edit_engine.invert import Subject
+from gan_edit_engine.library import Model
+from gan_edit_engine.photo import WHITE, AnyImage, Box, Crop, Image, Mask, bounding_box, choose_crop, to_unit
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.messages import EditRequest, ProjectRequest
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the model looks: ``crop`` of ``photo`` [H, W, 3 or 4]; ``colours`` [R, R, 3] in 0..1 is what it sees there.
+
+    ``selection`` [H, W] is 0 where nothing may change; ``box`` the part of the photo that may.
+    """
+
+    photo: AnyImage
+    selection: Mask
+    crop: Crop
+    box: Box
+    colours: Image
+    subject: Subject
+
+
+def view(request: EditRequest | ProjectRequest, model: Model, device: torch.device) -> View:
+    """What the request shows to the model. GanEditError when nothing is selected, or nothing of it is in the crop."""
+    photo = from_message(request.photo)
+    whole = np.full(photo.shape[:2], 255, np.uint8)
+    selection = whole if request.mask is None else from_message(request.mask).astype(np.uint8)
+    resolution = model.generator.resolution
+    crop = choose_crop(request, selection, model.info.align_points, resolution)
+    box = _changeable(crop, selection)
+    # Beyond the photo's border and under transparent pixels there is nothing to be reproduced.
+    seen = photo[..., 3].astype(bool) if photo.shape[2] == 4 else whole.astype(bool)
+    weight = crop.extract(seen.astype(np.float32), cv2.BORDER_CONSTANT)
+    if not weight.any():
+        raise GanEditError("empty_photo", "The part to edit is fully transparent.", "Choose another layer or part.")
+    colours = crop.extract(photo[..., :3]) / np.float32(WHITE[photo.dtype.name])
+    channels = model.generator.image_channels
+    subject = Subject(to_tensor(colours, channels, device), torch.from_numpy(weight)[None, None].to(device))
+    return View(photo, selection, crop, box, colours, subject)
+
+
+def _changeable(crop: Crop, selection: Mask) -> Box:
+    footprint = crop.footprint(*selection.shape)
+    inside = bounding_box(selection[footprint.slices]) if footprint else None
+    if footprint is None or inside is None:
+        if not selection.any():
+            raise GanEditError(
+                "empty_mask", "Nothing of the layer is selected.", "Select the part to edit, or select nothing at all."
+            )
+        raise GanEditError(
+            "outside_crop",
+            "The selection lies outside of the square in which the model looks.",
+            "Move the selection, or the alignment points or the crop.",
+        )
+    return Box(footprint.x + inside.x, footprint.y + inside.y, inside.width, inside.height)
+
+
+def scribble(request: EditRequest, seen: View, channels: int, device: torch.device) -> Scribble:
+    """What is painted inside the selection, as one sees it: a stroke that is half transparent asks for the mixture.
+
+    GanEditError when nothing is painted there.
+    """
+    strokes = from_message(request.scribble).astype(np.uint8)
+    painted = ((strokes[..., 3] > 0) & (seen.selection > 0)).astype(np.float32)
+    weight = seen.crop.extract(painted, cv2.BORDER_CONSTANT)
+    if not weight.any():
+        raise GanEditError(
+            "nothing_painted",
+            "Nothing is painted inside the selection.",
+            "Paint on the scribble layer, inside the selection and the part that the model sees.",
+        )
+    box = seen.crop.footprint(*painted.shape) or seen.box
+    opacity = strokes[box.slices][..., 3:].astype(np.float32) / 255
+    below = to_unit(seen.photo[box.slices][..., :3])
+    mixed = np.zeros((*painted.shape, 3), np.float32)
+    visible = to_unit(strokes[box.slices][..., :3]) * opacity + below * (1 - opacity)
+    mixed[box.slices] = visible * painted[box.slices][..., None]
+    colours = seen.crop.extract(mixed, cv2.BORDER_CONSTANT) / np.maximum(weight[..., None], 1e-4)
+    return Scribble(to_tensor(colours.astype(np.float32), channels, device), torch.from_numpy(weight)[None, None].to(device))
+
+
+def to_tensor(colours: Image, channels: int, device: torch.device) -> Tensor:
+    """[R, R, 3] in 0..1 as [1, channels, R, R] in −1..1; one channel is the mean of the three."""
+    planes = torch.from_numpy(np.ascontiguousarray(colours.transpose(2, 0, 1)))[None].to(device) * 2 - 1
+    return planes if channels == 3 else planes.mean(1, keepdim=True)
+
+
+def to_colours(image: Tensor) -> Image:
+    """The first of images [N, 1 or 3, R, R] in −1..1 as [R, R, 3] clipped to 0..1."""
+    planes = (image[0].detach().float().cpu().clamp(-1, 1) + 1) / 2
+    return np.ascontiguousarray(planes.expand(3, -1, -1).permute(1, 2, 0).numpy())
