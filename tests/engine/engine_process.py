@@ -1,0 +1,115 @@
+"""A real engine process for tests, and the small jobs that they give it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from gan_edit_engine.install import engine_program
+from gan_edit_protocol import connection
+from gan_edit_protocol.client import Client
+from gan_edit_protocol.messages import Array, Crop, JobRequest, ProjectRequest
+from gan_edit_protocol.settings import ProjectSettings
+from gan_edit_protocol.transport import SocketTransport
+
+START_SECONDS = 60.0
+PHOTO = Array("uint8", (64, 64, 3), bytes(range(192)) * 64)
+
+
+class EngineProcess:
+    """``gan-edit engine`` as its own process. ``log`` is what it has written so far."""
+
+    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+        self.file = folder / "engine.json"
+        self._log_file = folder / f"engine-{time.monotonic_ns()}.log"
+        with self._log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*engine_program(), "engine", "--connection", str(self.file), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
+
+    def wait_until_ready(self) -> EngineProcess:
+        """Until its connection file is there; the worker may still be starting."""
+        wait_for(lambda: self.file.exists() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.log
+        return self
+
+    @property
+    def log(self) -> str:
+        return self._log_file.read_text(encoding="utf-8", errors="replace")
+
+    def client(self) -> Client:
+        return Client(SocketTransport(connection.read(self.file)))
+
+    def worker(self) -> psutil.Process:
+        """Its worker process, once there is one."""
+        found: list[psutil.Process] = []
+
+        def look() -> bool:
+            found[:] = psutil.Process(self.process.pid).children()
+            return bool(found)
+
+        wait_for(look)
+        return found[0]
+
+    def end(self) -> None:
+        """End it in whatever state it is."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Job:
+    """A job under way, read event by event."""
+
+    def __init__(self, client: Client, request: JobRequest) -> None:
+        self._cancelled = False
+        self._events = client.events(request, lambda: self._cancelled)
+
+    def cancel(self) -> None:
+        """Ask for its end; the request leaves with the next event that is read."""
+        self._cancelled = True
+
+    def until(self, kind: type | tuple[type, ...]) -> Any:
+        """The next event of this kind."""
+        return next(event for event in self._events if isinstance(event, kind))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    """Until ``condition()`` holds; the test fails when it does not within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} seconds in vain"
+        time.sleep(0.02)
+
+
+def projection(steps: int = 2, **changes: Any) -> ProjectRequest:
+    """A job of about ``steps`` steps; many steps make one that does not end while a test looks on."""
+    settings = ProjectSettings(steps=steps, init_samples=1)
+    return ProjectRequest(PHOTO, crop=Crop(32.0, 32.0, 64.0), settings=settings, **changes)
+
+
+def python_client(file: Path, program: str) -> subprocess.Popen[bytes]:
+    """Another process with a ``client`` of the engine at ``file``, running ``program``."""
+    lines = [
+        "from pathlib import Path",
+        "from engine_process import *",
+        "from gan_edit_protocol.messages import Progress",
+        f"client = Client(SocketTransport(connection.read(Path({str(file)!r}))))",
+        program,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    return subprocess.Popen([sys.executable, "-c", "\n".join(lines)], env=environment, stdout=subprocess.PIPE)
