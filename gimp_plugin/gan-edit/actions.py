@@ -1,0 +1,225 @@
+"""What each procedure does, from GIMP's call to its return values."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gi.repository import Gimp, GLib, GObject
+
+import arguments
+import dialogs
+import insert
+import installation
+import layers
+import pixels
+from gan_edit_protocol import launch
+from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError
+from gan_edit_protocol.messages import EditRequest, EngineStatus, JobRequest, ProjectRequest, RandomRequest, ResultReady
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
+from progress import ProgressBar
+
+Values = list[tuple[Any, Any]]
+"""Return values with their GObject types, in the order in which the procedure declares them."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a procedure."""
+
+    procedure: Gimp.ImageProcedure
+    interactive: bool
+    image: Gimp.Image | None
+    drawables: list[Gimp.Drawable]
+    config: Gimp.ProcedureConfig
+    engine: launch.EngineCommand
+
+    def ask(self) -> None:
+        """Show the dialog when there is a person; :class:`JobCancelledError` when it is dismissed."""
+        if not self.interactive:
+            return
+        stack = layers.plain_layers(self.image) if self.image else []
+        running = _status(self.engine)
+        if not dialogs.ask(self.procedure, self.config, stack, running.models if running else ()):
+            raise JobCancelledError
+
+
+def run(
+    procedure: Gimp.ImageProcedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image | None,
+    drawables: list[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+) -> Gimp.ValueArray:
+    """Perform the call. Whatever goes wrong is returned as one plain sentence; the details are in the log."""
+    log = logging.getLogger("gan-edit")
+    try:
+        installed = installation.read()
+        log = installation.start_log(installed.log_file)
+        log.info("%s (%s)", procedure.get_name(), run_mode.value_nick)
+        interactive = run_mode == Gimp.RunMode.INTERACTIVE
+        values = ACTIONS[procedure.get_name()](
+            Call(procedure, interactive, image, list(drawables), config, installed.engine)
+        )
+    except JobCancelledError:
+        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+    except GanEditError as error:
+        log.warning("%s: %s", error.code, error)
+        return _failure(procedure, str(error))
+    except Exception as error:  # GIMP would pass on nothing at all
+        log.exception("unexpected")
+        return _failure(procedure, f"GAN Edit failed unexpectedly ({error!r}). The plug-in's log has the details.")
+    log.info("done")
+    returned = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+    for number, (kind, value) in enumerate(values, start=1):
+        returned.remove(number)
+        returned.insert(number, GObject.Value(kind, value))
+    return returned
+
+
+def _failure(procedure: Gimp.Procedure, text: str) -> Gimp.ValueArray:
+    return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(text))
+
+
+def edit_with_scribble(call: Call) -> Values:
+    """Edit the photo's layer after the scribble, inside the selection."""
+    image = _image(call)
+    scene = layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
+    call.config.set_property("scribble", scene.scribble)
+    call.ask()
+    scene = layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
+    settings = arguments.read_settings(call.config, EditSettings)
+    request = EditRequest(
+        photo=pixels.read_photo(scene.photo),
+        scribble=pixels.read_scribble(scene.scribble, scene.photo),
+        mask=_mask(image, scene.photo),
+        model=call.config.get_property("model"),
+        align=layers.find_align(image, scene.photo),
+        settings=settings,
+    )
+    if not pixels.any_painted(request.scribble, request.mask):
+        raise GanEditError(
+            "empty_scribble",
+            f"Nothing is painted on the layer “{scene.scribble.get_name()}” inside the selection.",
+            "Paint the wanted colours there, or change the selection.",
+        )
+    result = _run_job(call, request, "Editing the photo")
+    with insert.one_undo_step(image):
+        layer = insert.insert_edit(scene.photo, result, "scribble", settings)
+        if call.config.get_property("hide-scribble"):
+            scene.scribble.set_visible(False)
+    return [(Gimp.Layer, layer)]
+
+
+def project(call: Call) -> Values:
+    """Put the model's own version of the photo above it."""
+    image = _image(call)
+    photo = layers.find_photo(call.drawables)
+    call.ask()
+    settings = arguments.read_settings(call.config, ProjectSettings)
+    request = ProjectRequest(
+        photo=pixels.read_photo(photo),
+        mask=_mask(image, photo),
+        model=call.config.get_property("model"),
+        align=layers.find_align(image, photo),
+        settings=settings,
+    )
+    result = _run_job(call, request, "Projecting the photo")
+    with insert.one_undo_step(image):
+        layer = insert.insert_edit(photo, result, "projection", settings)
+    return [(Gimp.Layer, layer)]
+
+
+def random_image(call: Call) -> Values:
+    """Put a random image of the model into the open image, or into a new one."""
+    call.ask()
+    settings = arguments.read_settings(call.config, RandomSettings)
+    result = _run_job(call, RandomRequest(call.config.get_property("model"), settings), "Drawing a random image")
+    if call.image is not None:
+        with insert.one_undo_step(call.image):
+            layer = insert.insert_picture(call.image, result, "random", settings)
+        return [(Gimp.Layer, layer)]
+    height, width = result.image.shape[:2]
+    image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
+    layer = insert.insert_picture(image, result, "random", settings)
+    if call.interactive:
+        Gimp.Display.new(image)
+    return [(Gimp.Layer, layer)]
+
+
+def show_status(call: Call) -> Values:
+    """Tell how the engine is, in a small window or as return values, and end it when asked to."""
+    if call.interactive:
+        dialogs.show_status(lambda: _status(call.engine), lambda: _start(call.engine), lambda: _end(call.engine))
+    status = _status(call.engine)
+    if status is not None and call.config.get_property("end-engine") and not call.interactive:
+        _end(call.engine)
+    shown = status or EngineStatus(version="", pid=0, worker="", device="", jobs=0, models=())
+    texts = (shown.version, shown.worker, shown.device, "\n".join(shown.models))
+    return [
+        (GObject.TYPE_BOOLEAN, status is not None),
+        *((GObject.TYPE_STRING, text) for text in texts),
+        (GObject.TYPE_INT, shown.jobs),
+    ]
+
+
+ACTIONS: dict[str, Callable[[Call], Values]] = {
+    "gan-edit-scribble": edit_with_scribble,
+    "gan-edit-project": project,
+    "gan-edit-random": random_image,
+    "gan-edit-status": show_status,
+}
+
+
+def _image(call: Call) -> Gimp.Image:
+    if call.image is None:
+        raise GanEditError("no_image", "No image is open.", "Open a photo first.")
+    return call.image
+
+
+def _mask(image: Gimp.Image, photo: Gimp.Layer) -> Any:
+    mask = pixels.read_selection(image, photo)
+    if mask is not None and not any(mask.data):
+        raise GanEditError(
+            "empty_mask",
+            f"The selection does not touch the layer “{photo.get_name()}”.",
+            "Select a region of the photo.",
+        )
+    return mask
+
+
+def _run_job(call: Call, request: JobRequest, title: str) -> ResultReady:
+    """Run a job on the engine, which is started when none answers and then ends with GIMP."""
+    bar = ProgressBar(title)
+    try:
+        with launch.connect_or_start(call.engine, os.getppid(), bar.starting) as client:
+            return client.run(request, bar.show)
+    finally:
+        bar.end()
+
+
+def _status(engine: launch.EngineCommand) -> EngineStatus | None:
+    try:
+        with launch.connect(engine) as client:
+            return client.status()
+    except EngineUnavailableError:
+        return None
+
+
+def _start(engine: launch.EngineCommand) -> None:
+    bar = ProgressBar("Starting the GAN Edit engine")
+    try:
+        launch.connect_or_start(engine, os.getppid(), bar.starting).close()
+    finally:
+        bar.end()
+
+
+def _end(engine: launch.EngineCommand) -> None:
+    try:
+        with launch.connect(engine) as client:
+            client.shutdown()
+    except EngineUnavailableError:
+        return  # it has ended already

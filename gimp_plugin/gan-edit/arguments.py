@@ -1,0 +1,92 @@
+"""The procedures' arguments and return values, derived from the protocol's settings.
+
+A setting ``scribble_weight`` is the argument ``scribble-weight``; its type, default, range and help are the protocol's.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TypeVar
+
+from gi.repository import Gimp, GObject
+
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings, Spec
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+SETTINGS: dict[str, type[Settings]] = {
+    "gan-edit-scribble": EditSettings,
+    "gan-edit-project": ProjectSettings,
+    "gan-edit-random": RandomSettings,
+}
+"""Which settings a procedure takes."""
+
+READ_WRITE = GObject.ParamFlags.READWRITE
+
+
+def declare(procedure: Gimp.Procedure, name: str) -> None:
+    """Add the arguments and return values of the procedure ``name``."""
+    if name == "gan-edit-status":
+        _declare_status(procedure)
+        return
+    if name == "gan-edit-scribble":
+        procedure.add_layer_argument(
+            "scribble", "Scri_bble layer", "The layer with the painted colours; by default the one named “scribble”, "
+            "else the topmost layer above the photo's", True, READ_WRITE
+        )  # fmt: skip
+        procedure.add_boolean_argument(
+            "hide-scribble", "_Hide the scribble afterwards", "Hide the scribble layer so that the result is seen",
+            True, READ_WRITE
+        )  # fmt: skip
+    procedure.add_string_argument(
+        "model", "_Model", "Name of an installed model, or the path of a checkpoint file", "default", READ_WRITE
+    )
+    for spec in SETTINGS[name].specs():
+        _declare_setting(procedure, spec)
+    procedure.add_layer_return_value("layer", "Layer", "The new layer", False, READ_WRITE)
+
+
+def argument_name(spec: Spec) -> str:
+    """GIMP's name of a setting's argument."""
+    return spec.name.replace("_", "-")
+
+
+def read_settings(config: Gimp.ProcedureConfig, kind: type[SettingsT]) -> SettingsT:
+    """The settings that a call was made with; :class:`SettingError` when one is out of range."""
+    return kind.from_dict({spec.name: config.get_property(argument_name(spec)) for spec in kind.specs()})
+
+
+def _declare_setting(procedure: Gimp.Procedure, spec: Spec) -> None:
+    name, nick = argument_name(spec), spec.label
+    if spec.type is bool:
+        procedure.add_boolean_argument(name, nick, spec.help, spec.default, READ_WRITE)
+    elif spec.choices:
+        choice = Gimp.Choice.new()
+        for number, text in enumerate(spec.choices):
+            choice.add(text, number, text, "")
+        procedure.add_choice_argument(name, nick, spec.help, choice, spec.default, READ_WRITE)
+    elif spec.type is int:
+        low = -(2**31) if spec.minimum is None else int(spec.minimum)
+        high = 2**31 - 1 if spec.maximum is None else int(spec.maximum)
+        procedure.add_int_argument(name, nick, spec.help, low, high, spec.default, READ_WRITE)
+    elif spec.type is float:
+        low = -sys.float_info.max if spec.minimum is None else spec.minimum
+        high = sys.float_info.max if spec.maximum is None else spec.maximum
+        procedure.add_double_argument(name, nick, spec.help, low, high, spec.default, READ_WRITE)
+    else:
+        procedure.add_string_argument(name, nick, spec.help, spec.default, READ_WRITE)
+
+
+def _declare_status(procedure: Gimp.Procedure) -> None:
+    procedure.add_boolean_argument(
+        "end-engine", "_End the engine", "End the engine, after telling how it is", False, READ_WRITE
+    )
+    procedure.add_boolean_return_value("running", "Running", "Whether an engine answers", False, READ_WRITE)
+    for name, meaning in (
+        ("version", "Version of the engine"),
+        ("worker", "What its worker does: starting, idle or busy"),
+        ("device", "What the models run on"),
+        ("models", "Installed models, one a line"),
+    ):
+        procedure.add_string_return_value(name, name.capitalize(), meaning, "", READ_WRITE)
+    procedure.add_int_return_value("jobs", "Jobs", "Jobs that wait or run", 0, 2**31 - 1, 0, READ_WRITE)

@@ -1,0 +1,147 @@
+"""The windows of the plug-in: a procedure's options, and the engine's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gi
+
+import arguments
+
+gi.require_version("GimpUi", "3.0")
+gi.require_version("Gtk", "3.0")
+
+from gi.repository import Gimp, GimpUi, GObject, Gtk  # noqa: E402  (after require_version)
+
+from gan_edit_protocol.messages import EngineStatus  # noqa: E402
+
+START, END = 1, 2
+ADVANCED_HEIGHT = 200
+"""Pixels; the whole dialog then fits a screen of 768."""
+
+
+def ask(
+    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, stack: list[Gimp.Layer], models: tuple[str, ...]
+) -> bool:
+    """Let the person change the arguments in ``config``; whether they said OK.
+
+    ``stack``: the layers that may be the scribble. ``models``: the names to offer.
+    """
+    GimpUi.init("gan-edit")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, _title(procedure))
+    specs = arguments.SETTINGS[procedure.get_name()].specs()
+    main = [arguments.argument_name(spec) for spec in specs if not spec.advanced]
+    advanced = [arguments.argument_name(spec) for spec in specs if spec.advanced]
+    labels = [dialog.get_widget(name, GObject.TYPE_NONE).get_label() for name in main + advanced]
+    if config.find_property("scribble"):
+        _add_row(dialog, config, "scribble", _layer_chooser(config, stack), labels)
+    _add_row(dialog, config, "model", _model_chooser(config, models), labels)
+    dialog.fill(main)
+    if advanced:
+        dialog.get_label("advanced-title", "Advanced", False, False)
+        dialog.fill_box("advanced-settings", advanced)
+        scrolled = dialog.fill_scrolled_window("advanced-scrolled", "advanced-settings")
+        scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+        scrolled.set_min_content_height(ADVANCED_HEIGHT)
+        dialog.fill_expander("advanced", "advanced-title", False, "advanced-scrolled")
+        dialog.fill(["advanced"])
+    if config.find_property("hide-scribble"):
+        dialog.fill(["hide-scribble"])
+    _align(labels)
+    accepted = dialog.run()
+    dialog.destroy()
+    return bool(accepted)
+
+
+def _title(procedure: Gimp.Procedure) -> str:
+    return str(procedure.get_menu_label()).replace("_", "").rstrip("…")
+
+
+def _layer_chooser(config: Gimp.ProcedureConfig, stack: list[Gimp.Layer]) -> Gtk.Widget:
+    """The layers by name (GIMP's own chooser shows a thumbnail only, and a scribble's is nearly empty)."""
+    chooser = Gtk.ComboBoxText()
+    for layer in stack:
+        chooser.append(str(layer.get_id()), layer.get_name())
+    chooser.set_active_id(str(config.get_property("scribble").get_id()))
+    chooser.connect(
+        "changed", lambda of: config.set_property("scribble", Gimp.Layer.get_by_id(int(of.get_active_id())))
+    )
+    return chooser
+
+
+def _model_chooser(config: Gimp.ProcedureConfig, models: tuple[str, ...]) -> Gtk.Widget:
+    """The known models to choose from, or any other name or file typed in."""
+    chooser = Gtk.ComboBoxText.new_with_entry()
+    for name in dict.fromkeys(("default", *models)):
+        chooser.append_text(name)
+    entry = chooser.get_child()
+    entry.set_text(config.get_property("model"))
+    entry.set_activates_default(True)
+    flags = GObject.BindingFlags.BIDIRECTIONAL
+    config.bind_property("model", entry, "text", flags)
+    return chooser
+
+
+def _add_row(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, name: str, widget: Gtk.Widget, labels: list[Gtk.Label]
+) -> None:
+    """Put ``widget`` on top of the dialog's settings, labelled and explained as the argument ``name``."""
+    argument = config.find_property(name)
+    label = Gtk.Label.new_with_mnemonic(argument.nick)
+    label.set_mnemonic_widget(widget)
+    widget.set_tooltip_text(argument.blurb)
+    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
+    row.pack_start(label, False, False, 0)
+    row.pack_start(widget, True, True, 0)
+    row.show_all()
+    dialog.get_content_area().pack_start(row, False, False, 0)
+    labels.append(label)
+
+
+def _align(labels: list[Gtk.Label]) -> None:
+    group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+    for label in labels:
+        label.set_xalign(0.0)
+        group.add_widget(label)
+
+
+def show_status(status: Callable[[], EngineStatus | None], start: Callable[[], None], end: Callable[[], None]) -> None:
+    """A window with the engine's state and buttons to start and end it, until it is closed."""
+    GimpUi.init("gan-edit")
+    while True:
+        answer = _status_window(status())
+        if answer == START:
+            start()
+        elif answer == END:
+            end()
+        else:
+            return
+
+
+def _status_window(found: EngineStatus | None) -> int:
+    header = Gtk.Settings.get_default().get_property("gtk-dialogs-use-header")
+    dialog = GimpUi.Dialog(use_header_bar=header, title="GAN Edit Engine", role="gan-edit-status")
+    dialog.add_button("_End the Engine" if found else "_Start the Engine", END if found else START)
+    dialog.add_button("_Close", Gtk.ResponseType.CLOSE)
+    dialog.set_default_response(Gtk.ResponseType.CLOSE)
+    grid = Gtk.Grid(row_spacing=6, column_spacing=18, border_width=12)
+    for row, (name, text) in enumerate(_status_lines(found)):
+        grid.attach(Gtk.Label(label=name, xalign=1.0, yalign=0.0), 0, row, 1, 1)
+        grid.attach(Gtk.Label(label=text, xalign=0.0, selectable=True), 1, row, 1, 1)
+    dialog.get_content_area().add(grid)
+    grid.show_all()
+    answer = dialog.run()
+    dialog.destroy()
+    return int(answer)
+
+
+def _status_lines(found: EngineStatus | None) -> list[tuple[str, str]]:
+    if found is None:
+        return [("Engine", "not running; it starts by itself with the first edit")]
+    return [
+        ("Engine", f"version {found.version}, process {found.pid}"),
+        ("Worker", found.worker),
+        ("Device", found.device or "not known yet"),
+        ("Jobs", f"{found.jobs} waiting or running"),
+        ("Models", "\n".join(found.models) or "none"),
+    ]

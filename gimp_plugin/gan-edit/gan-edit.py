@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""GIMP's way in: the four entries under Filters > GAN Edit, registered whatever else is missing, explained when run.
+
+GIMP starts this file once to ask what it offers and again for every call. What an entry does is in ``actions``; if that
+cannot be imported, the entries are still in the menu and say why they cannot work.
+"""
+
+from __future__ import annotations  # noqa: N999  (GIMP wants the file named as its folder)
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+try:
+    import gi
+except ImportError:
+    # GIMP was started from an activated virtual environment, whose Python hides the system's.
+    if sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON):
+        os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])
+    raise
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp, GLib  # noqa: E402  (after require_version)
+
+try:
+    import actions
+    import arguments
+
+    MISSING = ""
+except Exception as error:  # the menu entries must appear even then: they are where a person reads what is wrong
+    MISSING = f"The GAN Edit plug-in is incomplete ({error}). Run gan-edit install-plugin again and restart GIMP."
+
+MENU = "<Image>/Filters/GAN Edit"
+ALWAYS = Gimp.ProcedureSensitivityMask.ALWAYS
+ONE_LAYER = Gimp.ProcedureSensitivityMask.DRAWABLE
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One menu entry: its label, when it can be chosen, and what GIMP's help and procedure browser say."""
+
+    label: str
+    sensitivity: Gimp.ProcedureSensitivityMask
+    blurb: str
+    help: str
+
+
+ENTRIES = {
+    "gan-edit-scribble": Entry(
+        "_Edit Photo with Scribble…",
+        ONE_LAYER,
+        "Let a generative network follow a colour scribble inside the selection",
+        "Paint rough colours on a layer named “scribble” above the photo, select the region that may change, and run "
+        "this on the photo's layer. The result is a new layer with a layer mask; the photo's layer is not touched. "
+        "A path named “align” with two anchors (for faces: the eyes) says where the model should look.",
+    ),
+    "gan-edit-project": Entry(
+        "_Project Photo…",
+        ONE_LAYER,
+        "Find the image of the generative network that is nearest to the photo",
+        "The result is a new layer with the network's own version of the selected region, or of the whole layer. "
+        "A path named “align” with two anchors (for faces: the eyes) says where the model should look.",
+    ),
+    "gan-edit-random": Entry(
+        "_Random Image…",
+        ALWAYS,
+        "Draw a random image of the generative network",
+        "The result is a new layer, scaled into the selection when there is one, or a new image when none is open.",
+    ),
+    "gan-edit-status": Entry(
+        "Engine _Status…",
+        ALWAYS,
+        "Show what the GAN Edit engine is doing, start it or end it",
+        "The engine is the program beside GIMP that runs the generative networks.",
+    ),
+}
+
+
+class GanEdit(Gimp.PlugIn):
+    """The plug-in as GIMP sees it."""
+
+    def do_set_i18n(self, name: str) -> bool:
+        return False
+
+    def do_query_procedures(self) -> list[str]:
+        return list(ENTRIES)
+
+    def do_create_procedure(self, name: str) -> Gimp.Procedure:
+        entry = ENTRIES[name]
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
+        procedure.set_image_types("*")
+        procedure.set_sensitivity_mask(entry.sensitivity)
+        procedure.set_menu_label(entry.label)
+        procedure.add_menu_path(MENU)
+        procedure.set_documentation(entry.blurb, entry.help, name)
+        procedure.set_attribution("The GAN Edit developers", "MIT licence", "2026")
+        if not MISSING:
+            arguments.declare(procedure, name)
+        return procedure
+
+
+def run(
+    procedure: Gimp.ImageProcedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image | None,
+    drawables: list[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    data: Any,
+) -> Gimp.ValueArray:
+    """Called by GIMP when an entry is chosen or its procedure is called."""
+    if MISSING:
+        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(MISSING))
+    return actions.run(procedure, run_mode, image, drawables, config)
+
+
+Gimp.main(GanEdit.__gtype__, sys.argv)

@@ -1,0 +1,134 @@
+"""The engine's answer as a new layer: one undo step, a layer mask, the latent as a parasite, the photo untouched."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gi.repository import Gimp
+
+import pixels
+from gan_edit_protocol.messages import Array, ResultReady
+from gan_edit_protocol.settings import Settings
+
+LATENT_PARASITE = "gan-edit-latent"
+START_PARASITE = "gan-edit-latent-start"
+PERSISTENT = 1
+"""GIMP_PARASITE_PERSISTENT: the parasite is saved in the XCF."""
+
+NON_LINEAR = {
+    Gimp.Precision.U8_NON_LINEAR,
+    Gimp.Precision.U16_NON_LINEAR,
+    Gimp.Precision.U32_NON_LINEAR,
+    Gimp.Precision.HALF_NON_LINEAR,
+    Gimp.Precision.FLOAT_NON_LINEAR,
+    Gimp.Precision.DOUBLE_NON_LINEAR,
+}
+LINEAR = {
+    Gimp.Precision.U8_LINEAR,
+    Gimp.Precision.U16_LINEAR,
+    Gimp.Precision.U32_LINEAR,
+    Gimp.Precision.HALF_LINEAR,
+    Gimp.Precision.FLOAT_LINEAR,
+    Gimp.Precision.DOUBLE_LINEAR,
+}
+
+
+@contextmanager
+def one_undo_step(image: Gimp.Image) -> Iterator[None]:
+    """Everything inside is undone by one Undo; the layers that were selected are selected again."""
+    selected = image.get_selected_layers()
+    image.undo_group_start()
+    try:
+        yield
+        if selected:
+            image.set_selected_layers(selected)
+    finally:
+        image.undo_group_end()
+        Gimp.displays_flush()
+
+
+def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Settings) -> Gimp.Layer:
+    """A layer right above ``photo`` with the result's pixels, shown through the result's mask."""
+    image = photo.get_image()
+    left, top = pixels.offsets(photo)
+    layer = _new_layer(image, result, kind, photo.type(), settings)
+    layer.set_offsets(left + result.x, top + result.y)
+    image.insert_layer(layer, photo.get_parent(), image.get_item_position(photo))
+    if result.mask is not None:
+        mask = layer.create_mask(Gimp.AddMaskType.BLACK)
+        layer.add_mask(mask)
+        pixels.write_mask(mask, result.mask)
+    return layer
+
+
+def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: Settings) -> Gimp.Layer:
+    """A layer on top of ``image``, scaled into the selection's square, else at its own size in the middle."""
+    layer_type = {
+        Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
+        Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
+        Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
+    }[image.get_base_type()]
+    layer = _new_layer(image, result, kind, layer_type, settings)
+    image.insert_layer(layer, None, 0)
+    _, selected, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
+    if selected:
+        side = max(1, min(x2 - x1, y2 - y1))
+        Gimp.context_set_interpolation(Gimp.InterpolationType.CUBIC)
+        layer.scale(side, side, False)
+    layer.set_offsets((x1 + x2 - layer.get_width()) // 2, (y1 + y2 - layer.get_height()) // 2)
+    return layer
+
+
+def _new_layer(
+    image: Gimp.Image, result: ResultReady, kind: str, layer_type: Gimp.ImageType, settings: Settings
+) -> Gimp.Layer:
+    """A layer, not yet in the image, with the result's pixels and latents."""
+    height, width = result.image.shape[:2]
+    name = f"GAN Edit: {kind} ({result.model})"
+    layer = Gimp.Layer.new(image, name, width, height, layer_type, 100.0, Gimp.LayerMode.NORMAL)
+    _composite_without_conversion(layer, image.get_precision())
+    pixels.write_colors(layer, result.image)
+    _attach(layer, LATENT_PARASITE, result.latent, result, kind, settings)
+    if result.latent_start is not None:
+        _attach(layer, START_PARASITE, result.latent_start, result, kind, settings)
+    return layer
+
+
+def _composite_without_conversion(layer: Gimp.Layer, precision: Gimp.Precision) -> None:
+    """Blend in the encoding in which the image is stored.
+
+    GIMP's default converts what lies below to another encoding and back, which moves last bits even where the layer
+    mask is zero (seen in 16-bit images with a profile and in floating-point ones).
+    """
+    if precision in NON_LINEAR:
+        layer.set_composite_space(Gimp.LayerColorSpace.RGB_NON_LINEAR)
+    elif precision in LINEAR:
+        layer.set_composite_space(Gimp.LayerColorSpace.RGB_LINEAR)
+    else:
+        layer.set_composite_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+
+
+def _attach(layer: Gimp.Layer, name: str, latent: Array, result: ResultReady, kind: str, settings: Settings) -> None:
+    text = latent_text(latent, result, kind, settings)
+    layer.attach_parasite(Gimp.Parasite.new(name, PERSISTENT, text.encode("ascii")))
+
+
+def latent_text(latent: Array, result: ResultReady, kind: str, settings: Settings) -> str:
+    """A latent as JSON: model, seed and settings, and the values as base64 of little-endian float32 in C order.
+
+    ASCII, because GIMP's Python takes a parasite's bytes as signed numbers in one release and may not in another.
+    """
+    return json.dumps(
+        {
+            "kind": kind,
+            "model": result.model,
+            "seed": result.seed,
+            "settings": vars(settings),
+            "dtype": latent.dtype,
+            "shape": list(latent.shape),
+            "data": base64.b64encode(latent.data).decode("ascii"),
+        }
+    )

@@ -1,0 +1,125 @@
+"""Which layers of an image a call is about, and the two points of its alignment path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gi.repository import Gimp
+
+import pixels
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.messages import Align
+
+SCRIBBLE_NAME = "scribble"
+ALIGN_NAME = "align"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The photo's layer and the scribble's."""
+
+    photo: Gimp.Layer
+    scribble: Gimp.Layer
+
+
+def find_photo(drawables: list[Gimp.Drawable]) -> Gimp.Layer:
+    """The one selected layer; :class:`GanEditError` when another number is selected, or not a plain layer."""
+    if len(drawables) != 1:
+        raise GanEditError(
+            "bad_layers",
+            f"GAN Edit works on one layer, but {len(drawables)} are selected.",
+            "Select the photo's layer.",
+        )
+    photo = drawables[0]
+    if isinstance(photo, Gimp.LayerMask):
+        photo = Gimp.Layer.from_mask(photo)
+    if not isinstance(photo, Gimp.Layer):
+        raise GanEditError("bad_layers", "A channel is selected instead of a layer.", "Select the photo's layer.")
+    if photo.is_group():
+        raise GanEditError(
+            "bad_layers", "A layer group is selected instead of a layer.", "Select the photo's layer inside the group."
+        )
+    return photo
+
+
+def find_scene(image: Gimp.Image, drawables: list[Gimp.Drawable], chosen: Gimp.Layer | None) -> Scene:
+    """The photo and the scribble: ``chosen``, else the layer named "scribble", else the topmost above the photo.
+
+    The scribble is often still selected after painting on it: the photo is then the layer below it.
+    """
+    photo = find_photo(drawables)
+    scribble = chosen or _named_scribble(image)
+    if scribble is None:
+        scribble = _topmost_above(image, photo)
+    if scribble == photo:
+        photo = _below(image, scribble)
+    if scribble.is_group():
+        raise GanEditError(
+            "bad_scribble", "The scribble is a layer group.", "Choose the layer with the painted colours."
+        )
+    return Scene(photo, scribble)
+
+
+def find_align(image: Gimp.Image, photo: Gimp.Layer) -> Align | None:
+    """The two anchors of the path named "align" in the photo's pixels, left one first; None without such a path."""
+    path = next((path for path in image.get_paths() if path.get_name().lower() == ALIGN_NAME), None)
+    if path is None:
+        return None
+    anchors = sorted(point for stroke in path.get_strokes() for point in _anchors(path, stroke))
+    if len(anchors) != 2:
+        raise GanEditError(
+            "bad_align",
+            f"The path “{ALIGN_NAME}” has {len(anchors)} anchors instead of two.",
+            "Set one anchor on each of the model's two points (for faces: the eyes), or delete the path.",
+        )
+    left, top = pixels.offsets(photo)
+    (x1, y1), (x2, y2) = anchors
+    return Align(x1 - left, y1 - top, x2 - left, y2 - top)
+
+
+def plain_layers(image: Gimp.Image) -> list[Gimp.Layer]:
+    """All layers that are not groups, from top to bottom, those inside groups too."""
+    waiting, found = list(image.get_layers()), []
+    while waiting:
+        layer = waiting.pop(0)
+        if layer.is_group():
+            waiting = [*layer.get_children(), *waiting]
+        else:
+            found.append(layer)
+    return found
+
+
+def _anchors(path: Gimp.Path, stroke: int) -> list[tuple[float, float]]:
+    """Anchor points of a stroke, whose six numbers each are: handle in, anchor, handle out."""
+    _, points, _ = path.stroke_get_points(stroke)
+    return [(points[i + 2], points[i + 3]) for i in range(0, len(points), 6)]
+
+
+def _named_scribble(image: Gimp.Image) -> Gimp.Layer | None:
+    return next((layer for layer in plain_layers(image) if layer.get_name().lower() == SCRIBBLE_NAME), None)
+
+
+def _topmost_above(image: Gimp.Image, photo: Gimp.Layer) -> Gimp.Layer:
+    topmost = _siblings(image, photo)[0]
+    if topmost == photo:
+        raise GanEditError(
+            "no_scribble",
+            "There is no scribble layer.",
+            f"Make a transparent layer named “{SCRIBBLE_NAME}” above the photo and paint the wanted colours on it.",
+        )
+    return topmost
+
+
+def _below(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Layer:
+    siblings = _siblings(image, layer)
+    position = siblings.index(layer) + 1
+    if position == len(siblings) or siblings[position].is_group():
+        raise GanEditError(
+            "bad_layers", "The scribble layer is selected and no photo lies below it.", "Select the photo's layer."
+        )
+    return siblings[position]
+
+
+def _siblings(image: Gimp.Image, layer: Gimp.Layer) -> list[Gimp.Layer]:
+    parent = layer.get_parent()
+    return list(parent.get_children() if parent else image.get_layers())

@@ -1,0 +1,221 @@
+"""Runs inside GIMP: the other procedures, the choice of layers, and what is said when something is wrong."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from gi.repository import Gimp
+from scenes import (
+    LAYER_TYPES,
+    call,
+    changed_pixels,
+    describe,
+    digest,
+    make_image,
+    projection,
+    raw,
+    select,
+    selection_values,
+)
+
+FEW_STEPS = {"steps": 4, "edit_steps": 12}
+
+
+def main(config_file, scratch):
+    config = json.loads(Path(config_file).read_text())
+    answers = {
+        "project": project(),
+        "random in a selection": random_in_a_selection(),
+        "random without a selection": random_without_a_selection(),
+        "random without an image": random_without_an_image(),
+        "status": call("gan-edit-status"),
+        "layers": choice_of_layers(),
+        "align": alignment(),
+        "errors": errors(),
+    }
+    # From here on the plug-in is told of other engines than the test's.
+    answers["no program"] = with_config(config_file, {**config, **elsewhere(scratch, "a"), "program": ["/no/gan-edit"]})
+    answers["program fails"] = with_config(config_file, {**config, **elsewhere(scratch, "b"), "program": ["false"]})
+    answers["no config"] = with_config(config_file, None)
+    Path(config_file).write_text(json.dumps({**config, **elsewhere(scratch, "c")}))
+    answers["no engine"] = call("gan-edit-status")
+    answers["killed engine"] = killed_engine(Path(scratch) / "c.json", Path(config_file).parent)
+    Path(config_file).write_text(json.dumps(config))
+    answers["killed plug-in"] = killed_plug_in(Path(config["connection_file"]), Path(config_file).parent)
+    return answers
+
+
+def project():
+    image, photo, _ = make_image()
+    select(image, 6)
+    before, size = projection(image)
+    status, values = call("gan-edit-project", image, [photo], steps=6)
+    after, _ = projection(image)
+    return status, describe(values[0]), changed_pixels(before, after, selection_values(image), size)
+
+
+def random_in_a_selection():
+    image, _, _ = make_image()
+    select(image, box=(20, 10, 50, 40))
+    status, values = call("gan-edit-random", image, seed=3)
+    return status, describe(values[0])
+
+
+def random_without_a_selection():
+    image, _, _ = make_image(mode="indexed")
+    status, values = call("gan-edit-random", image, seed=3)
+    return status, describe(values[0])
+
+
+def random_without_an_image():
+    digests = []
+    for seed in (3, 3, 4):
+        status, values = call("gan-edit-random", seed=seed)
+        digests.append(digest(raw(values[0])))
+    image = values[0].get_image()
+    return status, describe(values[0]), [image.get_width(), image.get_height()], digests
+
+
+def choice_of_layers():
+    """Which layer is the photo and which the scribble: the result's digest tells."""
+    answers = {}
+    for name in ("named", "given", "topmost", "scribble selected"):
+        image, photo, scribble = make_image()
+        if name in ("given", "topmost"):
+            scribble.set_name("colours")
+        if name == "topmost":
+            insert_empty_between(image, photo)
+        chosen = [scribble] if name == "scribble selected" else [photo]
+        image.set_selected_layers(chosen)
+        arguments = {"scribble": scribble} if name == "given" else {}
+        status, values = call("gan-edit-scribble", image, chosen, **FEW_STEPS, **arguments)
+        answers[name] = status, digest(raw(values[0])), [layer.get_name() for layer in image.get_selected_layers()]
+    return answers
+
+
+def insert_empty_between(image, photo):
+    empty = Gimp.Layer.new(image, "empty", 10, 10, LAYER_TYPES["rgb", True], 100, Gimp.LayerMode.NORMAL)
+    image.insert_layer(empty, None, image.get_item_position(photo))
+
+
+def alignment():
+    """Digests of the result without a path, with two anchors, and with the same two in the other order."""
+    digests = []
+    for points in ((), ((30, 40), (66, 40)), ((66, 40), (30, 40))):
+        image, photo, _ = make_image(offset=(3, 5))
+        if points:
+            add_path(image, points)
+        _, values = call("gan-edit-scribble", image, [photo], **FEW_STEPS)
+        digests.append(digest(raw(values[0])))
+    return digests
+
+
+def add_path(image, points):
+    path = Gimp.Path.new(image, "align")
+    image.insert_path(path, None, 0)
+    controls = [number for x, y in points for number in (x, y) * 3]
+    path.stroke_new_from_points(Gimp.PathStrokeType.BEZIER, controls, False)
+
+
+def errors():
+    answers = {}
+    image, photo, scribble = make_image()
+    answers["two layers"] = call("gan-edit-scribble", image, [photo, scribble])
+    answers["unknown model"] = call("gan-edit-scribble", image, [photo], model="no-such-model")
+    add_path(image, ((1, 1), (2, 2), (3, 3)))
+    answers["three anchors"] = call("gan-edit-scribble", image, [photo])
+    image, photo, scribble = make_image()
+    select(image, box=(2, 2, 8, 8))
+    answers["nothing painted there"] = call("gan-edit-scribble", image, [photo])
+    photo.set_offsets(50, 50)
+    answers["selection beside the layer"] = call("gan-edit-project", image, [photo])
+    image.remove_layer(scribble)
+    Gimp.Selection.none(image)
+    answers["no scribble layer"] = call("gan-edit-scribble", image, [photo])
+    image, photo, scribble = make_image(group=True)
+    answers["a group"] = call("gan-edit-project", image, [photo.get_parent()])
+    answers["layers afterwards"] = [layer.get_name() for layer in image.get_layers()[0].get_children()]
+    return answers
+
+
+def elsewhere(scratch, name):
+    return {"connection_file": f"{scratch}/{name}.json", "engine_log": f"{scratch}/{name}.log"}
+
+
+def with_config(config_file, config):
+    """What a random image says with this config file in the plug-in's folder, or with none."""
+    path = Path(config_file)
+    path.unlink()
+    if config is not None:
+        path.write_text(json.dumps(config))
+    return call("gan-edit-random")
+
+
+def killed_engine(connection_file, plug_in):
+    """Kill an engine, which the plug-in has started, in the middle of an edit; then edit again."""
+    image, photo, _ = make_image()
+    before, _ = projection(image)
+    helper = threading.Thread(target=when_busy, args=(connection_file, plug_in, kill_engine))
+    helper.start()
+    failed = call("gan-edit-scribble", image, [photo], steps=20000)
+    helper.join()
+    untouched = projection(image)[0] == before and len(image.get_layers()) == 2
+    status, values = call("gan-edit-scribble", image, [photo], **FEW_STEPS)
+    call("gan-edit-status", end_engine=True)
+    return {"failed": failed, "untouched": untouched, "again": status}
+
+
+def killed_plug_in(connection_file, plug_in):
+    """Kill the plug-in in the middle of an edit, as GIMP's Cancel button does; seconds until the engine is idle."""
+    image, photo, _ = make_image()
+    seconds = []
+
+    def kill(client, _):
+        os.kill(plug_in_process(), signal.SIGKILL)
+        started = time.monotonic()
+        while client.status().jobs:
+            time.sleep(0.05)
+        seconds.append(time.monotonic() - started)
+
+    helper = threading.Thread(target=when_busy, args=(connection_file, plug_in, kill))
+    helper.start()
+    status, _ = call("gan-edit-scribble", image, [photo], steps=20000)
+    helper.join()
+    status_after, _ = call("gan-edit-scribble", image, [photo], **FEW_STEPS)
+    return {"status": status, "seconds": seconds[0], "layers": len(image.get_layers()), "again": status_after}
+
+
+def when_busy(connection_file, plug_in, action):
+    """Wait until the engine works on a job, then ``action(client, connection)``."""
+    sys.path.insert(0, str(plug_in))
+    from gan_edit_protocol import client, connection, transport  # noqa: PLC0415  (the installed plug-in's own copy)
+
+    while not connection_file.exists():
+        time.sleep(0.05)
+    found = connection.read(connection_file)
+    with client.Client(transport.SocketTransport(found)) as asking:
+        while asking.status().worker != "busy":
+            time.sleep(0.05)
+        action(asking, found)
+
+
+def kill_engine(_, found):
+    os.kill(found.pid, signal.SIGKILL)
+
+
+def plug_in_process():
+    """The process that runs gan-edit.py for this GIMP."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            status = (folder / "stat").read_text()
+        except OSError:
+            continue
+        parent = int(status.rsplit(")", 1)[1].split()[1])
+        if parent == os.getppid() and any(word.endswith(b"gan-edit.py") for word in words):
+            return int(folder.name)
+    raise RuntimeError("the plug-in is not running")
