@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Fréchet distances and diversity of a generator against photos, all measured at 64 px.
 
+    gan-edit models pull vgg16-lpips
     scripts/evaluate_generator.py my-model.safetensors --photos my-photos.zip
 
 Prints one JSON line: ``vgg16`` (spatial mean of conv5_3; the figure to compare, since no training looks through that
@@ -20,6 +21,7 @@ import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.feature_networks import EfficientNetLite0
+from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.training.evaluation import SIDE, all_features, diversity, lite0_features, vgg16_features
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
 from gan_edit_engine.training.photos import PhotoSource, load_photos
@@ -73,7 +75,6 @@ class Measure:
 def evaluate(
     models: Annotated[list[Path], typer.Argument(help="Model files (.safetensors of this project).")],
     photos: Annotated[Path, typer.Option(help="Folder or zip file of the photos to compare with.")],
-    vgg16: Annotated[Path, typer.Option(help="VGG-16 and LPIPS weights (vgg16-lpips of the model library).")],
     samples: Annotated[int, typer.Option(help="Samples per model.")] = 5_000,
     pairs: Annotated[int, typer.Option(help="Pairs for the diversity.")] = 500,
     cache: Annotated[
@@ -85,7 +86,8 @@ def evaluate(
     """Measure each model."""
     torch.set_num_threads(threads)
     pixels = load_photos(PhotoSource(photos), SIDE)
-    measure = Measure(pixels, Vgg16Lpips(safetensors_file.read_tensors(vgg16)), pairs, cache)
+    vgg16 = Vgg16Lpips(safetensors_file.read_tensors(perceptual_weights("vgg16-lpips")))
+    measure = Measure(pixels, vgg16, pairs, cache)
     if halves:
         print_figures("photos, half against half", measure.of_photo_halves())
     for path in models:

@@ -20,11 +20,13 @@ from gan_edit_engine.generators.layers import upsample
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.training.augment import blur, colour, cutout, translate
 from gan_edit_engine.training.discriminators import ProjectedDiscriminator
+from gan_edit_engine.training.evaluation import diversity
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
 from gan_edit_engine.training.photos import PhotoSource, draw_photos, load_photos, read_names
 from gan_edit_engine.training.settings import TrainingSettings
 from gan_edit_engine.training.start import grown, new_generator, set_w_avg
 from gan_edit_engine.training.trainer import Trainer
+from gan_edit_engine.training.vgg16_lpips import STAGES, Vgg16Lpips
 from gan_edit_protocol.errors import SettingError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -228,3 +230,36 @@ def test_a_killed_run_goes_on_bit_exactly(tmp_path: Path) -> None:
     for index, entry in moments_of[0].items():
         for name, value in entry.items():
             assert torch.equal(value, moments_of[1][index][name]), (index, name)
+
+
+def test_lpips_is_zero_for_equal_images_and_grows_with_noise() -> None:
+    network = Vgg16Lpips(random_vgg16_weights())
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 32, 32) * 2 - 1
+    noise = torch.randn(1, 3, 32, 32)
+    assert network.distance(image, image).item() == 0
+    near, far = (network.distance(image, image + amount * noise).item() for amount in (0.05, 0.5))
+    assert 0 < near < far
+
+
+def test_diversity_does_not_pair_an_image_with_itself() -> None:
+    network = Vgg16Lpips(random_vgg16_weights())
+    different = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    assert diversity(network, different, pairs=3) > 0
+    assert diversity(network, different[:1].expand(6, -1, -1, -1), pairs=3) == 0
+
+
+def random_vgg16_weights() -> dict[str, torch.Tensor]:
+    """Of the right shapes, scaled to keep the signal's size."""
+    generator = torch.Generator().manual_seed(0)
+    weights: dict[str, torch.Tensor] = {}
+    channels = 3
+    for stage, positions in enumerate(STAGES):
+        out = min(64 * 2**stage, 512)
+        for i in positions:
+            scale = (2 / (9 * channels)) ** 0.5
+            weights[f"features.{i}.weight"] = torch.randn(out, channels, 3, 3, generator=generator) * scale
+            weights[f"features.{i}.bias"] = torch.zeros(out)
+            channels = out
+        weights[f"lin{stage}"] = torch.rand(out, generator=generator)
+    return weights
