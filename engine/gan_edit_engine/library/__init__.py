@@ -1,6 +1,18 @@
-"""The model library: what is installed, and opening a model by name or file."""
+"""The model library: what is installed, opening a model by name or file, downloads and imports."""
 
-from gan_edit_engine.library.models import Model, ModelInfo, installed, open_model
+from gan_edit_engine.library.importing import import_model, remove_model
+from gan_edit_engine.library.models import Model, ModelInfo, installed, open_discriminator, open_model
+from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.models_folder import models_dir
 
-__all__ = ["Model", "ModelInfo", "installed", "models_dir", "open_model"]
+__all__ = [
+    "Model",
+    "ModelInfo",
+    "import_model",
+    "installed",
+    "models_dir",
+    "open_discriminator",
+    "open_model",
+    "perceptual_weights",
+    "remove_model",
+]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from gan_edit_engine.checkpoints import CheckpointError, read_generator, safetensors_file
-from gan_edit_engine.generators import Generator
+from gan_edit_engine.checkpoints import (
+    CheckpointError,
+    discriminator_file,
+    read_discriminator,
+    read_generator,
+    safetensors_file,
+)
+from gan_edit_engine.generators import Discriminator, Generator
+from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
 from gan_edit_protocol.errors import GanEditError
 
@@ -111,15 +117,6 @@ def _parse_align_points(text: str | None) -> tuple[Point, Point] | None:
     return (values[0], values[1]), (values[2], values[3])
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; the file is read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def open_model(name_or_file: str | Path, device: str | torch.device = "cpu", folder: Path | None = None) -> Model:
     """The model behind a name or a file, on ``device``.
 
@@ -128,3 +125,22 @@ def open_model(name_or_file: str | Path, device: str | torch.device = "cpu", fol
     path = find_model(name_or_file, folder)
     generator, header = read_generator(path)
     return Model(generator.to(device), info_from_header(path, header))
+
+
+def discriminator_path(name: str, folder: Path | None = None) -> Path:
+    """Where the discriminator of an imported model is, if its file held one; not among the models."""
+    return models_dir(folder) / "discriminators" / f"{name}.safetensors"
+
+
+def open_discriminator(
+    name_or_file: str | Path, device: str | torch.device = "cpu", folder: Path | None = None
+) -> Discriminator:
+    """The discriminator that was trained with a model, for feature losses: an imported model's, or a snapshot's own.
+
+    Raises GanEditError (unknown_model, bad_checkpoint) when there is none.
+    """
+    path = find_model(name_or_file, folder)
+    imported = discriminator_path(path.stem, folder)
+    if path.parent == imported.parent.parent and imported.is_file():
+        return discriminator_file.read(imported).to(device)
+    return read_discriminator(path).to(device)

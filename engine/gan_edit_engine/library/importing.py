@@ -1,0 +1,87 @@
+"""Turning any supported checkpoint into the project's own format, after which its name works everywhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gan_edit_engine.checkpoints import (
+    CheckpointError,
+    discriminator_file,
+    read_discriminator,
+    read_generator,
+    safetensors_file,
+)
+from gan_edit_engine.library.downloads import sha256_of
+from gan_edit_engine.library.models import ModelInfo, discriminator_path, model_info
+from gan_edit_engine.models_folder import DEFAULT_NAMES, models_dir
+from gan_edit_protocol.errors import GanEditError
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the user or the catalogue knows of a model that its file does not say; empty entries are left alone.
+
+    ``align_points`` is JSON: [[x1, y1], [x2, y2]] in the unit square.
+    """
+
+    domain: str = ""
+    provenance: str = ""
+    licence: str = ""
+    align_points: str = ""
+
+    def header(self) -> dict[str, str]:
+        """The entries that are not empty, under their names in the model file's header."""
+        return {name: value for name, value in vars(self).items() if value}
+
+
+def import_model(
+    file: Path, name: str | None = None, description: Description | None = None, folder: Path | None = None
+) -> ModelInfo:
+    """Convert ``file`` to ``NAME.safetensors`` in the models folder (its stem when no name is given).
+
+    The discriminator of a training snapshot is kept beside it for feature losses. Raises GanEditError
+    (bad_checkpoint, bad_name) and leaves an existing model of that name as it was.
+    """
+    name = checked_name(file.stem if name is None else name)
+    generator, header = read_generator(file)
+    target = models_dir(folder) / f"{name}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    known = {"provenance": f"imported from {file.name}", "licence": "unknown", "sha256": sha256_of(file)}
+    given = (description or Description()).header()
+    safetensors_file.write(target, generator, {**known, **header, **given, "name": name})
+    _import_discriminator(file, discriminator_path(name, folder))
+    return model_info(target)
+
+
+def _import_discriminator(file: Path, target: Path) -> None:
+    """Keep the snapshot's discriminator, or forget that of an earlier model of the same name."""
+    try:
+        discriminator = read_discriminator(file)
+    except CheckpointError:
+        target.unlink(missing_ok=True)
+        return  # most model files hold none, and the model works without
+    target.parent.mkdir(parents=True, exist_ok=True)
+    discriminator_file.write(target, discriminator)
+
+
+def checked_name(name: str) -> str:
+    """``name`` if it can name a model; GanEditError (bad_name) otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}", name):
+        raise GanEditError(
+            "bad_name", f"{name!r} cannot name a model.", "Use letters, digits, dots, dashes and underscores (--name)."
+        )
+    if name in DEFAULT_NAMES:
+        raise GanEditError("bad_name", f"{name!r} is the embedded model's name.", "Choose another one with --name.")
+    return name
+
+
+def remove_model(name: str, folder: Path | None = None) -> Path:
+    """Delete an imported model (and its discriminator); the file's path. GanEditError when there is none."""
+    path = models_dir(folder) / f"{checked_name(name)}.safetensors"
+    if not path.is_file():
+        raise GanEditError("unknown_model", f"There is no imported model named {name!r} in {path.parent}.")
+    path.unlink()
+    discriminator_path(name, folder).unlink(missing_ok=True)
+    return path
