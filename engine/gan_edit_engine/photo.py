@@ -100,13 +100,16 @@ class Crop:
         """Side of the square in photo pixels."""
         return self.scale * self.resolution
 
-    def footprint(self, height: int, width: int) -> Box | None:
-        """The smallest box of whole pixels around the square, inside a photo of that size; None when they miss."""
+    def footprint(self, height: int, width: int, margin: int = 0) -> Box | None:
+        """The smallest box of whole pixels around the square, inside a photo of that size; None when they miss.
+
+        ``margin``: pixels more on each side.
+        """
         corners = [self.to_photo(x, y) for x in (0, self.resolution) for y in (0, self.resolution)]
-        x0 = max(0, math.floor(min(x for x, _ in corners)))
-        y0 = max(0, math.floor(min(y for _, y in corners)))
-        x1 = min(width, math.ceil(max(x for x, _ in corners)))
-        y1 = min(height, math.ceil(max(y for _, y in corners)))
+        x0 = max(0, math.floor(min(x for x, _ in corners)) - margin)
+        y0 = max(0, math.floor(min(y for _, y in corners)) - margin)
+        x1 = min(width, math.ceil(max(x for x, _ in corners)) + margin)
+        y1 = min(height, math.ceil(max(y for _, y in corners)) + margin)
         return Box(x0, y0, x1 - x0, y1 - y0) if x1 > x0 and y1 > y0 else None
 
     def extract(self, photo: AnyImage, outside: int = cv2.BORDER_REPLICATE) -> Image:
@@ -114,7 +117,7 @@ class Crop:
 
         ``outside``: OpenCV's border mode for what lies beyond the photo. Values keep the photo's range.
         """
-        box = self.footprint(*photo.shape[:2]) or Box(0, 0, 1, 1)
+        box = self.footprint(*photo.shape[:2], margin=1) or Box(0, 0, 1, 1)  # interpolation needs neighbours
         region = np.asarray(photo[box.slices], dtype=np.float32)
         finer = max(1, min(math.ceil(self.scale), _MAX_SUPERSAMPLED_SIDE // self.resolution))
         side = self.resolution * finer

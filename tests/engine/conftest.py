@@ -1,0 +1,27 @@
+"""A generator small enough to optimise in seconds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gan_edit_engine import generators
+from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
+from gan_edit_engine.perceptual import Perceptual, load_perceptual
+
+
+@pytest.fixture(scope="session")
+def tiny_generator() -> generators.Generator:
+    """An untrained StyleGAN2 of 16 px: smooth coloured clouds, enough for every loss to have something to do."""
+    torch.manual_seed(0)
+    config = StyleGAN2Config(z_dim=32, w_dim=32, resolution=16, channel_base=256, channel_max=16, mapping_layers=2)
+    generator = generators.build(config).requires_grad_(False).eval()
+    for name, weight in generator.named_parameters():
+        if name.endswith("torgb.weight"):
+            weight *= 0.4  # the colours of photos, −1..1
+    return generator
+
+
+@pytest.fixture(scope="session")
+def perceptual() -> Perceptual:
+    return load_perceptual(torch.device("cpu"))

@@ -1,0 +1,172 @@
+"""Inversion and editing on a small generator: each term does what it is there for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from gan_edit_engine.edit import Edited, Scribble, follow_scribble
+from gan_edit_engine.invert import Inversion, Subject, invert
+from gan_edit_engine.latents import label, map_to_w, random_z, starting_latent, statistics
+from gan_edit_engine.losses import latent_distance, pixel_loss
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import EditSettings, ProjectSettings
+
+CPU = torch.device("cpu")
+
+
+def finish(steps):
+    """Run a generator of Steps to its end: (the losses, what it returns)."""
+    losses = []
+    while True:
+        try:
+            losses.append(next(steps).loss)
+        except StopIteration as end:
+            return losses, end.value
+
+
+@pytest.fixture(scope="module")
+def spread(tiny_generator):
+    return statistics(tiny_generator, CPU)
+
+
+@pytest.fixture(scope="module")
+def subject(tiny_generator):
+    """An image of the generator itself, so that a perfect inversion exists."""
+    ws = tiny_generator.mapping(random_z(tiny_generator, 1, seed=5, device=CPU))
+    return Subject(tiny_generator.synthesis(ws), torch.ones(1, 1, 16, 16))
+
+
+@pytest.fixture
+def run_inversion(tiny_generator, spread, perceptual, subject):
+    def run(on: Subject = subject, **settings) -> Inversion:
+        chosen = ProjectSettings(**{"steps": 60, "perceptual_weight": 0.0, **settings})
+        return finish(invert(tiny_generator, spread, perceptual, on, chosen))[1]
+
+    return run
+
+
+@pytest.mark.parametrize("space", ["z", "w", "w+"])
+def test_an_image_of_the_generator_is_found_again_in_every_space(run_inversion, tiny_generator, subject, space):
+    found = run_inversion(space=space, prior_weight=0.0, steps=150)
+    assert found.psnr > 25
+    assert found.ws.shape == (1, tiny_generator.num_ws, 32)
+    assert torch.allclose(found.image, tiny_generator.synthesis(found.ws))
+    start = starting_latent(tiny_generator, "w", 10, 0, CPU)[:, None].expand_as(found.ws)
+    assert pixel_loss(tiny_generator.synthesis(start), subject.image, subject.weight) > 10 * pixel_loss(
+        found.image, subject.image, subject.weight
+    )
+
+
+def test_in_w_all_layers_share_one_latent_and_in_w_plus_they_part(run_inversion):
+    assert (run_inversion(space="w").ws.std(dim=1) == 0).all()
+    assert (run_inversion(space="w+").ws.std(dim=1) > 0).any()
+
+
+def test_w_plus_fits_what_w_cannot(run_inversion, subject):
+    shifted = Subject(subject.image.roll(4, -1), subject.weight)
+    options = {"prior_weight": 0.0, "steps": 150}
+    assert run_inversion(shifted, space="w+", **options).psnr > run_inversion(shifted, space="w", **options).psnr + 3
+
+
+def test_the_prior_keeps_the_latent_typical(run_inversion, spread):
+    free, held = (run_inversion(prior_weight=weight) for weight in (0.0, 1.0))
+    distances = [latent_distance(found.ws, spread.mean, spread.std) for found in (free, held)]
+    assert distances[1] < 0.5 * distances[0]
+
+
+def test_the_perceptual_term_makes_the_image_perceptually_closer(run_inversion, perceptual, subject):
+    shifted = Subject(subject.image.roll(4, -1), subject.weight)
+    without, alone = (
+        run_inversion(shifted, steps=200, prior_weight=0.0, pixel_weight=pixel, perceptual_weight=look)
+        for pixel, look in ((1.0, 0.0), (0.0, 1.0))
+    )
+    target = perceptual.target(shifted.image, shifted.weight)
+    assert perceptual.loss(alone.image, target) < 0.9 * perceptual.loss(without.image, target)
+
+
+def test_what_has_no_weight_is_not_fitted(run_inversion, subject):
+    image, weight = subject.image.clone(), subject.weight.clone()
+    image[..., 8:] = 1
+    weight[..., 8:] = 0
+    found = run_inversion(Subject(image, weight), prior_weight=0.0)
+    assert found.psnr > 25
+    assert pixel_loss(found.image, image, 1 - weight) > 0.1
+
+
+def test_the_same_seed_gives_the_same_latent_and_another_seed_another(run_inversion):
+    first, again, other = (run_inversion(seed=seed, steps=5, init_samples=1).ws for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_space_that_the_model_does_not_have_is_refused_in_plain_words(tiny_generator, monkeypatch):
+    monkeypatch.setattr(type(tiny_generator), "spaces", ("z",))
+    with pytest.raises(GanEditError, match="no latent space w"):
+        starting_latent(tiny_generator, "w", 1, 0, CPU)
+
+
+def test_more_samples_bring_the_start_closer_to_the_mean(tiny_generator, spread):
+    one, many = (starting_latent(tiny_generator, "w", n, 0, CPU) for n in (1, 1000))
+    assert latent_distance(many, spread.mean, spread.std) < 0.02 * latent_distance(one, spread.mean, spread.std)
+
+
+def test_the_spread_is_that_of_the_mappings_output(tiny_generator, spread):
+    w = map_to_w(tiny_generator, random_z(tiny_generator, 4000, 9, CPU))
+    assert torch.allclose(w.mean(0), spread.mean, atol=0.1 * spread.std)
+    assert (w - spread.mean).square().mean().sqrt().item() == pytest.approx(spread.std, rel=0.05)
+    assert label(tiny_generator, 2, CPU) is None
+
+
+@pytest.fixture(scope="module")
+def projected(tiny_generator):
+    ws = tiny_generator.mapping(random_z(tiny_generator, 1, seed=5, device=CPU))
+    return Inversion(ws, tiny_generator.synthesis(ws), 99.0)
+
+
+@pytest.fixture
+def run_edit(tiny_generator, spread, perceptual, projected):
+    weight = torch.zeros(1, 1, 16, 16)
+    weight[..., 4:8, 4:8] = 1
+    blue = torch.tensor([-0.6, -0.2, 0.8])[None, :, None, None].expand(1, 3, 16, 16)
+    scribble = Scribble(blue, weight)
+
+    def run(**changes) -> tuple[Edited, Scribble]:
+        settings = EditSettings(**{"edit_steps": 80, "perceptual_weight": 0.1, **changes})
+        return finish(follow_scribble(tiny_generator, spread, perceptual, projected, scribble, settings))[1], scribble
+
+    return run
+
+
+def painted_error(edited: Edited, scribble: Scribble) -> float:
+    return pixel_loss(edited.image, scribble.image, scribble.weight).item()
+
+
+def test_the_scribble_pulls_the_painted_pixels_to_its_colour(run_edit, projected):
+    edited, scribble = run_edit()
+    before = pixel_loss(projected.image, scribble.image, scribble.weight).item()
+    assert painted_error(edited, scribble) < 0.3 * before
+    assert painted_error(*run_edit(scribble_weight=0.0)) == pytest.approx(before, rel=0.01)
+
+
+def test_the_keep_term_holds_what_is_not_painted(run_edit, projected):
+    def unpainted_change(edited: Edited, scribble: Scribble) -> float:
+        return pixel_loss(edited.image, projected.image, 1 - scribble.weight).item()
+
+    free, held = (unpainted_change(*run_edit(keep_weight=weight)) for weight in (0.0, 30.0))
+    assert held < 0.5 * free
+
+
+def test_the_edits_prior_holds_the_latent_near_the_projection(run_edit, projected, spread):
+    def moved(edited: Edited) -> float:
+        return latent_distance(edited.ws, projected.ws, spread.std).item()
+
+    assert moved(run_edit(edit_prior_weight=3.0)[0]) < 0.5 * moved(run_edit(edit_prior_weight=0.0)[0])
+
+
+def test_editing_leaves_the_projection_as_it_was(run_edit, projected):
+    before = dataclasses.replace(projected, ws=projected.ws.clone())
+    run_edit()
+    assert torch.equal(projected.ws, before.ws)

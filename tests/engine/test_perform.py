@@ -1,0 +1,150 @@
+"""Whole requests on the default model: real photo in, real result out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage
+import torch
+
+from gan_edit_engine.arrays import from_message, to_message
+from gan_edit_engine.perform import Workspace, perform
+from gan_edit_engine.photo import composite
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.messages import Align, Crop, EditRequest, Progress, ProjectRequest, RandomRequest, ResultReady
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
+
+EYES = Align(172, 118, 320, 137)
+QUICK = EditSettings(steps=10, edit_steps=10)
+
+
+@pytest.fixture(scope="module")
+def workspace() -> Workspace:
+    return Workspace(torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return skimage.data.chelsea()
+
+
+def scribble_and_mask(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scribble = np.zeros((*photo.shape[:2], 4), np.uint8)
+    scribble[100:135, 150:195] = (80, 145, 220, 255)
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    mask[80:160, 130:215] = 255
+    return scribble, mask
+
+
+def edit_request(photo: np.ndarray, **changes) -> EditRequest:
+    scribble, mask = scribble_and_mask(photo)
+    arguments = {"mask": to_message(mask), "align": EYES, "settings": QUICK, **changes}
+    return EditRequest(to_message(photo), to_message(scribble), **arguments)
+
+
+def run(request, workspace) -> tuple[list[Progress], ResultReady]:
+    *progress, result = perform(request, workspace)
+    return progress, result
+
+
+def test_an_edit_reports_each_step_shows_previews_and_stays_inside_the_mask(photo, workspace):
+    progress, result = run(edit_request(photo), workspace)
+    assert [p.step for p in progress] == list(range(1, 21))
+    assert {p.of for p in progress} == {20}
+    assert [p.step for p in progress if p.preview] == [10, 20]
+    assert progress[9].preview.shape == (64, 64, 3)
+    assert (result.model, result.device, result.steps, result.seed) == ("cats64", "cpu", 20, 0)
+    assert result.psnr > 10
+    edited = composite(photo, from_message(result.image), from_message(result.mask), result.x, result.y)
+    mask = scribble_and_mask(photo)[1]
+    assert (edited[mask == 0] == photo[mask == 0]).all()
+    centre = (slice(105, 130), slice(155, 190))
+    assert edited[centre][..., 2].mean() > photo[centre][..., 2].mean() + 10
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_deeper_photos_are_edited_at_their_depth(photo, workspace, kind):
+    deep = photo.astype(np.uint16) * 257 if kind == "uint16" else (photo / 255).astype(np.float32)
+    result = run(edit_request(deep), workspace)[1]
+    shallow = run(edit_request(photo), workspace)[1]
+    white = 257 if kind == "uint16" else 1 / 255
+    assert result.image.dtype == kind
+    ours, theirs = (from_message(r.image).astype(np.float64) for r in (result, shallow))
+    # Adam's first steps turn the last bit of a gradient into a whole step: alike, not equal.
+    assert np.abs(ours.clip(0, 255 * white) / white - theirs).mean() < 3
+    assert len(np.unique(ours)) > 1000
+
+
+def test_alpha_comes_back_as_it_was_and_transparent_parts_are_not_reproduced(photo, workspace):
+    alpha = np.full((*photo.shape[:2], 1), 255, np.uint8)
+    alpha[:, :200] = 0
+    half = np.concatenate([photo, alpha], axis=2)
+    half[:, :200, :3] = (255, 0, 255)
+    result = run(edit_request(half), workspace)[1]
+    y, x = slice(result.y, result.y + result.image.shape[0]), slice(result.x, result.x + result.image.shape[1])
+    assert (from_message(result.image)[..., 3] == half[y, x, 3]).all()
+    opaque = run(ProjectRequest(to_message(half), align=EYES, settings=ProjectSettings(steps=20)), workspace)[1]
+    magenta = from_message(opaque.image)[150, :50, :3].astype(int)
+    assert (magenta[:, 1] > magenta[:, 2] - 100).all()
+
+
+def test_the_same_request_gives_the_same_image(photo, workspace):
+    first, second = (run(edit_request(photo), workspace)[1] for _ in range(2))
+    assert first.image.data == second.image.data
+    assert first.latent.data == second.latent.data
+
+
+def test_without_strength_nothing_changes_at_all(photo, workspace):
+    result = run(edit_request(photo, settings=EditSettings(steps=3, edit_steps=3, strength=0.0)), workspace)[1]
+    y, x = slice(result.y, result.y + result.image.shape[0]), slice(result.x, result.x + result.image.shape[1])
+    assert (from_message(result.image) == photo[y, x]).all()
+
+
+def test_a_given_latent_skips_the_projection(photo, workspace):
+    first = run(edit_request(photo), workspace)[1]
+    progress, second = run(edit_request(photo, latent=first.latent_start), workspace)
+    assert len(progress) == 10
+    assert second.latent_start.data == first.latent_start.data
+    assert np.array_equal(from_message(second.image), from_message(first.image))
+
+
+def test_a_projection_looks_like_the_photo(photo, workspace):
+    request = ProjectRequest(to_message(photo), align=EYES, settings=ProjectSettings(steps=40))
+    result = run(request, workspace)[1]
+    shown = composite(photo, from_message(result.image), from_message(result.mask), result.x, result.y)
+    covered = np.zeros(photo.shape[:2], np.uint8)
+    covered[result.y : result.y + result.mask.shape[0], result.x : result.x + result.mask.shape[1]] = from_message(
+        result.mask
+    )
+    assert (shown[covered == 0] == photo[covered == 0]).all()
+    error = np.abs(shown.astype(int) - photo)[covered > 0].mean()
+    assert 1 < error < 25
+
+
+def test_random_images_follow_their_seed_and_truncation(workspace):
+    def draw(**settings):
+        return from_message(run(RandomRequest(settings=RandomSettings(**settings)), workspace)[1].image)
+
+    assert draw(seed=1).shape == (64, 64, 3)
+    assert (draw(seed=1) == draw(seed=1)).all()
+    assert (draw(seed=1) != draw(seed=2)).any()
+    assert (draw(seed=1, truncation_psi=0.0) == draw(seed=2, truncation_psi=0.0)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mask": np.zeros((300, 451), np.uint8)}, "Nothing of the layer is selected"),
+        ({"crop": Crop(430, 280, 20), "align": None}, "outside of the square"),
+        ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "Nothing is painted inside the selection"),
+        ({"latent": np.zeros((3, 512), np.float32)}, "given latent"),
+        ({"model": "nonesuch"}, "nonesuch"),
+    ],
+)
+def test_a_request_that_cannot_be_done_says_why_in_one_sentence(photo, workspace, changes, words):
+    arguments = {k: to_message(v) if isinstance(v, np.ndarray) else v for k, v in changes.items()}
+    scribble, mask = scribble_and_mask(photo)
+    arguments = {"scribble": to_message(scribble), "mask": to_message(mask), "align": EYES, **arguments}
+    with pytest.raises(GanEditError, match=words) as caught:
+        list(perform(EditRequest(to_message(photo), settings=QUICK, **arguments), workspace))
+    assert caught.value.hint
