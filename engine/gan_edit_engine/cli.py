@@ -16,13 +16,15 @@ from gan_edit_engine import __version__, install, relay, service, session
 from gan_edit_engine.cli_edit import edit, project, random
 from gan_edit_protocol import connection, launch
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
-from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings, Spec
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings
 
 ENGINE_FAULTS = {"internal_error", "worker_died", "worker_start", "engine_unavailable", "out_of_memory", "queue_full"}
 """Error codes that are not the input's fault: exit code 1 instead of 2."""
 CANCELLED_EXIT = 130
 
 SETTINGS_OF: dict[str, type[Settings]] = {"edit": EditSettings, "project": ProjectSettings, "random": RandomSettings}
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
     name="gan-edit",
@@ -108,6 +110,31 @@ def run_relay(
     relay.relay(connection_file)
 
 
+@app.command()
+def synthesize(
+    model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
+    input_file: Annotated[Path, typer.Option("--input", help=".npz with z [N, z_dim], w [N, w_dim] or ws, and c.")],
+    output_file: Annotated[Path, typer.Option("--output", help=".npz to write: image, float32 [N, 3, H, W] in -1..1.")],
+    noise: Annotated[str, typer.Option(help="const: the noise stored with the model; none: zeros.")] = "const",
+    device: Annotated[str, typer.Option(help="cuda, mps, xpu or cpu.")] = "cpu",
+) -> None:
+    """Compute the images of given latents, exactly as the model makes them, without truncation."""
+    # Imported here because it brings torch, which takes seconds to load and which the engine itself must not hold.
+    from gan_edit_engine import synthesize as synthesis  # noqa: PLC0415
+
+    count = synthesis.synthesize(model, input_file, output_file, noise, device)
+    print(f"{output_file}: {count} images")
+
+
+# Everything behind "models" belongs to an app of its own, which reads its own options.
+@app.command("models", context_settings={**_PASS_ON, "help_option_names": []})
+def run_models(context: typer.Context) -> None:
+    """List, describe, download, import and remove models."""
+    from gan_edit_engine import models_cli  # noqa: PLC0415 - it brings torch, as above
+
+    models_cli.app(args=context.args, prog_name="gan-edit models")
+
+
 @app.command("install-plugin")
 def install_plugin(
     profile: Annotated[
@@ -130,15 +157,8 @@ def settings() -> None:
             "setting", "default", "range", "meaning", title=f"gan-edit {name} --set ...", title_justify="left"
         )
         for spec in kind.specs():
-            table.add_row(spec.name, str(spec.default), range_text(spec), spec.help)
+            table.add_row(spec.name, str(spec.default), spec.range, spec.help)
         Console().print(table)
-
-
-def range_text(spec: Spec) -> str:
-    """The values a setting may have, for people."""
-    if spec.minimum is None or spec.maximum is None:
-        return ", ".join(spec.choices)
-    return f"{spec.minimum:g} to {spec.maximum:g}"
 
 
 def _engine_at(connection_file: Path | None) -> launch.EngineCommand:

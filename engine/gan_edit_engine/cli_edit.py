@@ -123,7 +123,7 @@ def project(
 
 
 def random(
-    output: OutputFile,
+    output: Annotated[Path, typer.Option(help="The PNG to write: of the model's own size.")],
     model: ModelName = "default",
     seed: Seed = None,
     assignments: Assignments = None,

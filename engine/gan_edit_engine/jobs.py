@@ -184,7 +184,7 @@ class JobQueue:
         if job is not None:
             self._start_deaths = 0  # the job is gone, and with it what may have killed the worker
             self._end(job, stimulus.failure)
-        if self._start_deaths < MAX_START_DEATHS:
+        if self._start_deaths < MAX_START_DEATHS and not stimulus.hopeless:
             self._start_worker()
             return
         self._worker = "failed"

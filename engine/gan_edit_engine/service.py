@@ -205,7 +205,7 @@ class Service:
         failure = self._worker_failure or explain_exit(worker.exit(), self._worker_ready)
         _log.error("the worker is gone: %s", failure.message)
         self._worker = None
-        self._stimuli.append(stimuli.WorkerDied(failure))
+        self._stimuli.append(stimuli.WorkerDied(failure, hopeless=self._worker_failure is not None))
 
     def _check_surroundings(self) -> None:
         if time.monotonic() < self._next_check:

@@ -56,9 +56,13 @@ class WorkerSaid:
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """The worker process ended by itself; ``failure`` is what a waiting client should read."""
+    """The worker process ended by itself; ``failure`` is what a waiting client should read.
+
+    ``hopeless``: it said itself why it cannot start, and would say so again.
+    """
 
     failure: Failed
+    hopeless: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,14 @@ class Spec:
         """The name as a person reads it: ``scribble_weight`` is "Scribble weight"."""
         return self.name.replace("_", " ").capitalize().replace(" w plus", " w+")
 
+    @property
+    def range(self) -> str:
+        """The values allowed, as a person reads them: "1 to 20000", or the choices; empty where all of the type are."""
+        if self.choices or self.minimum is None or self.maximum is None:
+            return ", ".join(self.choices)
+        digits = "d" if self.type is int else "g"
+        return f"{self.minimum:{digits}} to {self.maximum:{digits}}"
+
     def check(self, value: Any) -> None:
         """Raise :class:`SettingError` unless ``value`` has this setting's type and lies in its range."""
         right_type = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
@@ -47,10 +55,8 @@ class Spec:
         too_low = self.minimum is not None and value < self.minimum
         too_high = self.maximum is not None and value > self.maximum
         if too_low or too_high:
-            raise SettingError(
-                f"The setting {self.name} is {reprlib.repr(value)}, outside its range.",
-                f"Use {self.minimum:g} to {self.maximum:g}.",
-            )
+            text = f"The setting {self.name} is {reprlib.repr(value)}, outside its range."
+            raise SettingError(text, f"Use {self.range}.")
 
     def parse(self, text: str) -> Any:
         """Turn text from a command line into a value of this setting, checked."""

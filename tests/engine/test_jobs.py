@@ -257,6 +257,13 @@ def test_a_worker_that_cannot_start_fails_the_jobs_instead_of_starting_for_ever(
     assert scene.wait(5.0) == []
 
 
+def test_a_worker_that_says_why_it_cannot_start_is_not_tried_again() -> None:
+    scene = Scene()
+    scene.do(Submitted(ANNA, "a", REQUEST))
+    failure = Failed("bad_device", "The device 'cuda' cannot be used.")
+    assert scene.do(WorkerDied(failure, hopeless=True)) == [Send(ANNA, "a", failure)]
+
+
 def test_a_new_job_tries_once_more_to_start_a_worker_that_could_not() -> None:
     scene = Scene()
     scene.do(*[WorkerDied(DEATH)] * MAX_START_DEATHS)

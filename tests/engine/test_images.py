@@ -1,0 +1,132 @@
+"""Image files in and out: depth, alpha, orientation, colour profile, and what is no image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from gan_edit_engine.images import Picture, check_output, read_mask, read_picture, read_scribble, write_png
+from gan_edit_protocol.errors import GanEditError
+
+RGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+RANDOM = np.random.default_rng(7)
+
+
+def pixels(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return RANDOM.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("profile", [None, RGB_PROFILE])
+def test_what_is_written_is_read_bit_by_bit(tmp_path: Path, dtype: type, channels: int, profile: bytes | None) -> None:
+    picture = Picture(pixels(5, 7, channels, dtype=dtype), profile)
+    write_png(tmp_path / "p.png", picture)
+    again = read_picture(tmp_path / "p.png")
+    assert again.pixels.dtype == dtype
+    np.testing.assert_array_equal(again.pixels, picture.pixels)
+    assert again.profile == profile
+
+
+def test_a_16_bit_png_is_a_valid_png_for_other_programs(tmp_path: Path) -> None:
+    write_png(tmp_path / "p.png", Picture(pixels(5, 7, 3, dtype=np.uint16), RGB_PROFILE))
+    with Image.open(tmp_path / "p.png") as image:
+        image.verify()
+        assert image.info["icc_profile"] == RGB_PROFILE
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_the_orientation_that_cameras_note_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
+    """The upper left quarter of the stored picture is white; the table says where the specification puts it."""
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :32] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"p{suffix}"
+    Image.fromarray(stored).save(path, exif=exif, quality=95)
+    expected = {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}[orientation]
+    upright = read_picture(path).pixels
+    assert upright.shape[:2] == ((32, 64) if orientation < 5 else (64, 32))
+    h, w = upright.shape[0] // 2, upright.shape[1] // 2
+    corners = {(y, x): upright[y * h : y * h + h, x * w : x * w + w].mean() for y in (0, 1) for x in (0, 1)}
+    assert max(corners, key=corners.__getitem__) == expected
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 3), ("LA", 4), ("P", 3), ("1", 3), ("RGBA", 4), ("RGB", 3)])
+def test_every_mode_becomes_rgb_with_its_alpha(tmp_path: Path, mode: str, channels: int) -> None:
+    source = Image.fromarray(pixels(6, 6, channels)).convert(mode)
+    source.save(tmp_path / "p.png")
+    expected = np.asarray(source.convert("RGBA" if channels == 4 else "RGB"))
+    np.testing.assert_array_equal(read_picture(tmp_path / "p.png").pixels, expected)
+
+
+def test_gray_16_bit_becomes_rgb_of_16_bit(tmp_path: Path) -> None:
+    gray = pixels(6, 6, dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "p.png"), gray)
+    np.testing.assert_array_equal(read_picture(tmp_path / "p.png").pixels, np.stack([gray] * 3, axis=2))
+
+
+def test_an_indexed_picture_with_a_transparent_colour_keeps_its_alpha(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8), "L").convert("P")
+    image.save(tmp_path / "p.png", transparency=0)
+    assert read_picture(tmp_path / "p.png").pixels[..., 3].tolist() == [[0, 255], [255, 0]]
+
+
+def test_a_profile_that_is_not_rgb_is_not_carried_over(tmp_path: Path) -> None:
+    """A gray photo's profile would make its RGB result invalid."""
+    gray_profile = RGB_PROFILE[:16] + b"GRAY" + RGB_PROFILE[20:]
+    Image.fromarray(pixels(4, 4)).save(tmp_path / "p.png", icc_profile=gray_profile)
+    assert read_picture(tmp_path / "p.png").profile is None
+
+
+def test_a_mask_counts_by_its_brightness_at_any_depth(tmp_path: Path) -> None:
+    values = np.array([[0, 128, 255]], np.uint8)
+    Image.fromarray(values).save(tmp_path / "8.png")
+    cv2.imwrite(str(tmp_path / "16.png"), values.astype(np.uint16) * 257)
+    Image.fromarray(np.stack([values] * 3 + [np.zeros_like(values)], axis=2)).save(tmp_path / "alpha.png")
+    for name in ("8.png", "16.png", "alpha.png"):
+        assert read_mask(tmp_path / name).tolist() == values.tolist()
+
+
+def test_a_scribble_without_transparency_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    Image.fromarray(pixels(4, 4, 3)).save(tmp_path / "s.png")
+    with pytest.raises(GanEditError, match="has no transparency.*Paint on a transparent layer"):
+        read_scribble(tmp_path / "s.png")
+
+
+def test_an_opaque_scribble_is_accepted(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4, 4), 255, np.uint8)).save(tmp_path / "s.png")
+    assert read_scribble(tmp_path / "s.png").shape == (4, 4, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_damaged_file_is_refused_wherever_it_is_cut(tmp_path: Path, dtype: type) -> None:
+    write_png(tmp_path / "p.png", Picture(pixels(16, 16, 3, dtype=dtype)))
+    whole = (tmp_path / "p.png").read_bytes()
+    for length in (0, 4, 20, 40, len(whole) // 2):
+        (tmp_path / "cut.png").write_bytes(whole[:length])
+        with pytest.raises(GanEditError) as caught:
+            read_picture(tmp_path / "cut.png")
+        assert caught.value.code == "bad_image"
+
+
+def test_what_is_no_image_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(GanEditError, match=r"notes\.txt is not an image"):
+        read_picture(tmp_path / "notes.txt")
+    with pytest.raises(GanEditError, match="No such file"):
+        read_picture(tmp_path / "none.png")
+    with pytest.raises(GanEditError, match="cannot be read"):
+        read_picture(tmp_path)
+
+
+def test_an_output_that_cannot_be_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(GanEditError, match="not a PNG"):
+        check_output(tmp_path / "r.jpg")
+    with pytest.raises(GanEditError, match="no folder"):
+        check_output(tmp_path / "none" / "r.png")
