@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +17,6 @@ from .errors import EngineUnavailableError, GanEditError
 from .transport import PipeTransport, SocketTransport, Transport, has_zmq
 
 START_SECONDS = 60.0
-_engines: list[subprocess.Popen[bytes]] = []
-"""Engines started here: Python complains of a Popen that is dropped while its process runs, and an engine may stay."""
 _FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "GI_TYPELIB_PATH", "GTK_PATH", "GIO_MODULE_DIR")
 
 
@@ -69,7 +68,8 @@ def connect_or_start(
     except EngineUnavailableError:
         pass  # nobody answers there
     process = _start(command, end_with)
-    _engines.append(process)
+    # The engine may outlive this program; if it does not, somebody has to take note of its end.
+    threading.Thread(target=process.wait, daemon=True).start()
     started = time.monotonic()
     while time.monotonic() - started < START_SECONDS:
         waiting(time.monotonic() - started)
