@@ -83,8 +83,9 @@ def train(
     header = {k: v for k, v in {"name": name, "domain": domain, "provenance": provenance}.items() if v}
     state: dict[str, Any] | None = None
     if run_folder.state.exists():
-        settings, header, state = run_folder.load()
-        settings = changed(settings, change or [])
+        saved = run_folder.load()
+        header, state = saved["header"], saved["state"]
+        settings = changed(TrainingSettings(**saved["settings"]), change or [])
         generator = StyleGAN2(safetensors_file.decode_config(header))
     else:
         settings = changed(TrainingSettings(resolution=resolution), change or [])

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gan_edit_engine.training.settings import TrainingSettings
 from gan_edit_protocol.errors import GanEditError
 
 
@@ -32,20 +30,20 @@ class RunFolder:
         for folder in (self.samples, self.models):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def save(self, settings: TrainingSettings, header: dict[str, str], state: dict[str, Any]) -> None:
-        """Replace the state: written beside, flushed to the disk, then renamed over the old one."""
+    def save(self, content: dict[str, Any]) -> None:
+        """Replace the state (tensors and plain values): written beside, flushed to the disk, then renamed over."""
         part = self.state.with_suffix(".part")
         with part.open("wb") as file:
-            torch.save({"settings": asdict(settings), "header": header, "state": state}, file)
+            torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, self.state)
 
-    def load(self) -> tuple[TrainingSettings, dict[str, str], dict[str, Any]]:
-        """Settings, model header and trainer state as saved; GanEditError when the file is damaged."""
+    def load(self) -> dict[str, Any]:
+        """What was saved last; GanEditError when the file is damaged."""
         try:
-            saved = torch.load(self.state, map_location="cpu", weights_only=True)
-            return TrainingSettings(**saved["settings"]), saved["header"], saved["state"]
+            content: dict[str, Any] = torch.load(self.state, map_location="cpu", weights_only=True)
+            return content
         except Exception as error:  # torch.load raises many kinds on a damaged file
             hint = "Start anew with --init and the newest file of its models folder."
             raise GanEditError("bad_state", f"The training state {self.state} cannot be read.", hint) from error

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.training.augment import blur, diff_augment
 from gan_edit_engine.training.discriminators import Discriminator
+from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.photos import draw_photos, flip_randomly
 from gan_edit_engine.training.settings import TrainingSettings
 
 ADAM_BETAS = (0.0, 0.99)
 # No run has so many steps: the random streams of two seeds never meet.
 STEPS_PER_SEED = 10**9
-Metrics = dict[str, float]
 
 
 class Trainer:

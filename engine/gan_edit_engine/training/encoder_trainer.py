@@ -1,0 +1,129 @@
+"""Training of an encoder for a frozen generator, on its own samples and on photos.
+
+Samples teach the latent itself, photos teach what samples lack: both are judged by what the generator makes of the
+answer (hybrid training as in idinvert, Zhu et al. 2020, and e4e, Tov et al. 2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_edit_engine.encoder import Encoder, EncoderConfig
+from gan_edit_engine.generators import Generator
+from gan_edit_engine.latents import Statistics, statistics
+from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.training.augment import blur
+from gan_edit_engine.training.pace import Metrics
+from gan_edit_engine.training.photos import draw_photos, flip_randomly
+from gan_edit_engine.training.trainer import STEPS_PER_SEED
+
+ADAM_BETAS = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """Half of each batch are samples, half photos."""
+
+    batch: int = 16
+    seed: int = 0
+    rate: float = 1e-3
+    # The rate falls along a cosine to 0 at this many images.
+    images: int = 100_000
+    latent_weight: float = 0.5
+    pixel_weight: float = 2.0
+    perceptual_weight: float = 1.0
+    # Pulls each layer's vector towards the mean of all layers, so that answers stay near W.
+    spread_weight: float = 0.05
+    # Share of the samples whose layers come from two latents: answers in w+ are then learnt too.
+    mixing: float = 0.5
+
+
+def new_encoder(generator: Generator, spread: Statistics) -> Encoder:
+    """An untrained encoder for ``generator``; it begins at the mean w."""
+    encoder = Encoder(EncoderConfig(generator.num_ws, generator.w_dim, spread.std))
+    encoder.w_avg.copy_(spread.mean)
+    return encoder
+
+
+class EncoderTrainer:
+    """Encoder, optimiser and counters; `step` advances them by one batch, a function of seed and step alone."""
+
+    def __init__(self, settings: EncoderSettings, generator: Generator, perceptual: Perceptual, photos: Tensor) -> None:
+        """``generator`` frozen; ``photos`` [P, 3, R, R] uint8 at its resolution."""
+        self.settings, self.generator, self.perceptual, self.photos = settings, generator, perceptual, photos
+        torch.manual_seed(settings.seed)
+        self.encoder = new_encoder(generator, statistics(generator, torch.device("cpu")))
+        parameters = list(self.encoder.parameters())
+        self.optimizer = torch.optim.Adam(parameters, lr=0.0, betas=ADAM_BETAS, fused=True)
+        self.steps = 0
+        self.images = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs to go on bit-exactly."""
+        return {
+            "encoder": self.encoder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps,
+            "images": self.images,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state from `state_dict` of a trainer for the same generator."""
+        self.encoder.load_state_dict(state["encoder"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.steps, self.images = state["steps"], state["images"]
+
+    def step(self) -> Metrics:
+        """One batch."""
+        settings = self.settings
+        torch.manual_seed(settings.seed * STEPS_PER_SEED + self.steps)
+        rate = settings.rate * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * self.images / settings.images)).item())
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        half = settings.batch // 2
+        ws, samples = self._samples(half)
+        photos = flip_randomly(draw_photos(self.photos, self.steps * half, half, settings.seed))
+        targets = torch.cat([samples, photos])
+        answers = self.encoder(torch.cat([degrade(samples), photos]))
+        losses = self._losses(answers, ws, targets)
+        self.optimizer.zero_grad()
+        torch.stack([weight * value for weight, value in losses.values()]).sum().backward()
+        self.optimizer.step()
+        self.steps += 1
+        self.images += settings.batch
+        return {name: value.item() for name, (_, value) in losses.items()}
+
+    def _losses(self, answers: Tensor, ws: Tensor, targets: Tensor) -> dict[str, tuple[float, Tensor]]:
+        settings, std = self.settings, self.encoder.config.w_std
+        images = self.generator.synthesis(answers, noise="const")
+        everywhere = torch.ones_like(targets[:, :1])
+        target = self.perceptual.target(targets, everywhere)
+        spread = (answers - answers.mean(dim=1, keepdim=True)) / std
+        return {
+            "latent": (settings.latent_weight, ((answers[: len(ws)] - ws) / std).square().mean()),
+            "pixel": (settings.pixel_weight, F.mse_loss(images, targets)),
+            "perceptual": (settings.perceptual_weight, self.perceptual.loss(images, target)),
+            "spread": (settings.spread_weight, spread.square().mean()),
+        }
+
+    @torch.no_grad()
+    def _samples(self, count: int) -> tuple[Tensor, Tensor]:
+        """Latents [count, num_ws, w_dim], some with the layers of two, and their images."""
+        ws, others = self.generator.mapping(torch.randn(2, count, self.generator.z_dim).flatten(0, 1)).chunk(2)
+        crossover = torch.randint(1, self.generator.num_ws, (count, 1, 1))
+        mixed = (torch.arange(self.generator.num_ws)[None, :, None] >= crossover) & (
+            torch.rand(count, 1, 1) < self.settings.mixing
+        )
+        ws = torch.where(mixed, others, ws)
+        return ws, self.generator.synthesis(ws, noise="const").clamp(-1, 1)
+
+
+def degrade(images: Tensor) -> Tensor:
+    """What photos have and samples lack: softness and sensor noise, in one strength per batch and per image."""
+    soft = blur(images, torch.rand(()).item())
+    return soft + torch.rand(len(images), 1, 1, 1) * 0.06 * torch.randn_like(soft)

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Train an encoder (photo -> w+) for a generator; run it again with the same folder to go on.
+
+    scripts/train_encoder.py my-encoder-run --model my-model.safetensors --photos my-photos.zip
+
+Writes FOLDER/encoder.safetensors in half precision, and FOLDER/samples/N.png: the first photos kept out (--exclude)
+above what the generator makes of the encoder's answers. docs/training.md says what to expect.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from gan_edit_engine.checkpoints import safetensors_file
+from gan_edit_engine.encoder import save_encoder
+from gan_edit_engine.perceptual import load_perceptual
+from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
+from gan_edit_engine.training.pace import Meter, StopRequest, passed
+from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names, square_pixels
+from gan_edit_engine.training.samples import save_grid, to_bytes
+from gan_edit_engine.training.state import RunFolder
+from gan_edit_protocol.errors import GanEditError
+
+SHOWN = 10
+
+
+def save(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str]) -> None:
+    """The state to go on from, and the encoder as it is now."""
+    folder.save({"settings": asdict(trainer.settings), "state": trainer.state_dict()})
+    save_encoder(folder.path / "encoder.safetensors", trainer.encoder, {**header, "images_seen": str(trainer.images)})
+
+
+@torch.no_grad()
+def show(trainer: EncoderTrainer, folder: RunFolder, photos: torch.Tensor) -> None:
+    """A PNG of byte photos [N, 3, R, R] above their reconstructions."""
+    images = trainer.generator.synthesis(trainer.encoder(photos.float() / 127.5 - 1))
+    save_grid(folder.samples / f"{trainer.images:09d}.png", torch.cat([photos, to_bytes(images)]), len(photos))
+
+
+def run(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], shown: torch.Tensor, every: int) -> None:
+    """Train to the settings' end or SIGTERM/SIGINT, reporting and saving every so many images."""
+    stop, meter = StopRequest(), Meter()
+    while trainer.images < trainer.settings.images and not stop.asked:
+        before = trainer.images
+        meter.add(trainer.step())
+        if passed(every, before, trainer.images):
+            folder.report({"images": trainer.images, **meter.read(trainer.settings.batch)})
+            save(trainer, folder, header)
+            show(trainer, folder, shown)
+    save(trainer, folder, header)
+    show(trainer, folder, shown)
+
+
+def train(
+    folder: Annotated[Path, typer.Argument(help="Where the run keeps its state; made if missing, continued if not.")],
+    model: Annotated[Path, typer.Option(help="The generator's model file.")],
+    photos: Annotated[Path, typer.Option(help="Folder or zip file of photos cropped as the generator's were.")],
+    exclude: Annotated[Path, typer.Option(help="List of photos to keep out of the training, one name a line.")],
+    images: Annotated[int, typer.Option(help="Length of a new run in images.")] = EncoderSettings.images,
+    every: Annotated[int, typer.Option(help="Report and save after so many images.")] = 4_000,
+    threads: Annotated[int, typer.Option(help="Processor threads.")] = os.cpu_count() or 1,
+) -> None:
+    """Train, or go on."""
+    torch.set_num_threads(threads)
+    run_folder, source, kept_out = RunFolder(folder), PhotoSource(photos), read_names(exclude)
+    generator, found = safetensors_file.read(model)
+    saved = run_folder.load() if run_folder.state.exists() else None
+    settings = EncoderSettings(**saved["settings"]) if saved else replace(EncoderSettings(), images=images)
+    pixels = load_photos(source, generator.resolution, kept_out)
+    trainer = EncoderTrainer(settings, generator, load_perceptual(torch.device("cpu")), pixels)
+    if saved:
+        trainer.load_state_dict(saved["state"])
+    shown = [square_pixels(source.open(name), generator.resolution) for name in kept_out[:SHOWN]]
+    header = {"model": found.get("name", model.stem), "model_images_seen": found.get("images_seen", "")}
+    run(trainer, run_folder, header, torch.from_numpy(np.stack(shown)), every)
+
+
+def main() -> None:
+    try:
+        typer.run(train)
+    except GanEditError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
