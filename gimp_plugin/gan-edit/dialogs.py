@@ -16,8 +16,8 @@ from gi.repository import Gimp, GimpUi, GObject, Gtk  # noqa: E402  (after requi
 from gan_edit_protocol.messages import EngineStatus  # noqa: E402
 
 START, END = 1, 2
-ADVANCED_HEIGHT = 200
-"""Pixels; the whole dialog then fits a screen of 768."""
+ADVANCED_HEIGHT = 178
+"""Pixels: five settings; the whole dialog then fits a screen 768 pixels high."""
 
 
 def ask(
@@ -43,6 +43,7 @@ def ask(
         scrolled = dialog.fill_scrolled_window("advanced-scrolled", "advanced-settings")
         scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
         scrolled.set_min_content_height(ADVANCED_HEIGHT)
+        scrolled.set_overlay_scrolling(False)  # a bar that is always seen tells that there is more
         dialog.fill_expander("advanced", "advanced-title", False, "advanced-scrolled")
         dialog.fill(["advanced"])
     if config.find_property("hide-scribble"):

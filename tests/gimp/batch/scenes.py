@@ -127,7 +127,7 @@ def changed_pixels(before, after, selection, size):
 
 
 def largest_moves(before, after, selection, letter):
-    """(largest move outside the selection, largest inside), as a share of white; ``letter``: a component's in struct."""
+    """(largest move outside the selection, largest inside), as a share of white; ``letter``: struct's component."""
     white = 1.0 if letter == "f" else float(2 ** (8 * struct.calcsize(letter)) - 1)
     old, new = (struct.unpack(f"<{len(data) // struct.calcsize(letter)}{letter}", data) for data in (before, after))
     channels = len(old) // len(selection)

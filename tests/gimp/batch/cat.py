@@ -1,0 +1,63 @@
+"""Runs inside GIMP: the cat's photo with blue irises painted, the eyes selected and its two alignment points."""
+
+from gi.repository import Gimp, Gio
+from scenes import projection, rectangle, write
+
+EYES = ((172, 118), (320, 137))
+RADII = (28, 20)
+"""The irises' radii; the right eye is turned away."""
+BLUE = bytes((40, 110, 235, 255))
+
+
+def open_cat(path):
+    """(image, photo, scribble), shown in a window."""
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
+    photo = image.get_layers()[0]
+    photo.set_name("cat")
+    size = (image.get_width(), image.get_height())
+    scribble = Gimp.Layer.new(image, "scribble", *size, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)
+    image.insert_layer(scribble, None, 0)
+    Gimp.Selection.none(image)
+    for (x, y), radius in zip(EYES, RADII, strict=True):
+        paint_iris(scribble, x, y, radius)
+        image.select_ellipse(Gimp.ChannelOps.ADD, x - 40, y - 34, 80, 68)
+    Gimp.Selection.feather(image, 8)
+    path = Gimp.Path.new(image, "align")
+    image.insert_path(path, None, 0)
+    controls = [number for point in EYES for number in point * 3]
+    path.stroke_new_from_points(Gimp.PathStrokeType.BEZIER, controls, False)
+    image.set_selected_layers([photo])
+    image.clean_all()
+    Gimp.Display.new(image)
+    return image, photo, scribble
+
+
+def paint_iris(layer, x, y, radius):
+    side = 2 * radius + 1
+    pixels = (
+        BLUE if is_painted(column - radius, row - radius, radius) else bytes(4)
+        for row in range(side)
+        for column in range(side)
+    )
+    write(layer, rectangle(x - radius, y - radius, side, side), "R'G'B'A u8", b"".join(pixels))
+
+
+def iris_colors(image):
+    """The mean colour (R', G', B' in 0-255) of what is seen where each iris was painted."""
+    data, size = projection(image)
+    colors = []
+    for (x, y), radius in zip(EYES, RADII, strict=True):
+        pixels = [
+            data[(row * image.get_width() + column) * size :][:3]
+            for row in range(y - radius, y + radius + 1)
+            for column in range(x - radius, x + radius + 1)
+            if is_painted(column - x, row - y, radius)
+        ]
+        colors.append([sum(channel) / len(pixels) for channel in zip(*pixels, strict=True)])
+    return colors
+
+
+def is_painted(right, down, radius):
+    """An iris: a disc with the slit of its pupil left out."""
+    in_pupil = (right / (0.3 * radius)) ** 2 + (down / (0.7 * radius)) ** 2 < 1
+    return right**2 + down**2 <= radius**2 and not in_pupil

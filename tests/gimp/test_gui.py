@@ -1,0 +1,109 @@
+"""The main job as a person does it in GIMP: menu, dialog, result, Undo. Leaves screenshots in test-output/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skimage.data
+from PIL import Image
+
+from gimp.desktop import Desktop
+from gimp.harness import REPOSITORY
+
+pytestmark = [pytest.mark.gimp, pytest.mark.slow]
+
+SCREENSHOTS = REPOSITORY / "test-output"
+STEPS = 150
+JOB_SECONDS = 300.0
+
+OPEN = """
+import base64, json
+import cat, scenes
+from gi.repository import Gimp
+image, photo, scribble = cat.open_cat({path!r})
+selection = scenes.selection_values(image)
+scribble.set_visible(False)
+before, size = scenes.projection(image)
+scribble.set_visible(True)
+seen_before = scenes.digest(scenes.projection(image)[0])
+image.clean_all()
+answer = None
+"""
+LAYERS = "answer = [layer.get_name() for layer in image.get_layers()]"
+RESULT = """
+after, size = scenes.projection(image)
+outside, inside = scenes.changed_pixels(before, after, selection, size)
+latent = json.loads(scenes.parasite_text(image.get_layers()[1], "gan-edit-latent"))
+answer = {
+    "outside": outside,
+    "inside": inside,
+    "steps": latent["settings"]["steps"],
+    "irises": cat.iris_colors(image),
+    "selected": [layer.get_name() for layer in image.get_selected_layers()],
+}
+"""
+UNDONE = """
+answer = {
+    "as before": scenes.digest(scenes.projection(image)[0]) == seen_before,
+    "scribble visible": scribble.get_visible(),
+    "layers": [layer.get_name() for layer in image.get_layers()],
+}
+"""
+
+
+def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: Desktop, tmp_path: Path) -> None:
+    photo = tmp_path / "cat.png"
+    Image.fromarray(skimage.data.chelsea()).save(photo)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    desktop.evaluate(OPEN.format(path=str(photo)))
+    show_whole_photo(desktop)
+
+    desktop.keys("alt+r", "Up", "Right")  # Filters; its last entry is GAN Edit
+    desktop.photograph(SCREENSHOTS / "gimp_menu.png")
+    desktop.keys("e")
+    desktop.window("Edit Photo with Scribble")
+    fill_in_steps(desktop)
+    desktop.photograph(SCREENSHOTS / "gimp_dialog.png")
+    desktop.keys("alt+o")
+    desktop.wait_for(lambda: desktop.gone("Edit Photo with Scribble"), "the dialog to close")
+    assert len(layers(desktop)) == 2
+    desktop.photograph(SCREENSHOTS / "gimp_working.png")
+    desktop.wait_for(lambda: len(layers(desktop)) == 3, "the edit", JOB_SECONDS)
+    desktop.photograph(SCREENSHOTS / "gimp_result.png")
+
+    assert layers(desktop) == ["scribble", "GAN Edit: scribble (cats64)", "cat"]
+    result = desktop.evaluate(RESULT)
+    assert result["outside"] == 0
+    assert result["inside"] > 1000
+    assert result["steps"] == STEPS
+    assert result["selected"] == ["cat"]
+    for red, green, blue in result["irises"]:
+        assert blue > red + 20
+        assert blue > green
+
+    desktop.keys("ctrl+z")
+    undone = desktop.evaluate(UNDONE)
+    assert undone == {"as before": True, "scribble visible": True, "layers": ["scribble", "cat"]}
+    desktop.keys("ctrl+y")
+    assert len(layers(desktop)) == 3
+
+
+def layers(desktop: Desktop) -> Any:
+    return desktop.evaluate(LAYERS)
+
+
+def show_whole_photo(desktop: Desktop) -> None:
+    window = desktop.window("GIMP")
+    desktop.xdotool("windowmove", window, "0", "0", "windowsize", window, "1340", "930")
+    # Widen the dock on the right, so that the names of layers are not cut.
+    desktop.xdotool("mousemove", "1107", "499", "mousedown", "1", "mousemove", "930", "499", "mouseup", "1")
+    desktop.xdotool("mousemove", "330", "880")
+    desktop.keys("ctrl+shift+j")
+
+
+def fill_in_steps(desktop: Desktop) -> None:
+    desktop.keys("alt+m", "Tab", "Tab", "ctrl+a")
+    desktop.xdotool("type", "--delay", "100", str(STEPS))
+    desktop.keys("Tab")
