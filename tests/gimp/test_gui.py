@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.gimp, pytest.mark.slow]
 
 SCREENSHOTS = REPOSITORY / "test-output"
 STEPS = 150
+SEED = 7
 JOB_SECONDS = 300.0
 
 OPEN = """
@@ -43,6 +44,18 @@ answer = {
     "irises": cat.iris_colors(image),
     "selected": [layer.get_name() for layer in image.get_selected_layers()],
 }
+"""
+EMPTY = """
+import json, scenes
+from gi.repository import Gimp
+image, photo, _ = scenes.make_image()
+image.remove_layer(image.get_layers()[0])
+Gimp.Display.new(image)
+answer = None
+"""
+SEEDS = """
+edits = image.get_layers()[:2]
+answer = [json.loads(scenes.parasite_text(layer, "gan-edit-latent"))["settings"]["seed"] for layer in edits]
 """
 UNDONE = """
 answer = {
@@ -88,6 +101,21 @@ def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: 
     assert undone == {"as before": True, "scribble visible": True, "layers": ["scribble", "cat"]}
     desktop.keys("ctrl+y")
     assert len(layers(desktop)) == 3
+
+
+def test_repeating_the_last_filter_uses_the_values_that_were_typed_in(desktop: Desktop) -> None:
+    desktop.evaluate(EMPTY)
+    show_whole_photo(desktop)
+    desktop.keys("alt+r", "Up", "Right", "r")
+    desktop.window("Random Image")
+    desktop.keys("alt+m", "Tab", "Tab", "ctrl+a")
+    desktop.xdotool("type", "--delay", "100", str(SEED))
+    desktop.keys("Tab", "alt+o")
+    desktop.wait_for(lambda: len(layers(desktop)) == 2, "the random image")
+    desktop.photograph(SCREENSHOTS / "gimp_random.png")
+    desktop.keys("ctrl+f")
+    desktop.wait_for(lambda: len(layers(desktop)) == 3, "the second random image")
+    assert desktop.evaluate(SEEDS) == [SEED, SEED]
 
 
 def layers(desktop: Desktop) -> Any:

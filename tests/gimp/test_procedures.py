@@ -87,6 +87,12 @@ def test_the_path_named_align_decides_where_the_model_looks_in_either_direction(
     assert there == back != without
 
 
+def test_without_zmq_the_same_edit_runs_through_the_relay(answers: dict[str, Any]) -> None:
+    (status, (running, *_)), edit_status, digest = answers["without zmq"]
+    assert (status, running, edit_status) == ("success", True, "success")
+    assert digest == answers["layers"]["named"][1]
+
+
 @pytest.mark.parametrize(
     ("name", "sentence", "advice"),
     [

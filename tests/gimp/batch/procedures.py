@@ -36,6 +36,7 @@ def main(config_file, scratch):
         "layers": choice_of_layers(),
         "align": alignment(),
         "errors": errors(),
+        "without zmq": without_zmq(Path(config_file).parent),
     }
     # From here on the plug-in is told of other engines than the test's.
     answers["no program"] = with_config(config_file, {**config, **elsewhere(scratch, "a"), "program": ["/no/gan-edit"]})
@@ -140,6 +141,16 @@ def errors():
     answers["a group"] = call("gan-edit-project", image, [photo.get_parent()])
     answers["layers afterwards"] = [layer.get_name() for layer in image.get_layers()[0].get_children()]
     return answers
+
+
+def without_zmq(plug_in):
+    """The same through the relay, as in a GIMP whose Python has no pyzmq."""
+    hidden = plug_in / "zmq.py"
+    hidden.write_text("raise ImportError('no zmq here')")
+    image, photo, _ = make_image()
+    answers = [call("gan-edit-status"), call("gan-edit-scribble", image, [photo], **FEW_STEPS)]
+    hidden.unlink()
+    return answers[0], answers[1][0], digest(raw(answers[1][1][0]))
 
 
 def elsewhere(scratch, name):
