@@ -17,10 +17,9 @@ from gan_edit_engine.checkpoints.modules import (
 )
 from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.checkpoints.plain_data import Array
+from gan_edit_engine.generators.base import MAX_LAYERS
 from gan_edit_engine.generators.layers import MAPPING_LR_MULTIPLIER
 from gan_edit_engine.generators.stylegan3 import LayerSpec, StyleGAN3Config
-
-MAX_LAYERS = 64
 
 
 def recognizes(content: object) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 # Official snapshots need some 40,000 opcodes (models of 30 to 250 MB); each opcode costs at most about 250 bytes here.
-MAX_OPCODES = 2_000_000
+MAX_OPCODES = 500_000
 
 Call = Callable[..., object]
 
@@ -76,6 +76,8 @@ def load(stream: BinaryIO, vocabulary: Vocabulary) -> object:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
         raise MalformedError(f"its pickle is damaged ({str(error)[:100] or type(error).__name__})") from None
+    finally:
+        machine.forget()
 
 
 class _Machine:
@@ -86,6 +88,11 @@ class _Machine:
         self.handlers: dict[str, Callable[[object], None]] = {
             name[4:].upper(): getattr(self, name) for name in dir(self) if name.startswith("_op_")
         }
+
+    def forget(self) -> None:
+        """Let go of everything: the error's traceback would otherwise keep it alive."""
+        self.stack.clear()
+        self.memo.clear()
 
     def run(self, stream: BinaryIO) -> object:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from gan_edit_engine.checkpoints.errors import CheckpointError
 from gan_edit_engine.generators import CONFIGS, Config, Generator, StateMismatchError, build_with_weights
+from gan_edit_engine.generators.base import MAX_LAYERS
 from gan_edit_engine.generators.stylegan3 import LayerSpec
 
 # Header name of a configuration field where the two differ: "architecture" already names the family.
 HEADER_NAMES = {"architecture": "synthesis_architecture"}
 # Bounds the number of modules that a header can make us build; the weights themselves are bounded by the file.
 MAX_HEADER_INT = 1 << 20
-MAX_LAYERS = 64
 
 
 def is_safetensors(head: bytes) -> bool:

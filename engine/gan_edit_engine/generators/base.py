@@ -65,6 +65,16 @@ class Generator(nn.Module):
         return self.synthesis(ws, noise=noise)
 
 
+# Far above any published model; keeps a damaged file from making us build a million modules.
+MAX_LAYERS = 64
+
+
+def check_layers(count: int, what: str) -> None:
+    """Raise ValueError unless a network may have ``count`` layers."""
+    if not 1 <= count <= MAX_LAYERS:
+        raise ValueError(f"the {what} cannot have {count} layers (1 to {MAX_LAYERS})")
+
+
 def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
     """Scale each row of x [N, D] to a mean square of 1 (StyleGAN, Karras et al. 2019, pixel norm of the latent)."""
     return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import Generator, Noise, check_ws
+from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_ws
 from gan_edit_engine.generators.layers import (
     LRELU_SLOPE,
     FullyConnected,
@@ -59,6 +59,7 @@ class StyleGAN2Config:
             raise ValueError(f"StyleGAN2 resolution must be a power of two from 8 to 1024, not {self.resolution}.")
         if self.image_channels not in (1, 3):
             raise ValueError(f"An image has 1 or 3 channels, not {self.image_channels}.")
+        check_layers(self.mapping_layers, "mapping network")
 
     @property
     def block_resolutions(self) -> tuple[int, ...]:

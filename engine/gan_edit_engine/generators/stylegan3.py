@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import Generator, Noise, check_ws
+from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_ws
 from gan_edit_engine.generators.layers import LRELU_SLOPE, FullyConnected, MappingNetwork
 
 MAX_SIZE = 4096
@@ -80,7 +80,9 @@ class StyleGAN3Config:
     embedding_features: int = 0
 
     def __post_init__(self) -> None:
-        if not self.layers or self.layers[-1].out_size != self.resolution:
+        check_layers(self.mapping_layers, "mapping network")
+        check_layers(len(self.layers), "synthesis network")
+        if self.layers[-1].out_size != self.resolution:
             raise ValueError("the last layer does not have the image's size")
         if not 1 <= self.input_size <= MAX_SIZE:
             raise ValueError(f"the input has an impossible size: {self.input_size}")
