@@ -1,67 +1,38 @@
-"""The perceptual loss: how differently two images look to a network trained on ImageNet.
+"""The perceptual loss: how differently two images look to a frozen network.
 
 Features are scaled to unit length over their channels at each position and compared by squared distance, averaged
-over positions and layers (the unweighted form of LPIPS; Zhang et al., 2018).
+over positions (Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018). With
+``vgg16-lpips`` that is LPIPS itself, with its learned weight of each channel; the other networks weigh all alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
-import torchvision
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 from torch.nn import functional as F
 
 from gan_edit_engine.feature_networks import EfficientNetLite0
+from gan_edit_engine.generators.discriminator import Discriminator
+from gan_edit_engine.library import perceptual_weights
 from gan_edit_engine.losses import resize_weight, weighted_mean
+from gan_edit_engine.vgg import Vgg, layer_names
+from gan_edit_protocol.errors import GanEditError
 
 _LITE0_MAPS = 3  # strides 2, 4 and 8
-_VGG19_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's ImageNet weights
-# Indices in torchvision's vgg19().features after which a map is taken: the ReLUs of conv1_1, 1_2, 2_1, 2_2 and 3_1,
-# the layers that the report keeps (deeper ones made its weights explode).
-_VGG19_TAPS = (1, 3, 6, 8, 11)
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_LPIPS_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
+# ImageNet's mean and standard deviation for images in −1..1, 2·(.485, .456, .406) − 1 and 2·(.229, .224, .225), which
+# VGG's weights expect, in the rounding that LPIPS was trained with.
+_IMAGENET_MEAN, _IMAGENET_STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+_HUB_VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's file, where torch.hub keeps it
 _MIN_SIDE = 128  # smaller images are enlarged: the networks were trained on objects of 100 pixels and more
 
-
-class FeatureNetwork(Protocol):
-    """Gives feature maps [N, C_i, H_i, W_i] of an image [N, 3, H, W] in −1..1."""
-
-    def __call__(self, image: Tensor) -> list[Tensor]: ...
-
-
-class _Lite0(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = EfficientNetLite0()
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return self.network.features(image, _LITE0_MAPS)
-
-
-class _Vgg19(nn.Module):
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, weights: Path) -> None:
-        super().__init__()
-        network = torchvision.models.vgg19()
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        self.layers = network.features[: _VGG19_TAPS[-1] + 1].requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None])
-        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None])
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        x = ((image + 1) / 2 - self.mean) / self.std
-        maps = []
-        for index, layer in enumerate(self.layers):
-            x = layer(x)
-            if index in _VGG19_TAPS:
-                maps.append(x)
-        return maps
+Network = Callable[[Tensor], list[Tensor]]
+"""Feature maps [N, C_i, H_i, W_i] of an image [N, 3, H, W] in −1..1."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +44,15 @@ class Target:
 
 
 class Perceptual:
-    """The perceptual loss by one network; ``name`` says which."""
+    """The perceptual loss by one network; ``name`` says which.
 
-    def __init__(self, name: str, network: FeatureNetwork) -> None:
+    ``heads``: for each map a weight of each channel [C_i], or None for LPIPS-like distances with equal weights, which
+    are averaged over the maps instead of summed.
+    """
+
+    def __init__(self, name: str, network: Network, heads: Sequence[Tensor] | None = None) -> None:
         self.name = name
-        self._network = network
+        self._network, self._heads = network, heads
 
     @torch.no_grad()
     def target(self, image: Tensor, weight: Tensor) -> Target:
@@ -87,23 +62,87 @@ class Perceptual:
 
     def loss(self, image: Tensor, target: Target) -> Tensor:
         """Scalar distance of ``image`` [N, 1 or 3, H, W] in −1..1 from the target."""
+        squares = [(ours - theirs).square() for ours, theirs in zip(self._maps(image), target.maps, strict=True)]
+        if self._heads is not None:
+            squares = [s * head[:, None, None] for s, head in zip(squares, self._heads, strict=True)]
         distances = [
-            weighted_mean((ours - theirs).square().sum(1, keepdim=True), weight)
-            for ours, theirs, weight in zip(self._maps(image), target.maps, target.weights, strict=True)
+            weighted_mean(s.sum(1, keepdim=True), weight) for s, weight in zip(squares, target.weights, strict=True)
         ]
-        return torch.stack(distances).mean()
+        total = torch.stack(distances).sum()
+        return total if self._heads is not None else total / len(distances)
 
     def _maps(self, image: Tensor) -> list[Tensor]:
-        if image.shape[1] == 1:
-            image = image.expand(-1, 3, -1, -1)
-        if image.shape[-1] < _MIN_SIDE:
-            image = F.interpolate(image, size=(_MIN_SIDE, _MIN_SIDE), mode="bilinear", align_corners=False)
-        return [F.normalize(m, dim=1, eps=1e-6) for m in self._network(image)]
+        return [F.normalize(m, dim=1, eps=1e-10) for m in self._network(image)]
 
 
-def load_perceptual(device: torch.device) -> Perceptual:
-    """VGG-19 when torchvision's weights lie on this machine already, else EfficientNet-lite0. Downloads nothing."""
-    weights = Path(torch.hub.get_dir()) / "checkpoints" / _VGG19_FILE
-    if weights.is_file():
-        return Perceptual("vgg19", _Vgg19(weights).to(device))
-    return Perceptual("efficientnet-lite0", _Lite0().to(device))
+def load_perceptual(choice: str, device: torch.device, layers: Sequence[str] = ()) -> Perceptual:
+    """A perceptual network by name, on ``device``; ``layers`` are the VGG layers to compare (ignored by the others).
+
+    "auto" is VGG-19 where its weights are on this machine, else EfficientNet-lite0. Downloads nothing. Raises
+    GanEditError when the network is not installed or a layer does not exist.
+    """
+    if choice == "vgg16-lpips":
+        return load_lpips(device)
+    if choice == "vgg19" or (choice == "auto" and _has_vgg19()):
+        _check_layers(layers)
+        network = Vgg("vgg19", _vgg19_state(), layers).to(device)
+        normalise = _normaliser(device)
+        return Perceptual("vgg19", lambda image: network(normalise(_enlarge(image))))
+    lite0 = EfficientNetLite0().to(device)
+    return Perceptual(
+        "efficientnet-lite0", lambda image: lite0.features(_enlarge(image).expand(-1, 3, -1, -1), _LITE0_MAPS)
+    )
+
+
+def load_lpips(device: torch.device) -> Perceptual:
+    """LPIPS v0.1 with VGG-16, as published: no enlarging, distances summed over its five layers."""
+    state = load_file(perceptual_weights("vgg16-lpips"))
+    network = Vgg("vgg16", state, _LPIPS_LAYERS).to(device)
+    normalise = _normaliser(device)
+    heads = [state[f"lin{number}"].float().to(device) for number in range(len(_LPIPS_LAYERS))]
+    return Perceptual("vgg16-lpips", lambda image: network(normalise(image)), heads)
+
+
+def discriminator_features(discriminator: Discriminator) -> Perceptual:
+    """The features of a model's own discriminator as the network (Pan et al., Deep Generative Prior, 2020)."""
+    return Perceptual("discriminator", discriminator.features)
+
+
+def _has_vgg19() -> bool:
+    try:
+        _vgg19_file()
+    except GanEditError:
+        return False
+    return True
+
+
+def _vgg19_file() -> Path:
+    """The library's file, else torchvision's own where torch.hub has put it."""
+    hub = Path(torch.hub.get_dir()) / "checkpoints" / _HUB_VGG19
+    return hub if hub.is_file() else perceptual_weights("vgg19")
+
+
+def _vgg19_state() -> dict[str, Tensor]:
+    file = _vgg19_file()
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    return dict(torch.load(file, map_location="cpu", weights_only=True))
+
+
+def _check_layers(layers: Sequence[str]) -> None:
+    known = layer_names("vgg19")
+    for name in layers or [""]:
+        if name not in known:
+            raise GanEditError("bad_setting", f"VGG-19 has no layer {name!r}.", f"Its layers are {', '.join(known)}.")
+
+
+def _normaliser(device: torch.device) -> Callable[[Tensor], Tensor]:
+    mean = torch.tensor(_IMAGENET_MEAN, device=device)[:, None, None]
+    std = torch.tensor(_IMAGENET_STD, device=device)[:, None, None]
+    return lambda image: (image.expand(-1, 3, -1, -1) - mean) / std
+
+
+def _enlarge(image: Tensor) -> Tensor:
+    if image.shape[-1] >= _MIN_SIDE:
+        return image
+    return F.interpolate(image, size=(_MIN_SIDE, _MIN_SIDE), mode="bilinear", align_corners=False)

@@ -17,9 +17,9 @@ from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.edit import follow_scribble
 from gan_edit_engine.invert import Inversion, invert, psnr
 from gan_edit_engine.latents import Statistics, label, random_z, statistics
-from gan_edit_engine.library import Model, open_model
+from gan_edit_engine.library import Model, open_discriminator, open_model
 from gan_edit_engine.optimize import Step
-from gan_edit_engine.perceptual import Perceptual, load_perceptual
+from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.photo import Image, Mask, feather_inwards, from_unit, to_unit
 from gan_edit_engine.transfer import transfer
 from gan_edit_engine.view import View, scribble, to_colours, view
@@ -33,6 +33,7 @@ from gan_edit_protocol.messages import (
     RandomRequest,
     ResultReady,
 )
+from gan_edit_protocol.settings import ProjectSettings
 
 ResultT = TypeVar("ResultT")
 
@@ -47,7 +48,7 @@ class Workspace:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._models: OrderedDict[str, tuple[Model, Statistics]] = OrderedDict()
-        self._perceptual: Perceptual | None = None
+        self._perceptual: dict[tuple[str, ...], Perceptual] = {}
         # The same request with the same seed gives the same image on the same device; cuBLAS needs the variable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -62,11 +63,18 @@ class Workspace:
         self._models.move_to_end(name)
         return self._models[name]
 
-    def perceptual(self) -> Perceptual:
-        """The perceptual network, loaded when first asked for."""
-        if self._perceptual is None:
-            self._perceptual = load_perceptual(self.device)
-        return self._perceptual
+    def perceptual(self, settings: ProjectSettings, model: str) -> Perceptual:
+        """The perceptual network that the settings name, loaded when first asked for."""
+        layers = tuple(settings.perceptual_layers.split())
+        key = (settings.perceptual, model if settings.perceptual == "discriminator" else "", *layers)
+        if key not in self._perceptual:
+            self._perceptual[key] = self._load_perceptual(settings.perceptual, layers, model)
+        return self._perceptual[key]
+
+    def _load_perceptual(self, choice: str, layers: tuple[str, ...], model: str) -> Perceptual:
+        if choice == "discriminator":
+            return discriminator_features(open_discriminator(model, self.device))
+        return load_perceptual(choice, self.device, layers)
 
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady]:
@@ -95,19 +103,21 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
 def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     model, spread = workspace.model(request.model)
     seen = view(request, model, workspace.device)
-    steps = invert(model.generator, spread, workspace.perceptual(), seen.subject, request.settings)
+    perceptual = workspace.perceptual(request.settings, request.model)
+    steps = invert(model.generator, spread, perceptual, seen.subject, request.settings)
     inversion = yield from _report(steps, "Projecting the photo", 0, request.settings.steps)
     image = seen.crop.insert(to_colours(inversion.image), seen.box)
     return dataclasses.replace(
         _result(seen, image, _blend(seen, feather=0.0), inversion, model),
-        perceptual=workspace.perceptual().name,
+        perceptual=perceptual.name,
         steps=request.settings.steps,
     )
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     model, spread = workspace.model(request.model)
-    generator, perceptual, settings = model.generator, workspace.perceptual(), request.settings
+    generator, settings = model.generator, request.settings
+    perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
     painted = scribble(request, seen, generator.image_channels, workspace.device)
     projection_steps = 0 if request.latent is not None else settings.steps

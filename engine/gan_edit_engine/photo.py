@@ -117,7 +117,8 @@ class Crop:
 
         ``outside``: OpenCV's border mode for what lies beyond the photo. Values keep the photo's range.
         """
-        box = self.footprint(*photo.shape[:2], margin=1) or Box(0, 0, 1, 1)  # interpolation needs neighbours
+        height, width = photo.shape[:2]
+        box = self.footprint(height, width, margin=1) or Box(0, 0, 1, 1)  # interpolation needs neighbours
         region = np.asarray(photo[box.slices], dtype=np.float32)
         finer = max(1, min(math.ceil(self.scale), _MAX_SUPERSAMPLED_SIDE // self.resolution))
         side = self.resolution * finer

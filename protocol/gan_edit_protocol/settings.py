@@ -148,6 +148,15 @@ class ProjectSettings(Settings):
     learning_rate: float = _setting(0.1, "Peak learning rate of Adam", 1e-4, 1.0, advanced=True)
     pixel_weight: float = _setting(0.3, "Weight of the pixel loss (mean squared error)", 0.0, 100.0, advanced=True)
     perceptual_weight: float = _setting(0.7, "Weight of the perceptual loss", 0.0, 100.0, advanced=True)
+    perceptual: str = _setting(
+        "auto",
+        "Network of the perceptual loss; auto is vgg19 where it is installed, else efficientnet-lite0",
+        choices=("auto", "vgg19", "vgg16-lpips", "efficientnet-lite0", "discriminator"),
+        advanced=True,
+    )
+    perceptual_layers: str = _setting(
+        "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1", "Layers of vgg19 that are compared, in any order", advanced=True
+    )
     prior_weight: float = _setting(
         0.01, "Weight of the L2 prior that keeps the latent near the typical ones", 0.0, 10.0, advanced=True
     )

