@@ -94,7 +94,7 @@ def _describe(content: object) -> str:
     if isinstance(content, dict):
         keys = [str(key)[:30] for key in list(content)[:6]]
         return f"a dictionary with {', '.join(keys) or 'no entries'}"
-    return f"a {type(content).__name__}"
+    return f"of Python type {type(content).__name__}"
 
 
 def _reason(error: Exception) -> str:

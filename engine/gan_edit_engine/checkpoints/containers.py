@@ -30,6 +30,8 @@ def load_plain(path: Path) -> object:
     try:
         with path.open("rb") as file:
             head = file.read(len(LEGACY_HEAD))
+            if not head:
+                raise MalformedError("it is empty")
             if head.startswith(ZIP_MAGIC):
                 return _load_zip(file, path.stat().st_size)
             # A map, unlike a file, allocates nothing for a length that it does not have.
@@ -37,10 +39,8 @@ def load_plain(path: Path) -> object:
                 return _load_stream(mapped, head)
     except MalformedError as error:
         raise CheckpointError(path, str(error)) from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OverflowError) as error:
         raise CheckpointError(path, f"it is damaged ({str(error)[:100]})") from None
-    except ValueError as error:  # mmap refuses an empty file
-        raise CheckpointError(path, str(error)[:100] or "it is empty") from None
 
 
 def _load_stream(mapped: mmap.mmap, head: bytes) -> object:

@@ -85,9 +85,6 @@ class _Machine:
         self.vocabulary = vocabulary
         self.stack: list[object] = []
         self.memo: dict[int, object] = {}
-        self.handlers: dict[str, Callable[[object], None]] = {
-            name[4:].upper(): getattr(self, name) for name in dir(self) if name.startswith("_op_")
-        }
 
     def forget(self) -> None:
         """Let go of everything: the error's traceback would otherwise keep it alive."""
@@ -110,8 +107,8 @@ class _Machine:
             self.stack.append(_CONSTANTS[name])
         elif name in _EMPTY:
             self.stack.append(_EMPTY[name]())
-        elif name in self.handlers:
-            self.handlers[name](argument)
+        elif name in _HANDLERS:
+            _HANDLERS[name](self, argument)
         elif name not in _IGNORED:
             raise MalformedError(f"its pickle uses the instruction {name}, which no model needs")
 
@@ -261,6 +258,11 @@ class _Machine:
         self.stack.append(self.memo[argument])
 
     _op_binget = _op_long_binget = _op_get
+
+
+_HANDLERS: dict[str, Callable[[_Machine, object], None]] = {
+    name[4:].upper(): method for name, method in vars(_Machine).items() if name.startswith("_op_")
+}
 
 
 def hashable(value: object) -> object:

@@ -57,6 +57,14 @@ class LayerSpec:
                 raise ValueError(f"layer {self.name[:40]!r} has an impossible {field}: {getattr(self, field)}")
         if len(self.padding) != 2 or any(abs(p) > MAX_SIZE for p in self.padding) or "." in self.name:
             raise ValueError(f"layer {self.name[:40]!r} has an impossible padding or name")
+        if self.computed_size() != self.out_size:
+            raise ValueError(f"layer {self.name[:40]!r} gives {self.computed_size()} pixels, not {self.out_size}")
+
+    def computed_size(self) -> int:
+        """Side of the output that the convolution, both filters and both factors leave."""
+        upsampled = (self.in_size + self.kernel - 1) * self.up_factor + sum(self.padding)
+        filtered = upsampled - (self.up_taps - 1) - (self.down_taps - 1)
+        return -(-filtered // self.down_factor)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,9 @@ class StyleGAN3Config:
         check_layers(len(self.layers), "synthesis network")
         if self.layers[-1].out_size != self.resolution:
             raise ValueError("the last layer does not have the image's size")
+        sizes = [self.input_size, *(layer.out_size for layer in self.layers)]
+        if any(layer.in_size != size for layer, size in zip(self.layers, sizes, strict=False)):
+            raise ValueError("the layers' sizes do not follow each other")
         if not 1 <= self.input_size <= MAX_SIZE:
             raise ValueError(f"the input has an impossible size: {self.input_size}")
         if self.embedding_count and self.embedding_count < self.c_dim:

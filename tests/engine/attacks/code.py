@@ -58,7 +58,7 @@ def dotted_attribute(canary: Path) -> bytes:
 
 def instance_opcode(canary: Path) -> bytes:
     """INST, which names and calls a class in one old instruction."""
-    return b"(S'touch " + str(canary).encode() + b"'\nios\nsystem\n."
+    return b"\x80\x02(S'touch " + str(canary).encode() + b"'\nios\nsystem\n."
 
 
 def object_opcode(canary: Path) -> bytes:

@@ -61,7 +61,7 @@ def integer_of_a_gigabyte(canary: Path) -> bytes:
 
 def decimal_of_a_million_digits(canary: Path) -> bytes:
     """An integer whose decimal text takes quadratic time to parse."""
-    return b"L" + b"9" * 1_000_000 + b"L\n."
+    return whole(b"L" + b"9" * 1_000_000 + b"L\n")
 
 
 def tensor_of_zero_strides(canary: Path) -> bytes:
@@ -126,17 +126,19 @@ def zip_of_overlapping_entries(canary: Path) -> bytes:
     start = struct.unpack("<I", data[end + 16 : end + 20])[0]
     entry = data[data.rindex(b"PK\x01\x02", 0, end) : end]
     directory = data[start:end] + b"".join(
-        entry.replace(b"archive/data/0", f"archive/d{i:04d}".encode()) for i in range(1000)
+        entry.replace(b"archive/data/0", f"archive/d{i:05d}".encode()) for i in range(1000)
     )
     tail = struct.pack("<HHII", 1003, 1003, len(directory), start)
     return data[:start] + directory + data[end : end + 8] + tail + b"\0\0"
 
 
 def the_same_megabyte_again_and_again(canary: Path) -> bytes:
-    """One storage of a megabyte under hundreds of names: the copies would be hundreds of megabytes."""
-    weight = tensor(storage_id("0", 250_000), (250_000,), (1,))
-    names = [f"main.{3 * i}.weight" for i in range(5)] + [f"x{i}" for i in range(500)]
-    return torch_zip(dictionary(dict.fromkeys(names, weight)), {"0": bytes(1_000_000)})
+    """One storage of a megabyte under five hundred names of a DCGAN: the copies would be half a gigabyte."""
+    storage = storage_id("0", 250_000)
+    weights = {"main.0.weight": tensor(storage, (125, 125, 4, 4), (2000, 16, 4, 1))}
+    weights |= {"main.3.weight": tensor(storage, (125, 3, 4, 4), (2000, 16, 4, 1))}
+    weights |= {f"x{i}": tensor(storage, (250_000,), (1,)) for i in range(500)}
+    return torch_zip(dictionary(weights), {"0": bytes(1_000_000)})
 
 
 def millions_of_empty_sets(canary: Path) -> bytes:
