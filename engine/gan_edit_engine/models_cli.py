@@ -21,7 +21,9 @@ from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.models_folder import models_dir as folder_in_use
 from gan_edit_protocol.errors import GanEditError
 
-app = typer.Typer(help="List, describe, download, import and remove models.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, describe, download, import and remove models.", no_args_is_help=True, add_completion=False
+)
 
 ModelsDir = Annotated[
     Path | None, typer.Option("--models-dir", envvar=MODELS_DIR_VARIABLE, help="The folder that holds the models.")

@@ -22,16 +22,22 @@ def hold(connection_file: Path) -> BaseFileLock | None:
     The system releases the lock however its holder ends. Raises :class:`EngineUnavailableError` when another engine
     has it but does not answer.
     """
-    connection_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(f"{connection_file}.lock", mode=0o600)
     deadline = time.monotonic() + OTHER_ENGINE_SECONDS
     while time.monotonic() < deadline:
         try:
+            connection_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock.acquire(timeout=1.0)
             return lock
         except Timeout:
             if _answers(connection_file):
                 return None
+        except OSError as error:
+            raise GanEditError(
+                "bad_connection_file",
+                f"The connection file {connection_file} cannot be written ({error.strerror}).",
+                "Choose another one with --connection, or make its folder yours.",
+            ) from None
     raise EngineUnavailableError(
         f"Another engine holds {connection_file} but does not answer.", "End that process, then start the engine again."
     )

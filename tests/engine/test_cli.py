@@ -250,6 +250,14 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert sentence in refused(capsys, *edit(*more))
 
 
+def test_a_connection_file_that_cannot_be_written_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    sentence = refused(capsys, "engine", "--connection", tmp_path / "file" / "engine.json")
+    assert "engine.json cannot be written" in sentence
+
+
 def test_a_photo_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.png").write_text("not a picture")
     assert "is not an image" in refused(capsys, "project", tmp_path / "p.png", "--output", tmp_path / "r.png")

@@ -30,7 +30,10 @@ from gan_edit_protocol.settings import RandomSettings
 from gan_edit_protocol.transport import PipeTransport, SocketTransport
 from protocol.strategies import garbage_frames
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the deaths are those of POSIX signals")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the deaths are those of POSIX signals"),
+]
 
 ENDLESS = 20_000
 """Steps that no test waits for."""

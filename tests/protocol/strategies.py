@@ -52,12 +52,17 @@ def values_of(spec: Spec) -> SearchStrategy[Any]:
         return st.sampled_from(spec.choices)
     if spec.type is bool:
         return st.booleans()
+    if spec.type is str:
+        return st.text(max_size=30).map(str.strip)  # as the command line reads it
     bounds = {"min_value": spec.minimum, "max_value": spec.maximum}
     return st.integers(**bounds) if spec.type is int else st.floats(**bounds)
 
 
-def settings_of(kind: type[Settings]) -> SearchStrategy[Any]:
-    return st.builds(kind, **{spec.name: values_of(spec) for spec in kind.specs()})
+@st.composite
+def settings_of(draw: st.DrawFn, kind: type[Settings]) -> Any:
+    """Settings of which a few differ from their defaults."""
+    chosen = draw(st.lists(st.sampled_from(kind.specs()), max_size=4, unique_by=lambda spec: spec.name))
+    return kind.from_dict({spec.name: draw(values_of(spec)) for spec in chosen})
 
 
 aligns = st.none() | st.builds(Align, numbers, numbers, numbers, numbers)

@@ -27,7 +27,7 @@ def test_settings_survive_the_way_through_text(settings: Settings) -> None:
 def test_every_setting_has_a_default_in_its_range_and_a_help(kind: type[Settings], spec: Spec) -> None:
     assert getattr(kind(), spec.name) == spec.default
     assert spec.help
-    assert spec.choices or spec.type is bool or (spec.minimum is not None and spec.maximum is not None)
+    assert spec.type in (bool, str) or (spec.minimum is not None and spec.maximum is not None)
 
 
 @pytest.mark.parametrize(("kind", "spec"), [p for p in SPECS if p.values[1].maximum is not None])
