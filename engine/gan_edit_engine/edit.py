@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_edit_engine import generators
-from gan_edit_engine.invert import Inversion
+from gan_edit_engine.invert import Inversion, synthesise
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.losses import latent_distance, pixel_loss
 from gan_edit_engine.optimize import Step, adam
@@ -58,7 +58,7 @@ def follow_scribble(
     ws = projected.ws.clone().requires_grad_()
 
     def evaluate() -> tuple[Tensor, Tensor]:
-        image = generator.synthesis(ws)
+        image = synthesise(generator, ws, projected.noise)
         loss = settings.scribble_weight * pixel_loss(image, scribble.image, painted)
         loss = loss + settings.keep_weight * pixel_loss(image, start, 1 - painted)
         loss = loss + settings.keep_weight * pixel_loss(image, start, beside)
@@ -68,7 +68,7 @@ def follow_scribble(
 
     yield from adam([ws], evaluate, settings.edit_steps, settings.learning_rate)
     with torch.no_grad():
-        return Edited(ws.detach(), generator.synthesis(ws))
+        return Edited(ws.detach(), synthesise(generator, ws, projected.noise))
 
 
 def _grow(weight: Tensor, radius: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Latents z, w and w+: the model's typical ones, and where a search starts."""
+"""Latents z, w and w+: the model's typical ones, and how far a latent is from them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,38 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gan_edit_engine.generators import Generator
+from gan_edit_engine.losses import latent_distance
 from gan_edit_protocol.errors import GanEditError
 
 _STATISTICS_SAMPLES = 10_000  # as many as the official projector draws
 _STATISTICS_SEED = 123
+_INVERSE_SLOPE = 5.0  # the mapping ends in a leaky ReLU of slope .2, and this undoes it
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean [w_dim] and scalar standard deviation (root mean square distance per dimension) of w."""
+    """Mean [w_dim] and scalar standard deviation (root mean square distance per dimension) of w.
+
+    ``p_mean`` [w_dim] and ``p_whitening`` [w_dim, w_dim] make the coordinates of P-space: w before the mapping's last
+    leaky ReLU, whitened, where the model's latents are nearly a unit Gaussian (Zhu et al., "Improved StyleGAN
+    Embedding: Where are the Good Latents?", 2020).
+    """
 
     mean: Tensor
     std: float
+    p_mean: Tensor
+    p_whitening: Tensor
+
+    def distance(self, latents: Tensor) -> Tensor:
+        """Mean squared distance of latents [..., w_dim] from the mean, in units of the spread; about 1 for samples."""
+        return latent_distance(latents, self.mean, self.std)
+
+    def gaussian_distance(self, latents: Tensor) -> Tensor:
+        """Mean square of latents [..., w_dim] in P-space: minus twice their log likelihood, per dimension."""
+        return ((_to_p(latents) - self.p_mean) @ self.p_whitening).square().mean()
 
 
 def random_z(generator: Generator, count: int, seed: int, device: torch.device) -> Tensor:
@@ -28,35 +46,51 @@ def random_z(generator: Generator, count: int, seed: int, device: torch.device) 
     return torch.randn([count, generator.z_dim], generator=random).to(device)
 
 
-def label(generator: Generator, count: int, device: torch.device) -> Tensor | None:
-    """The class vector [count, c_dim] that a conditional model gets when none is chosen: class 0."""
+def label(generator: Generator, count: int, number: int, device: torch.device) -> Tensor | None:
+    """The class vector [count, c_dim] of class ``number``; None for a model without classes.
+
+    GanEditError when a conditional model does not have that class.
+    """
     if generator.c_dim == 0:
         return None
+    if number >= generator.c_dim:
+        raise GanEditError(
+            "no_such_class", f"This model has no class {number}.", f"Its classes are 0 to {generator.c_dim - 1}."
+        )
     c = torch.zeros([count, generator.c_dim], device=device)
-    c[:, 0] = 1
+    c[:, number] = 1
     return c
 
 
-def map_to_w(generator: Generator, z: Tensor) -> Tensor:
+def map_to_w(generator: Generator, z: Tensor, class_label: int = 0) -> Tensor:
     """w [N, w_dim] of z [N, z_dim]: the first of the (equal) vectors that the mapping gives."""
-    ws: Tensor = generator.mapping(z, label(generator, len(z), z.device))
+    ws: Tensor = generator.mapping(z, label(generator, len(z), class_label, z.device))
     return ws[:, 0]
 
 
 @torch.no_grad()
-def statistics(generator: Generator, device: torch.device) -> Statistics:
+def statistics(generator: Generator, device: torch.device, class_label: int = 0) -> Statistics:
     """Mean and spread of w over 10,000 samples (Karras et al., StyleGAN2, 2020, projection to latent space)."""
-    w = map_to_w(generator, random_z(generator, _STATISTICS_SAMPLES, _STATISTICS_SEED, device))
+    w = map_to_w(generator, random_z(generator, _STATISTICS_SAMPLES, _STATISTICS_SEED, device), class_label)
     mean = w.mean(0)
-    return Statistics(mean, (w - mean).square().mean().sqrt().item())
+    p = _to_p(w).double().cpu()  # not every device has the decomposition, nor double precision
+    values, vectors = torch.linalg.eigh(torch.cov(p.T))
+    # Directions in which samples hardly differ would punish what no eye sees; a floor under their spread prevents that.
+    whitening = vectors * values.clamp_min(1e-3 * values.max()).rsqrt()
+    return Statistics(
+        mean=mean,
+        std=(w - mean).square().mean().sqrt().item(),
+        p_mean=p.mean(0).float().to(device),
+        p_whitening=whitening.float().to(device),
+    )
 
 
-@torch.no_grad()
-def starting_latent(generator: Generator, space: str, samples: int, seed: int, device: torch.device) -> Tensor:
-    """Where a search in ``space`` starts: the mean of ``samples`` random z [1, z_dim], or of their w [1, w_dim]."""
+def check_space(generator: Generator, space: str) -> None:
+    """GanEditError unless the model offers the latent space."""
     if space not in generator.spaces:
         offered = ", ".join(generator.spaces)
         raise GanEditError("no_such_space", f"This model has no latent space {space}.", f"It offers {offered}.")
-    z = random_z(generator, samples, seed, device)
-    latents = z if space == "z" else map_to_w(generator, z)
-    return latents.mean(0, keepdim=True)
+
+
+def _to_p(w: Tensor) -> Tensor:
+    return F.leaky_relu(w, _INVERSE_SLOPE)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+_SMALLEST_NOISE = 8  # the noise regulariser's pyramid ends at this side
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -15,14 +19,47 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / (weight.sum() * values.shape[1]).clamp_min(1e-6)
 
 
-def pixel_loss(image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean squared error of images [N, C, H, W] in −1..1 under ``weight`` [N, 1, H, W]."""
-    return weighted_mean((image - target).square(), weight)
+def pixel_loss(image: Tensor, target: Tensor, weight: Tensor, norm: str = "l2") -> Tensor:
+    """Mean squared ("l2") or absolute ("l1") error of images [N, C, H, W] in −1..1 under ``weight`` [N, 1, H, W]."""
+    difference = image - target
+    return weighted_mean(difference.abs() if norm == "l1" else difference.square(), weight)
+
+
+def gram(features: Tensor, weight: Tensor) -> Tensor:
+    """The Gram matrix f fᵀ [N, C, C] of features [N, C, H, W], the mean over positions under weight [N, 1, H, W].
+
+    Gatys et al., "Image Style Transfer Using Convolutional Neural Networks", 2016.
+    """
+    weighted = (features * weight).flatten(2)
+    return weighted @ features.flatten(2).transpose(1, 2) / weight.sum().clamp_min(1e-6)
+
+
+def style_loss(grams: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Squared distance of Gram matrices relative to the targets' own size, the mean over layers."""
+    terms = [(g - t).square().sum() / t.square().sum().clamp_min(1e-12) for g, t in zip(grams, targets, strict=True)]
+    return torch.stack(terms).mean()
 
 
 def latent_distance(ws: Tensor, centre: Tensor, std: float) -> Tensor:
     """Mean squared distance of latents from ``centre`` in units of the model's own spread ``std``."""
     return ((ws - centre) / std).square().mean()
+
+
+def noise_regularity(noises: Iterable[Tensor]) -> Tensor:
+    """How much noise maps [H, W] carry a picture: squared correlation of neighbours, at each size down to 8 pixels.
+
+    Karras et al., StyleGAN2, 2020, appendix D. 0 for maps of independent values.
+    """
+    total = torch.zeros(())
+    for noise in noises:
+        level = noise[None, None]
+        while True:
+            for dimension in (2, 3):
+                total = total.to(level.device) + (level * level.roll(1, dimension)).mean().square()
+            if level.shape[-1] <= _SMALLEST_NOISE:
+                break
+            level = F.avg_pool2d(level, kernel_size=2)
+    return total
 
 
 def resize_weight(weight: Tensor, side: tuple[int, int]) -> Tensor:

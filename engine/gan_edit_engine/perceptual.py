@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from gan_edit_engine.feature_networks import EfficientNetLite0
 from gan_edit_engine.generators.discriminator import Discriminator
 from gan_edit_engine.library import perceptual_weights
-from gan_edit_engine.losses import resize_weight, weighted_mean
+from gan_edit_engine.losses import gram, resize_weight, style_loss, weighted_mean
 from gan_edit_engine.vgg import Vgg, layer_names
 from gan_edit_protocol.errors import GanEditError
 
@@ -37,10 +37,11 @@ Network = Callable[[Tensor], list[Tensor]]
 
 @dataclass(frozen=True)
 class Target:
-    """The features of the image that is to be matched, and the weight of each of their positions."""
+    """Features of the image that is to be matched, at unit length, the weight of their positions, and Gram matrices."""
 
     maps: list[Tensor]
     weights: list[Tensor]
+    grams: list[Tensor]
 
 
 class Perceptual:
@@ -57,12 +58,23 @@ class Perceptual:
     @torch.no_grad()
     def target(self, image: Tensor, weight: Tensor) -> Target:
         """Features of ``image`` [N, 1 or 3, H, W] in −1..1, to be matched where ``weight`` [N, 1, H, W] is above 0."""
-        maps = self._maps(image)
-        return Target(maps, [resize_weight(weight, (m.shape[-2], m.shape[-1])) for m in maps])
+        maps = self._network(image)
+        weights = [resize_weight(weight, (m.shape[-2], m.shape[-1])) for m in maps]
+        grams = [gram(m, w) for m, w in zip(maps, weights, strict=True)]
+        return Target([_unit(m) for m in maps], weights, grams)
 
     def loss(self, image: Tensor, target: Target) -> Tensor:
         """Scalar distance of ``image`` [N, 1 or 3, H, W] in −1..1 from the target."""
-        squares = [(ours - theirs).square() for ours, theirs in zip(self._maps(image), target.maps, strict=True)]
+        return self._content(self._network(image), target)
+
+    def compare(self, image: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """(perceptual distance, distance of the style's Gram matrices) of ``image`` from the target."""
+        maps = self._network(image)
+        grams = [gram(m, w) for m, w in zip(maps, target.weights, strict=True)]
+        return self._content(maps, target), style_loss(grams, target.grams)
+
+    def _content(self, maps: list[Tensor], target: Target) -> Tensor:
+        squares = [(_unit(ours) - theirs).square() for ours, theirs in zip(maps, target.maps, strict=True)]
         if self._heads is not None:
             squares = [s * head[:, None, None] for s, head in zip(squares, self._heads, strict=True)]
         distances = [
@@ -71,8 +83,9 @@ class Perceptual:
         total = torch.stack(distances).sum()
         return total if self._heads is not None else total / len(distances)
 
-    def _maps(self, image: Tensor) -> list[Tensor]:
-        return [F.normalize(m, dim=1, eps=1e-10) for m in self._network(image)]
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features, dim=1, eps=1e-10)
 
 
 def load_perceptual(choice: str, device: torch.device, layers: Sequence[str] = ()) -> Perceptual:

@@ -47,21 +47,22 @@ class Workspace:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._models: OrderedDict[str, tuple[Model, Statistics]] = OrderedDict()
+        self._models: OrderedDict[tuple[str, int], tuple[Model, Statistics]] = OrderedDict()
         self._perceptual: dict[tuple[str, ...], Perceptual] = {}
         # The same request with the same seed gives the same image on the same device; cuBLAS needs the variable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
 
-    def model(self, name: str) -> tuple[Model, Statistics]:
-        """The model of a name or file, and the spread of its latents."""
-        if name not in self._models:
+    def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
+        """The model of a name or file, and the spread of its latents of a class."""
+        key = name, class_label
+        if key not in self._models:
             model = open_model(name, self.device)
-            self._models[name] = model, statistics(model.generator, self.device)
+            self._models[key] = model, statistics(model.generator, self.device, class_label)
             if len(self._models) > _MODELS_KEPT:
                 self._models.popitem(last=False)
-        self._models.move_to_end(name)
-        return self._models[name]
+        self._models.move_to_end(key)
+        return self._models[key]
 
     def perceptual(self, settings: ProjectSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""
@@ -91,17 +92,19 @@ def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | Re
 
 
 def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
-    model, spread = workspace.model(request.model)
+    model, _ = workspace.model(request.model, request.settings.class_label)
     generator, settings = model.generator, request.settings
     z = random_z(generator, 1, settings.seed, workspace.device)
     with torch.no_grad():
-        ws = generator.mapping(z, label(generator, 1, workspace.device), truncation_psi=settings.truncation_psi)
+        ws = generator.mapping(
+            z, label(generator, 1, settings.class_label, workspace.device), truncation_psi=settings.truncation_psi
+        )
         image = to_colours(generator.synthesis(ws))
     return ResultReady(to_message(from_unit(image, np.dtype(np.uint8))), _latent(ws), model=model.info.name)
 
 
 def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
-    model, spread = workspace.model(request.model)
+    model, spread = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
     perceptual = workspace.perceptual(request.settings, request.model)
     steps = invert(model.generator, spread, perceptual, seen.subject, request.settings)
@@ -110,12 +113,12 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     return dataclasses.replace(
         _result(seen, image, _blend(seen, feather=0.0), inversion, model),
         perceptual=perceptual.name,
-        steps=request.settings.steps,
+        steps=inversion.steps,
     )
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
-    model, spread = workspace.model(request.model)
+    model, spread = workspace.model(request.model, request.settings.class_label)
     generator, settings = model.generator, request.settings
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
@@ -137,7 +140,7 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
         latent=_latent(edited.ws),
         latent_start=_latent(projected.ws),
         perceptual=perceptual.name,
-        steps=total,
+        steps=projected.steps + settings.edit_steps,
     )
 
 

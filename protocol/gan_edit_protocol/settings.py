@@ -139,14 +139,37 @@ class ProjectSettings(Settings):
     space: str = _setting(
         "w+", "Latent space that is searched; w+ fits the photo best, w stays most typical", choices=("z", "w", "w+")
     )
-    init_samples: int = _setting(
-        10, "The search starts from the mean of this many random latents", 1, 10000, advanced=True
+    start: str = _setting(
+        "mean",
+        "The search starts from the mean of the random latents, or from the best of them",
+        choices=("mean", "best"),
+        advanced=True,
     )
+    init_samples: int = _setting(10, "Number of random latents at the start", 1, 10000, advanced=True)
+    restarts: int = _setting(
+        1,
+        "Number of starts that are tried, each with a seed of its own; the worse half is dropped twice",
+        1,
+        64,
+        advanced=True,
+    )
+    class_label: int = _setting(0, "Class of a conditional model; others ignore it", 0, 100_000, advanced=True)
     w_fraction: float = _setting(
         0.2, "Share of the steps spent in W before the layers separate in W+", 0.0, 1.0, advanced=True
     )
+    optimizer: str = _setting(
+        "adam", "Adam, or L-BFGS, whose steps are evaluations of the loss", choices=("adam", "lbfgs"), advanced=True
+    )
     learning_rate: float = _setting(0.1, "Peak learning rate of Adam", 1e-4, 1.0, advanced=True)
-    pixel_weight: float = _setting(0.3, "Weight of the pixel loss (mean squared error)", 0.0, 100.0, advanced=True)
+    schedule: str = _setting(
+        "ramped", "Adam's rate rises and falls, or stays constant", choices=("ramped", "constant"), advanced=True
+    )
+    stop_psnr: float = _setting(0.0, "Stop when the image is this close, in dB; 0: never", 0.0, 99.0, advanced=True)
+    patience: int = _setting(0, "Stop after this many steps without improvement; 0: never", 0, 20000, advanced=True)
+    pixel_loss: str = _setting(
+        "l2", "Pixels are compared by squared (l2) or absolute (l1) differences", choices=("l2", "l1"), advanced=True
+    )
+    pixel_weight: float = _setting(0.3, "Weight of the pixel loss", 0.0, 100.0, advanced=True)
     perceptual_weight: float = _setting(0.7, "Weight of the perceptual loss", 0.0, 100.0, advanced=True)
     perceptual: str = _setting(
         "auto",
@@ -157,8 +180,21 @@ class ProjectSettings(Settings):
     perceptual_layers: str = _setting(
         "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1", "Layers of vgg19 that are compared, in any order", advanced=True
     )
-    prior_weight: float = _setting(
-        0.01, "Weight of the L2 prior that keeps the latent near the typical ones", 0.0, 10.0, advanced=True
+    style_weight: float = _setting(
+        0.0, "Weight of the style loss: Gram matrices of the perceptual network", 0.0, 100.0, advanced=True
+    )
+    prior: str = _setting(
+        "l2",
+        "What keeps the latent typical: its distance from the mean (l2), or a Gaussian fitted to all latents",
+        choices=("l2", "gaussian"),
+        advanced=True,
+    )
+    prior_weight: float = _setting(0.01, "Weight of the prior", 0.0, 10.0, advanced=True)
+    optimize_noise: bool = _setting(
+        False, "Also search the model's noise maps, and keep them in the result (Adam only)", advanced=True
+    )
+    noise_weight: float = _setting(
+        1e5, "How strictly the noise maps stay noise and carry no picture", 0.0, 1e8, advanced=True
     )
 
 
@@ -187,6 +223,7 @@ class RandomSettings(Settings):
     """How a random image is drawn."""
 
     seed: int = _setting(0, "Seed of the random latent: the same seed gives the same image", 0, 2**31 - 1)
+    class_label: int = _setting(0, "Class of a conditional model; others ignore it", 0, 100_000, advanced=True)
     truncation_psi: float = _setting(
         0.7, "Below 1 images are more typical, above 1 more varied (truncation of w towards its mean)", 0.0, 2.0
     )

@@ -7,10 +7,12 @@ import dataclasses
 import pytest
 import torch
 
+from gan_edit_engine import generators
 from gan_edit_engine.edit import Edited, Scribble, follow_scribble
+from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.invert import Inversion, Subject, invert
-from gan_edit_engine.latents import label, map_to_w, random_z, starting_latent, statistics
-from gan_edit_engine.losses import latent_distance, pixel_loss
+from gan_edit_engine.latents import check_space, label, map_to_w, random_z, statistics
+from gan_edit_engine.losses import latent_distance, noise_regularity, pixel_loss
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
@@ -54,10 +56,7 @@ def test_an_image_of_the_generator_is_found_again_in_every_space(run_inversion, 
     assert found.psnr > 25
     assert found.ws.shape == (1, tiny_generator.num_ws, 32)
     assert torch.allclose(found.image, tiny_generator.synthesis(found.ws))
-    start = starting_latent(tiny_generator, "w", 10, 0, CPU)[:, None].expand_as(found.ws)
-    assert pixel_loss(tiny_generator.synthesis(start), subject.image, subject.weight) > 10 * pixel_loss(
-        found.image, subject.image, subject.weight
-    )
+    assert found.psnr > run_inversion(space=space, prior_weight=0.0, steps=1).psnr + 10
 
 
 def test_in_w_all_layers_share_one_latent_and_in_w_plus_they_part(run_inversion):
@@ -105,19 +104,106 @@ def test_the_same_seed_gives_the_same_latent_and_another_seed_another(run_invers
 def test_a_space_that_the_model_does_not_have_is_refused_in_plain_words(tiny_generator, monkeypatch):
     monkeypatch.setattr(type(tiny_generator), "spaces", ("z",))
     with pytest.raises(GanEditError, match="no latent space w"):
-        starting_latent(tiny_generator, "w", 1, 0, CPU)
+        check_space(tiny_generator, "w")
 
 
-def test_more_samples_bring_the_start_closer_to_the_mean(tiny_generator, spread):
-    one, many = (starting_latent(tiny_generator, "w", n, 0, CPU) for n in (1, 1000))
-    assert latent_distance(many, spread.mean, spread.std) < 0.02 * latent_distance(one, spread.mean, spread.std)
+def test_more_samples_bring_the_start_closer_to_the_mean(run_inversion, spread):
+    one, many = (run_inversion(space="w", steps=1, learning_rate=1e-4, init_samples=n).ws for n in (1, 1000))
+    assert spread.distance(many) < 0.02 * spread.distance(one)
+
+
+def test_the_best_of_the_samples_is_a_better_start_than_the_mean_of_two(run_inversion):
+    options = {"space": "w", "steps": 1, "learning_rate": 1e-4}
+    first = run_inversion(init_samples=1, **options)
+    best = run_inversion(init_samples=32, start="best", **options)
+    assert best.psnr > first.psnr + 1
+
+
+def test_of_several_restarts_the_best_is_kept_within_the_same_number_of_steps(run_inversion):
+    options = {"space": "w", "steps": 60, "w_fraction": 0.8, "init_samples": 1, "seed": 11}
+    several = run_inversion(restarts=5, **options)
+    assert several.steps <= 60
+    assert several.psnr > min(run_inversion(**{**options, "seed": 11 + i}).psnr for i in range(5))
+
+
+def test_lbfgs_counts_evaluations_and_beats_adam_at_polishing(run_inversion):
+    options = {"space": "w", "prior_weight": 0.0, "steps": 100}
+    adam, lbfgs = run_inversion(**options), run_inversion(optimizer="lbfgs", **options)
+    assert lbfgs.steps <= 125
+    assert lbfgs.psnr > adam.psnr
+
+
+def test_a_target_quality_ends_the_search_early(run_inversion):
+    found = run_inversion(space="w", stop_psnr=20.0, steps=200, prior_weight=0.0)
+    assert found.steps < 150
+    assert found.psnr > 19
+
+
+def test_a_plateau_ends_the_search_early(run_inversion):
+    assert run_inversion(space="w", patience=20, steps=600, schedule="constant").steps < 500
+
+
+def test_absolute_differences_make_the_median_error_smaller(run_inversion, subject):
+    spoiled = subject.image.clone()
+    spoiled[..., ::4, ::4] = 1
+    errors = {
+        norm: (run_inversion(Subject(spoiled, subject.weight), pixel_loss=norm, steps=150).image - subject.image)
+        for norm in ("l1", "l2")
+    }
+    assert errors["l1"].abs().median() < 0.9 * errors["l2"].abs().median()
+
+
+def test_the_style_loss_matches_gram_matrices(run_inversion, perceptual, subject):
+    shifted = Subject(subject.image.roll(4, -1), subject.weight)
+    options = {"pixel_weight": 0.0, "perceptual_weight": 1e-6, "prior_weight": 0.0}
+    target = perceptual.target(shifted.image, shifted.weight)
+    with_style, without = (
+        perceptual.compare(run_inversion(shifted, style_weight=weight, **options).image, target)[1]
+        for weight in (1.0, 0.0)
+    )
+    assert with_style < 0.5 * without
+
+
+def test_the_gaussian_prior_keeps_the_latent_likely(run_inversion, spread):
+    free, held = (run_inversion(prior="gaussian", prior_weight=weight).ws for weight in (0.0, 1.0))
+    assert spread.gaussian_distance(held) < 0.5 * spread.gaussian_distance(free)
+
+
+def test_samples_of_the_model_have_unit_distance_in_both_measures(tiny_generator, spread):
+    w = map_to_w(tiny_generator, random_z(tiny_generator, 2000, 9, CPU))
+    assert spread.distance(w).item() == pytest.approx(1, abs=0.05)
+    assert spread.gaussian_distance(w).item() == pytest.approx(1, abs=0.2)
+
+
+def test_searched_noise_is_kept_in_the_result_and_stays_noise(run_inversion, tiny_generator, monkeypatch):
+    for name, strength in tiny_generator.named_parameters():
+        if name.endswith("noise_strength"):
+            monkeypatch.setattr(strength, "data", torch.tensor(0.3))
+    options = {"optimize_noise": True, "steps": 60, "prior_weight": 0.0}
+    kept = run_inversion(**options)
+    assert kept.noise.keys() == set(tiny_generator.noise_names())
+    assert torch.allclose(tiny_generator.synthesis(kept.ws, noise=kept.noise), kept.image)
+    free = run_inversion(noise_weight=0.0, **options)
+    assert noise_regularity(kept.noise.values()) < 0.5 * noise_regularity(free.noise.values())
+    for noise in kept.noise.values():
+        assert abs(noise.mean().item()) < 1e-5
+        assert noise.square().mean().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_class_that_a_conditional_model_does_not_have_is_refused():
+    torch.manual_seed(0)
+    config = StyleGAN2Config(z_dim=8, w_dim=8, c_dim=3, resolution=8, channel_base=64, channel_max=8, mapping_layers=1)
+    generator = generators.build(config)
+    assert label(generator, 2, 1, CPU).tolist() == [[0, 1, 0], [0, 1, 0]]
+    with pytest.raises(GanEditError, match="no class 3"):
+        label(generator, 1, 3, CPU)
 
 
 def test_the_spread_is_that_of_the_mappings_output(tiny_generator, spread):
     w = map_to_w(tiny_generator, random_z(tiny_generator, 4000, 9, CPU))
     assert torch.allclose(w.mean(0), spread.mean, atol=0.1 * spread.std)
     assert (w - spread.mean).square().mean().sqrt().item() == pytest.approx(spread.std, rel=0.05)
-    assert label(tiny_generator, 2, CPU) is None
+    assert label(tiny_generator, 2, 0, CPU) is None
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from gan_edit_engine.losses import latent_distance, pixel_loss, weighted_mean
-from gan_edit_engine.optimize import adam, ramped
+from gan_edit_engine.losses import gram, latent_distance, noise_regularity, pixel_loss, style_loss, weighted_mean
+from gan_edit_engine.optimize import Plateau, Step, adam, lbfgs, ramped, until
 from gan_edit_protocol.errors import GanEditError
 
 
@@ -40,6 +40,57 @@ def test_a_loss_that_is_no_number_ends_in_a_plain_error():
     x = torch.zeros(1, requires_grad=True)
     with pytest.raises(GanEditError, match="ran away"):
         list(adam([x], lambda: ((x * math.inf).sum(), x), 5, 0.1))
+    with pytest.raises(GanEditError, match="ran away"):
+        list(lbfgs([x], lambda: ((x * math.inf).sum(), x), 5))
+
+
+def test_a_step_too_far_is_taken_back_with_half_the_rate():
+    x = torch.zeros(1, requires_grad=True)
+
+    def cliff() -> tuple[torch.Tensor, torch.Tensor]:
+        return ((x - 0.9).square().sum() if x.item() <= 1 else x.sum() * math.nan), x
+
+    losses = [step.loss for step in adam([x], cliff, 100, 1.5, schedule=lambda t: 1.0)]
+    assert all(math.isfinite(loss) for loss in losses)
+    assert losses[-1] < 0.01
+
+
+def test_lbfgs_finds_the_minimum_of_a_narrow_valley():
+    x = torch.tensor([-1.2, 1.0], requires_grad=True)
+    steps = list(lbfgs([x], lambda: ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2, x), 200))
+    assert torch.allclose(x, torch.ones(2), atol=1e-3)
+    assert steps[-1].index <= steps[-1].of == 200
+
+
+def test_steps_end_where_a_condition_is_met():
+    x = torch.zeros(1, requires_grad=True)
+    steps = adam([x], lambda: ((x - 1).square().sum(), x), 100, 0.1)
+    assert [s.index for s in until(steps, lambda s: s.index == 3)] == [1, 2, 3]
+
+
+def test_a_plateau_is_seen_after_as_many_steps_as_one_has_patience():
+    def seen(patience: int) -> list[bool]:
+        plateau = Plateau(patience)
+        return [plateau(Step(i, 9, loss, torch.zeros(1))) for i, loss in enumerate([5, 4, 4, 4, 3.9999, 3], start=1)]
+
+    assert seen(3) == [False, False, False, False, True, False]
+    assert not any(seen(0))
+
+
+def test_white_noise_is_regular_and_a_picture_in_the_noise_is_not():
+    torch.manual_seed(0)
+    white = torch.randn(32, 32)
+    picture = torch.linspace(-1.7, 1.7, 32)[None].repeat(32, 1)
+    assert noise_regularity([white]) < 0.1
+    assert noise_regularity([picture]) > 10 * noise_regularity([white])
+
+
+def test_a_gram_matrix_does_not_know_where_things_are():
+    torch.manual_seed(0)
+    features, everywhere = torch.rand(1, 5, 8, 8), torch.ones(1, 1, 8, 8)
+    moved = features.roll((3, 2), (2, 3))
+    assert style_loss([gram(moved, everywhere)], [gram(features, everywhere)]).item() == pytest.approx(0, abs=1e-6)
+    assert style_loss([gram(features**2, everywhere)], [gram(features, everywhere)]).item() > 0.01
 
 
 def test_a_masked_mean_does_not_depend_on_the_masks_area():
