@@ -8,6 +8,7 @@ is used. Memory is bounded: no argument is longer than the file, opcodes are cou
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -71,7 +72,10 @@ def load(stream: BinaryIO, vocabulary: Vocabulary) -> object:
     """
     machine = _Machine(vocabulary)
     try:
-        return machine.run(stream)
+        with warnings.catch_warnings():
+            # pickletools decodes old text strings, about whose odd escapes Python warns.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return machine.run(stream)
     except MalformedError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
