@@ -20,8 +20,9 @@ import torch
 import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
+from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from gan_edit_engine.training.discriminators import ProjectedDiscriminator
+from gan_edit_engine.training.discriminators import Discriminator, ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
 from gan_edit_engine.training.run import run
 from gan_edit_engine.training.settings import TrainingSettings
@@ -48,8 +49,19 @@ def begin(settings: TrainingSettings, init: Path | None, header: Header) -> tupl
 def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
     """A trainer at step 0 with a new discriminator."""
     torch.manual_seed(settings.seed)
-    dtype = torch.bfloat16 if settings.bf16 else torch.float32
-    return Trainer(settings, generator, ProjectedDiscriminator(compute_dtype=dtype), photos)
+    return Trainer(settings, generator, new_discriminator(settings, generator), photos)
+
+
+def new_discriminator(settings: TrainingSettings, generator: StyleGAN2) -> Discriminator:
+    """Of the kind that the settings name; SettingError when there is no such kind."""
+    if settings.discriminator == "projected":
+        return ProjectedDiscriminator(compute_dtype=torch.bfloat16 if settings.bf16 else torch.float32)
+    if settings.discriminator == "stylegan2":
+        shape = generator.config
+        return StyleGAN2Discriminator(
+            DiscriminatorConfig(shape.resolution, channel_base=shape.channel_base, channel_max=shape.channel_max)
+        )
+    raise SettingError(f"There is no discriminator {settings.discriminator!r}.", "Known: projected, stylegan2.")
 
 
 def changed(settings: TrainingSettings, assignments: list[str]) -> TrainingSettings:
@@ -60,8 +72,16 @@ def changed(settings: TrainingSettings, assignments: list[str]) -> TrainingSetti
         name, _, value = assignment.partition("=")
         if name not in fields:
             raise SettingError(f"There is no training setting {name!r}; known: {', '.join(sorted(fields))}.")
-        values[name] = json.loads(value)
+        values[name] = parsed(value)
     return dataclasses.replace(settings, **values)
+
+
+def parsed(value: str) -> Any:
+    """A number, true or false; anything else is a text."""
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
 
 
 def train(

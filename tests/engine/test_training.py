@@ -16,10 +16,11 @@ from PIL import Image
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.safetensors_file import read_tensors
+from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.layers import upsample
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.training.augment import blur, colour, cutout, translate
-from gan_edit_engine.training.discriminators import ProjectedDiscriminator
+from gan_edit_engine.training.discriminators import ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.evaluation import diversity
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
 from gan_edit_engine.training.photos import PhotoSource, draw_photos, load_photos, read_names
@@ -170,6 +171,32 @@ def test_the_discriminator_learns_to_tell_photos_from_samples() -> None:
     trainer = tiny_trainer(discriminator_head_start=10_000, rate_warm_up_steps=1, discriminator_rate=5e-3)
     losses = [trainer.step()["loss_d"] for _ in range(30)]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_the_gradient_penalty_is_the_squared_gradient_at_the_photos() -> None:
+    trainer = stylegan2_trainer()
+    photos = torch.randn(4, 3, 16, 16)
+    inputs = photos.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(trainer.discriminator.network(inputs).sum(), inputs)
+    expected = gradient.square().sum(dim=(1, 2, 3)).mean()
+    torch.testing.assert_close(trainer._gradient_penalty([photos]), expected)
+
+
+def test_the_stylegan2_discriminator_trains_with_the_gradient_penalty() -> None:
+    trainer = stylegan2_trainer()
+    before = [p.clone() for p in trainer.discriminator.parameters()]
+    first, second = trainer.step(), trainer.step()
+    assert first["r1"] > 0
+    assert "r1" not in second, "the penalty is lazy"
+    assert all(not torch.equal(a, b) for a, b in zip(before, trainer.discriminator.parameters(), strict=True))
+
+
+def stylegan2_trainer() -> Trainer:
+    torch.manual_seed(0)
+    photos = torch.randint(0, 256, (10, 3, 16, 16)).to(torch.uint8)
+    discriminator = StyleGAN2Discriminator(DiscriminatorConfig(16, channel_base=64, channel_max=8))
+    settings = TrainingSettings(resolution=16, batch=4, discriminator="stylegan2", r1_weight=1.0)
+    return Trainer(settings, new_generator(TINY, seed=0), discriminator, photos)
 
 
 def test_the_frechet_distance_of_gaussians_is_the_closed_form() -> None:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
+from gan_edit_engine.generators import discriminator
+from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 
 # The networks look at faces enlarged to this side; their weights were trained at 224 and see too little at 64.
 PROJECTED_SIDE = 128
@@ -31,7 +33,35 @@ class Discriminator(nn.Module):
 
     @abstractmethod
     def judge(self, features: list[Tensor]) -> list[Tensor]:
-        """Logits, one tensor [N, 1, h, w] per judge, high for photos."""
+        """Logits, one tensor [N, ...] per judge, high for photos."""
+
+    def loss(self, photos: Tensor, samples: Tensor) -> Tensor:
+        """What one judge minimises, of its logits: the hinge loss (Lim & Ye 2017), as in Projected GANs."""
+        return F.relu(1 - photos).mean() + F.relu(1 + samples).mean()
+
+    def generator_loss(self, samples: Tensor) -> Tensor:
+        """What the generator minimises, of one judge's logits of its samples."""
+        return -samples.mean()
+
+
+class StyleGAN2Discriminator(Discriminator):
+    """The discriminator of StyleGAN2 on the image itself, with the logistic loss; to be used with the R1 penalty."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.network = discriminator.Discriminator(config)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        return [images]
+
+    def judge(self, features: list[Tensor]) -> list[Tensor]:
+        return [self.network(features[0])]
+
+    def loss(self, photos: Tensor, samples: Tensor) -> Tensor:
+        return F.softplus(-photos).mean() + F.softplus(samples).mean()
+
+    def generator_loss(self, samples: Tensor) -> Tensor:
+        return F.softplus(-samples).mean()
 
 
 class RandomMixing(nn.Module):

@@ -12,6 +12,10 @@ class TrainingSettings:
     resolution: int = 64
     batch: int = 16
     seed: int = 0
+    # "projected": frozen pretrained features; "stylegan2": the image itself, which needs r1_weight and far more images.
+    discriminator: str = "projected"
+    # The gradient penalty r1_weight / 2 * |d logits / d photos|^2, taken every 16th step (StyleGAN2, section 3.1).
+    r1_weight: float = 0.0
     # Adam with betas (0, .99); with both rates at 2e-3 the discriminator won at once and the run diverged.
     generator_rate: float = 2e-3
     discriminator_rate: float = 1e-3
