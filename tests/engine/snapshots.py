@@ -175,22 +175,26 @@ def whole_module(generator: nn.Module, attributes: dict[str, dict[str, Any]], le
     return buffer.getvalue()
 
 
-def tensorflow_pickle(generator: StyleGAN2, discriminator: Discriminator) -> bytes:
-    """The triple (G, D, Gs) of TensorFlow networks."""
+def tensorflow_pickle(generator: StyleGAN2, discriminator: Discriminator, **arguments: Any) -> bytes:
+    """The triple (G, D, Gs) of TensorFlow networks; ``arguments`` are those that Gs was made with."""
     mapping, synthesis, top = [], [], []
     for name, value in generator.state_dict().items():
         owner, variable = _tensorflow_generator(name, value.numpy())
         {"mapping": mapping, "synthesis": synthesis, "": top, "skip": []}[owner].append(variable)
     found = [_tensorflow_discriminator(name, value.numpy()) for name, value in discriminator.state_dict().items()]
     components = {"mapping": _network([*mapping]), "synthesis": _network([*synthesis])}
-    networks = (_network([]), _network([v for v in found if v[0]]), _network(top, components))
+    networks = (_network([]), _network([v for v in found if v[0]]), _network(top, components, arguments))
     with official_modules():
         return pickle.dumps(networks, protocol=4)
 
 
-def _network(variables: list[tuple[str, np.ndarray]], components: dict[str, Network] | None = None) -> Network:
+def _network(
+    variables: list[tuple[str, np.ndarray]],
+    components: dict[str, Network] | None = None,
+    arguments: dict[str, Any] | None = None,
+) -> Network:
     network = Network()
-    network.__dict__ = {"version": 5, "name": "n", "static_kwargs": EasyDict(), "build_module_src": SOURCE}
+    network.__dict__ = {"version": 5, "static_kwargs": EasyDict(arguments or {}), "build_module_src": SOURCE}
     network.__dict__ |= {"components": EasyDict(components or {}), "variables": variables}
     return network
 

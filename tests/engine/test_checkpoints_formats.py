@@ -144,6 +144,29 @@ def test_tensorflow_networks_are_turned_into_torchs_order(tmp_path: Path) -> Non
     torch.testing.assert_close(read_discriminator(path)(image), discriminator(image))
 
 
+def test_a_tensorflow_model_keeps_its_clamp_and_filter(tmp_path: Path) -> None:
+    generator = small_stylegan2(conv_clamp=0.5, resample_filter=(1, 2, 1))
+    content = tensorflow_pickle(generator, small_discriminator(), conv_clamp=0.5, resample_kernel=[1, 2, 1])
+    assert_same_images(read_generator(write(tmp_path, content))[0], generator)
+
+
+@pytest.mark.parametrize("arguments", [{"mapping_lrmul": 1.0}, {"nonlinearity": "relu"}, {"resample_kernel": "soft"}])
+def test_a_tensorflow_model_that_computes_something_else_is_refused(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    content = tensorflow_pickle(small_stylegan2(), small_discriminator(), **arguments)
+    with pytest.raises(CheckpointError, match="not supported|not a filter"):
+        read_generator(write(tmp_path, content))
+
+
+@pytest.mark.parametrize("c_dim", [0, 2])
+def test_a_snapshot_without_a_mean_w_gets_one(tmp_path: Path, c_dim: int) -> None:
+    generator = small_stylegan2(c_dim=c_dim)
+    del generator.mapping.w_avg
+    read, _ = read_generator(write(tmp_path, nvidia_pickle(generator, stylegan2_attributes(None), None)))
+    z, c = torch.randn(20_000, 5), torch.eye(2)[torch.arange(20_000) % 2] if c_dim else None
+    w = read.mapping.to_w(z, c)
+    assert ((w.mean(dim=0) - read.w_avg).abs() < 6 * w.std(dim=0) / 20_000**0.5).all()
+
+
 @pytest.mark.parametrize("trained", [False, True])
 def test_rosinality_files_are_renamed(tmp_path: Path, trained: bool) -> None:
     generator, discriminator = small_stylegan2(), small_discriminator()

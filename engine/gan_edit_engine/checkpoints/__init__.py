@@ -32,6 +32,7 @@ READERS: dict[str, ModuleType] = {
 # What a damaged file can make the readers, numpy and torch raise (MalformedError is a ValueError).
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 W_AVG_SAMPLES = 100_000
+W_AVG_BATCH = 10_000
 W_AVG_SEED = 0
 
 
@@ -104,8 +105,12 @@ def _reason(error: Exception) -> str:
 
 
 def sample_w_avg(generator: Generator) -> Tensor:
-    """The mean of w over random z, [w_dim], always the same for the same weights."""
+    """The mean of w over random z (and classes), [w_dim], always the same for the same weights."""
     assert isinstance(generator.mapping, MappingNetwork)
     seeded = torch.Generator().manual_seed(W_AVG_SEED)
     z = torch.randn(W_AVG_SAMPLES, generator.z_dim, generator=seeded)
-    return torch.stack([generator.mapping.to_w(part).mean(dim=0) for part in z.split(10_000)]).mean(dim=0)
+    c = None
+    if generator.c_dim:
+        c = torch.eye(generator.c_dim)[torch.randint(generator.c_dim, (W_AVG_SAMPLES,), generator=seeded)]
+    parts = zip(z.split(W_AVG_BATCH), [None] * len(z) if c is None else c.split(W_AVG_BATCH), strict=False)
+    return torch.stack([generator.mapping.to_w(*part).mean(dim=0) for part in parts]).mean(dim=0)

@@ -42,7 +42,7 @@ def generator(content: object) -> GeneratorParts:
         return _stylegan3(tree)
     clamp = optional_number(tree.attribute("synthesis.b4.conv1", "conv_clamp"), "conv_clamp")
     config = stylegan2_names.generator_config(tree.arrays, clamp)
-    return GeneratorParts(config, tree.arrays)
+    return GeneratorParts(config, tree.arrays, sample_w_avg="mapping.w_avg" not in tree.arrays)
 
 
 def discriminator(content: object) -> DiscriminatorParts:
@@ -95,7 +95,7 @@ def _stylegan3(tree: ModuleTree) -> GeneratorParts:
         embedding_count=count,
         embedding_features=features,
     )
-    return GeneratorParts(config, arrays)
+    return GeneratorParts(config, arrays, sample_w_avg=not table and "mapping.w_avg" not in arrays)
 
 
 def _side(value: object, name: str) -> int:

@@ -7,13 +7,20 @@ import re
 import numpy as np
 
 from gan_edit_engine.checkpoints import stylegan2_names
-from gan_edit_engine.checkpoints.modules import Arrays, DiscriminatorParts, GeneratorParts, integer
+from gan_edit_engine.checkpoints.modules import Arrays, DiscriminatorParts, GeneratorParts, integer, optional_number
 from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.checkpoints.plain_data import Array, Instance
 from gan_edit_engine.generators.layers import make_filter
 
 NETWORK = "dnnlib.tflib.network.Network"
 MIN_VERSION = 4
+# Arguments that would change what is computed; absent means these values.
+FIXED_ARGUMENTS = {
+    "mapping_lrmul": 0.01,
+    "mapping_nonlinearity": "lrelu",
+    "nonlinearity": "lrelu",
+    "normalize_latents": True,
+}
 
 
 def recognizes(content: object) -> bool:
@@ -42,9 +49,9 @@ def generator(content: object) -> GeneratorParts:
         target = _generator_name(name, value)
         if target is not None:
             arrays[target[0]] = target[1]
-    kernel = _resample_kernel(network)
-    arrays["synthesis.b4.resample_filter"] = kernel
-    config = stylegan2_names.generator_config(arrays)
+    arguments = _arguments(network)
+    arrays["synthesis.b4.resample_filter"] = _resample_kernel(arguments)
+    config = stylegan2_names.generator_config(arrays, _clamp(arguments))
     stylegan2_names.add_generator_filters(arrays, config)
     return GeneratorParts(config, arrays, sample_w_avg="mapping.w_avg" not in arrays)
 
@@ -57,8 +64,9 @@ def discriminator(content: object) -> DiscriminatorParts:
         target = _discriminator_name(name)
         if target is not None:
             arrays[target] = _plain(name, value)
-    group_size = integer(_arguments(network).get("mbstd_group_size", 4), "group size", 1)
-    config = stylegan2_names.discriminator_config(arrays, group_size=group_size)
+    arguments = _arguments(network)
+    group_size = integer(arguments.get("mbstd_group_size", 4), "group size", 1)
+    config = stylegan2_names.discriminator_config(arrays, _clamp(arguments), group_size)
     return DiscriminatorParts(config, stylegan2_names.fit_discriminator_filters(arrays, config))
 
 
@@ -73,12 +81,22 @@ def _network(content: object, index: int) -> dict[str, object]:
 
 
 def _arguments(network: dict[str, object]) -> dict[str, object]:
+    """The network's keyword arguments; MalformedError when one of them asks for another computation."""
     arguments = network.get("static_kwargs")
-    return arguments if isinstance(arguments, dict) else {}
+    if not isinstance(arguments, dict):
+        return {}
+    for name, usual in FIXED_ARGUMENTS.items():
+        if arguments.get(name, usual) != usual:
+            raise MalformedError(f"it was trained with {name} = {str(arguments[name])[:40]}, which is not supported")
+    return arguments
 
 
-def _resample_kernel(network: dict[str, object]) -> np.ndarray:
-    kernel = _arguments(network).get("resample_kernel") or stylegan2_names.DEFAULT_FILTER
+def _clamp(arguments: dict[str, object]) -> float | None:
+    return optional_number(arguments.get("conv_clamp"), "conv_clamp")
+
+
+def _resample_kernel(arguments: dict[str, object]) -> np.ndarray:
+    kernel = arguments.get("resample_kernel") or stylegan2_names.DEFAULT_FILTER
     if not isinstance(kernel, (list, tuple)) or not all(isinstance(tap, (int, float)) for tap in kernel):
         raise MalformedError("its resampling filter is not a filter")
     if not 1 <= len(kernel) <= 64 or sum(kernel) == 0:
