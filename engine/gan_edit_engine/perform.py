@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
-from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from typing import TypeVar
 
@@ -15,14 +13,16 @@ import torch
 
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.edit import follow_scribble
-from gan_edit_engine.invert import Inversion, invert, psnr
-from gan_edit_engine.latents import Statistics, label, random_z, statistics
-from gan_edit_engine.library import Model, open_discriminator, open_model
+from gan_edit_engine.generators import Generator as Network
+from gan_edit_engine.invert import Inversion, NoiseMaps, psnr, synthesise
+from gan_edit_engine.latents import label, random_z
+from gan_edit_engine.library import Model
 from gan_edit_engine.optimize import Step
-from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.photo import Image, Mask, feather_inwards, from_unit, to_unit
+from gan_edit_engine.projection import Projection, project, steps_of
 from gan_edit_engine.transfer import transfer
 from gan_edit_engine.view import View, scribble, to_colours, view
+from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import (
     Array,
@@ -33,49 +33,12 @@ from gan_edit_protocol.messages import (
     RandomRequest,
     ResultReady,
 )
-from gan_edit_protocol.settings import ProjectSettings
 
 ResultT = TypeVar("ResultT")
 
-_MODELS_KEPT = 2
 _PREVIEW_EVERY = 10  # steps
 _PREVIEW_SIDE = 256
-
-
-class Workspace:
-    """What stays loaded between jobs on one device: the models used last and the perceptual network."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._models: OrderedDict[tuple[str, int], tuple[Model, Statistics]] = OrderedDict()
-        self._perceptual: dict[tuple[str, ...], Perceptual] = {}
-        # The same request with the same seed gives the same image on the same device; cuBLAS needs the variable.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-
-    def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
-        """The model of a name or file, and the spread of its latents of a class."""
-        key = name, class_label
-        if key not in self._models:
-            model = open_model(name, self.device)
-            self._models[key] = model, statistics(model.generator, self.device, class_label)
-            if len(self._models) > _MODELS_KEPT:
-                self._models.popitem(last=False)
-        self._models.move_to_end(key)
-        return self._models[key]
-
-    def perceptual(self, settings: ProjectSettings, model: str) -> Perceptual:
-        """The perceptual network that the settings name, loaded when first asked for."""
-        layers = tuple(settings.perceptual_layers.split())
-        key = (settings.perceptual, model if settings.perceptual == "discriminator" else "", *layers)
-        if key not in self._perceptual:
-            self._perceptual[key] = self._load_perceptual(settings.perceptual, layers, model)
-        return self._perceptual[key]
-
-    def _load_perceptual(self, choice: str, layers: tuple[str, ...], model: str) -> Perceptual:
-        if choice == "discriminator":
-            return discriminator_features(open_discriminator(model, self.device))
-        return load_perceptual(choice, self.device, layers)
+_NOISE_ROW = 1024
 
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady]:
@@ -107,30 +70,28 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     model, spread = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
     perceptual = workspace.perceptual(request.settings, request.model)
-    steps = invert(model.generator, spread, perceptual, seen.subject, request.settings)
-    inversion = yield from _report(steps, "Projecting the photo", 0, request.settings.steps)
-    image = seen.crop.insert(to_colours(inversion.image), seen.box)
-    return dataclasses.replace(
-        _result(seen, image, _blend(seen, feather=0.0), inversion, model),
-        perceptual=perceptual.name,
-        steps=inversion.steps,
-    )
+    steps = project(model, spread, perceptual, seen.subject, request.settings, workspace.projections)
+    found = yield from _report(steps, "Projecting the photo", 0, steps_of(request.settings))
+    image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
+    result = _result(seen, image, _blend(seen, feather=0.0), found.inversion, model)
+    return dataclasses.replace(result, perceptual=perceptual.name, steps=found.steps)
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     model, spread = workspace.model(request.model, request.settings.class_label)
-    generator, settings = model.generator, request.settings
+    settings = request.settings
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
-    painted = scribble(request, seen, generator.image_channels, workspace.device)
-    projection_steps = 0 if request.latent is not None else settings.steps
+    painted = scribble(request, seen, model.generator.image_channels, workspace.device)
+    projection_steps = 0 if request.latent is not None else steps_of(settings)
     total = projection_steps + settings.edit_steps
     if request.latent is not None:
-        projected = _given(request.latent, model, seen, workspace.device)
+        projection = _given(request.latent, request.noise, model, seen, workspace.device)
     else:
-        projection = invert(generator, spread, perceptual, seen.subject, settings)
-        projected = yield from _report(projection, "Projecting the photo", 0, total)
-    following = follow_scribble(generator, spread, perceptual, projected, painted, settings)
+        searching = project(model, spread, perceptual, seen.subject, settings, workspace.projections)
+        projection = yield from _report(searching, "Projecting the photo", 0, total)
+    projected = projection.inversion
+    following = follow_scribble(projection.generator, spread, perceptual, projected, painted, settings)
     edited = yield from _report(following, "Following the scribble", projection_steps, total)
     region = to_unit(seen.photo[seen.box.slices][..., :3])
     before, after = to_colours(projected.image), to_colours(edited.image)
@@ -140,11 +101,11 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
         latent=_latent(edited.ws),
         latent_start=_latent(projected.ws),
         perceptual=perceptual.name,
-        steps=projected.steps + settings.edit_steps,
+        steps=projection.steps + settings.edit_steps,
     )
 
 
-def _given(latent: Array, model: Model, seen: View, device: torch.device) -> Inversion:
+def _given(latent: Array, noise: Array | None, model: Model, seen: View, device: torch.device) -> Projection:
     generator = model.generator
     if latent.dtype != "float32" or latent.shape != (generator.num_ws, generator.w_dim):
         raise GanEditError(
@@ -153,9 +114,30 @@ def _given(latent: Array, model: Model, seen: View, device: torch.device) -> Inv
             "Use a latent that was found with the same model.",
         )
     ws = torch.from_numpy(from_message(latent).astype(np.float32))[None].to(device)
+    maps = _unpack_noise(noise, generator, device) if noise is not None else {}
     with torch.no_grad():
-        image = generator.synthesis(ws)
-    return Inversion(ws, image, psnr(image, seen.subject))
+        image = synthesise(generator, ws, maps)
+    return Projection(Inversion(ws, image, psnr(image, seen.subject), noise=maps), generator)
+
+
+def _pack_noise(noise: NoiseMaps) -> Array | None:
+    """All maps, flattened, in rows of 1024 (an array's sides are limited, its bytes are not)."""
+    if not noise:
+        return None
+    values = torch.cat([value.flatten() for value in noise.values()]).cpu().numpy()
+    return to_message(np.pad(values, (0, -len(values) % _NOISE_ROW)).reshape(-1, _NOISE_ROW))
+
+
+def _unpack_noise(packed: Array, generator: Network, device: torch.device) -> NoiseMaps:
+    shapes = {name: stored.shape for name, stored in generator.noise_consts().items()}
+    total = sum(shape.numel() for shape in shapes.values())
+    if packed.dtype != "float32" or packed.shape != (-(-total // _NOISE_ROW), _NOISE_ROW):
+        raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
+    values = torch.from_numpy(from_message(packed).astype(np.float32)).flatten().to(device)
+    maps = {}
+    for name, shape in shapes.items():
+        maps[name], values = values[: shape.numel()].reshape(shape), values[shape.numel() :]
+    return maps
 
 
 def _report(
@@ -191,6 +173,7 @@ def _result(seen: View, colours: Image, mask: Mask, inversion: Inversion, model:
     return ResultReady(
         image=to_message(image),
         latent=latent,
+        noise=_pack_noise(inversion.noise),
         mask=to_message(mask),
         x=seen.box.x,
         y=seen.box.y,

@@ -89,7 +89,8 @@ def scribble(request: EditRequest, seen: View, channels: int, device: torch.devi
     visible = to_unit(strokes[box.slices][..., :3]) * opacity + below * (1 - opacity)
     mixed[box.slices] = visible * painted[box.slices][..., None]
     colours = seen.crop.extract(mixed, cv2.BORDER_CONSTANT) / np.maximum(weight[..., None], 1e-4)
-    return Scribble(to_tensor(colours.astype(np.float32), channels, device), torch.from_numpy(weight)[None, None].to(device))
+    image = to_tensor(colours.astype(np.float32), channels, device)
+    return Scribble(image, torch.from_numpy(weight)[None, None].to(device))
 
 
 def to_tensor(colours: Image, channels: int, device: torch.device) -> Tensor:

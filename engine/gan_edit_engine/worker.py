@@ -20,7 +20,8 @@ from typing import IO
 
 from gan_edit_engine import __version__
 from gan_edit_engine.device import choose_device, describe_device
-from gan_edit_engine.perform import Workspace, perform
+from gan_edit_engine.perform import perform
+from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol import wire
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import FINAL_EVENTS, Cancelled, CancelRequest, EngineStatus, Event, Failed, JobRequest

@@ -89,7 +89,8 @@ class EditRequest:
 
     ``photo``: H×W×3 or 4 (uint8, uint16 over its full range, or float32 with 0–1 as the display range), R'G'B'(A).
     Where the model looks: ``align``, else ``crop``, else the square around the mask.
-    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection.
+    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection; ``noise``: the maps that belong to
+    it, as in :class:`ResultReady`.
     """
 
     photo: Array
@@ -99,6 +100,7 @@ class EditRequest:
     align: Align | None = None
     crop: Crop | None = None
     latent: Array | None = None
+    noise: Array | None = None
     settings: EditSettings = EditSettings()
 
     def __post_init__(self) -> None:
@@ -181,6 +183,8 @@ class ResultReady:
     ``image``: h×w×(3 or 4), the photo's dtype and channels, to be placed at (``x``, ``y``) of the photo and shown
     through ``mask`` (h×w uint8: 0 keeps the photo). The image carries the edit unmasked, so that the mask can still be
     repainted. ``latent``: num_ws × w_dim float32 of the result; ``latent_start``: that of the projected photo.
+    ``noise``: the noise maps that belong to the latent where they were searched too: the model's maps from coarse to
+    fine, flattened one after the other, in rows of 1024 values and zeros at the end.
     ``model``, ``device``, ``perceptual`` network: what was used. ``seconds``: from start to end of the job.
     ``psnr``: dB of the projection against the crop (0 where there is none).
     """
@@ -189,6 +193,7 @@ class ResultReady:
     latent: Array
     mask: Array | None = None
     latent_start: Array | None = None
+    noise: Array | None = None
     x: int = 0
     y: int = 0
     model: str = ""

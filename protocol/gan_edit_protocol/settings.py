@@ -196,6 +196,20 @@ class ProjectSettings(Settings):
     noise_weight: float = _setting(
         1e5, "How strictly the noise maps stay noise and carry no picture", 0.0, 1e8, advanced=True
     )
+    tuning_steps: int = _setting(
+        0,
+        "Steps in which a copy of the model is tuned on this photo (pivotal tuning); 0: none",
+        0,
+        20000,
+        advanced=True,
+    )
+    tuning_rate: float = _setting(0.003, "Peak learning rate of the tuning", 1e-6, 0.1, advanced=True)
+    tuning_locality: float = _setting(
+        0.1, "How strictly the tuned model stays as it was elsewhere", 0.0, 100.0, advanced=True
+    )
+    cache: bool = _setting(
+        True, "Keep the projection, so that the next edit of this photo starts at once", advanced=True
+    )
 
 
 @dataclass(frozen=True)

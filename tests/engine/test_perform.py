@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import skimage
 import torch
 
 from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.perform import Workspace, perform
+from gan_edit_engine.perform import perform
 from gan_edit_engine.photo import composite
+from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Align, Crop, EditRequest, Progress, ProjectRequest, RandomRequest, ResultReady
 from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
 
 EYES = Align(172, 118, 320, 137)
-QUICK = EditSettings(steps=10, edit_steps=10)
+QUICK = EditSettings(steps=10, edit_steps=10, cache=False)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,36 @@ def test_a_given_latent_skips_the_projection(photo, workspace):
     assert len(progress) == 10
     assert second.latent_start.data == first.latent_start.data
     assert np.array_equal(from_message(second.image), from_message(first.image))
+
+
+def test_the_second_edit_of_a_photo_starts_from_the_kept_projection(photo, workspace):
+    settings = EditSettings(steps=12, edit_steps=5, tuning_steps=3, optimize_noise=True, seed=77)
+    first_progress, first = run(edit_request(photo, settings=settings), workspace)
+    second_progress, second = run(edit_request(photo, settings=settings), workspace)
+    assert (len(first_progress), len(second_progress)) == (20, 5)
+    assert second.image.data == first.image.data
+    other_progress, _ = run(edit_request(photo, settings=dataclasses.replace(settings, prior_weight=0.02)), workspace)
+    assert len(other_progress) == 20
+
+
+def test_a_damaged_kept_projection_is_found_anew(photo, workspace):
+    settings = EditSettings(steps=4, edit_steps=2, seed=78)
+    run(edit_request(photo, settings=settings), workspace)
+    for file in workspace.projections.iterdir():
+        file.write_bytes(file.read_bytes()[:1000])
+    assert len(run(edit_request(photo, settings=settings), workspace)[0]) == 6
+
+
+def test_searched_noise_comes_back_and_can_be_given_with_the_latent(photo, workspace):
+    settings = EditSettings(steps=10, edit_steps=5, optimize_noise=True)
+    first = run(edit_request(photo, settings=settings), workspace)[1]
+    assert first.noise.shape[1] == 1024
+    second = run(edit_request(photo, latent=first.latent_start, noise=first.noise, settings=settings), workspace)[1]
+    assert second.psnr == pytest.approx(first.psnr)
+    assert second.image.data == first.image.data
+    wrong = to_message(np.zeros((3, 1024), np.float32))
+    with pytest.raises(GanEditError, match="not this model's"):
+        run(edit_request(photo, latent=first.latent_start, noise=wrong, settings=settings), workspace)
 
 
 def test_a_projection_looks_like_the_photo(photo, workspace):

@@ -1,0 +1,149 @@
+"""A photo projected into the model: the latent that was kept from last time, or found and tuned anew and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gan_edit_engine import generators
+from gan_edit_engine.invert import Inversion, Objective, Subject, invert, psnr, synthesise
+from gan_edit_engine.latents import Statistics
+from gan_edit_engine.library import Model
+from gan_edit_engine.optimize import Step
+from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.tuning import Delta, tune
+from gan_edit_protocol.settings import ProjectSettings
+
+KEPT = 200
+"""Projections that are kept, about 20 KB each, and with a tuned model up to some MB; the oldest go first."""
+_FORMAT = "1"
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The inversion and the generator that it belongs to: the model's own, or one tuned on this photo.
+
+    ``steps``: how many were taken for it now.
+    """
+
+    inversion: Inversion
+    generator: generators.Generator
+    steps: int = 0
+
+
+def steps_of(settings: ProjectSettings) -> int:
+    """Steps that a projection takes unless it is kept from last time."""
+    return settings.steps + settings.tuning_steps
+
+
+def project(
+    model: Model,
+    statistics: Statistics,
+    perceptual: Perceptual,
+    subject: Subject,
+    settings: ProjectSettings,
+    folder: Path,
+) -> Generator[Step, None, Projection]:
+    """Yields a Step per optimisation step, none when the projection is found in ``folder``; returns it."""
+    file = folder / f"{_key(model, perceptual, subject, settings)}.safetensors"
+    kept = _read(file, model.generator, subject) if settings.cache else None
+    if kept is not None:
+        return kept
+    generator = model.generator
+    inversion = yield from _renumbered(invert(generator, statistics, perceptual, subject, settings), 0, settings)
+    delta = Delta({})
+    if settings.tuning_steps:
+        objective = Objective(generator, statistics, perceptual, subject, settings)
+        delta = yield from _renumbered(tune(generator, objective, inversion, settings), settings.steps, settings)
+    if settings.cache:
+        _write(file, inversion, delta)
+    projection = _tuned(generator, inversion, delta, subject)
+    return dataclasses.replace(projection, steps=inversion.steps + settings.tuning_steps)
+
+
+def _renumbered(
+    steps: Generator[Step, None, ResultT], done: int, settings: ProjectSettings
+) -> Generator[Step, None, ResultT]:
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Step(done + step.index, steps_of(settings), step.loss, step.image)
+
+
+def _tuned(generator: generators.Generator, inversion: Inversion, delta: Delta, subject: Subject) -> Projection:
+    if not delta.factors:
+        return Projection(inversion, generator)
+    tuned = delta.applied(generator)
+    with torch.no_grad():
+        image = synthesise(tuned, inversion.ws, inversion.noise)
+    return Projection(dataclasses.replace(inversion, image=image, psnr=psnr(image, subject)), tuned)
+
+
+def _key(model: Model, perceptual: Perceptual, subject: Subject, settings: ProjectSettings) -> str:
+    """Everything that the projection depends on: the pixels, where they count, the model, the network, the settings."""
+    names = [field.name for field in dataclasses.fields(ProjectSettings)]
+    digest = hashlib.sha256()
+    digest.update(json.dumps([_FORMAT, model.info.sha256, perceptual.name], sort_keys=True).encode())
+    digest.update(json.dumps({name: getattr(settings, name) for name in names}, sort_keys=True).encode())
+    for tensor in (subject.image, subject.weight):
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write(file: Path, inversion: Inversion, delta: Delta) -> None:
+    """Keep a projection; a disk that is full or read-only costs only the time to find it again."""
+    tensors = {"ws": inversion.ws.cpu().contiguous()}
+    tensors |= {f"noise.{name}": value.cpu().contiguous() for name, value in inversion.noise.items()}
+    for name, (a, b) in delta.factors.items():
+        tensors |= {f"delta.a.{name}": a.half().cpu(), f"delta.b.{name}": b.half().cpu()}
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        save_file(tensors, part, {"steps": str(inversion.steps)})
+        os.replace(part, file)
+        _forget_oldest(file.parent)
+    except (OSError, SafetensorError):
+        part.unlink(missing_ok=True)
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+    for path in files[:-KEPT]:
+        path.unlink(missing_ok=True)
+
+
+def _read(file: Path, generator: generators.Generator, subject: Subject) -> Projection | None:
+    """The kept projection; None when there is none or it does not fit."""
+    device = subject.image.device
+    try:
+        with safe_open(file, framework="pt", device=str(device)) as content:
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - not a dict
+            steps = int((content.metadata() or {})["steps"])
+        os.utime(file)
+        ws, noise = tensors["ws"], _group(tensors, "noise.")
+        a, b = _group(tensors, "delta.a."), _group(tensors, "delta.b.")
+        delta = Delta({name: (a[name].float(), b[name].float()) for name in a})
+        with torch.no_grad():
+            image = synthesise(generator, ws, noise)
+        return _tuned(generator, Inversion(ws, image, psnr(image, subject), steps, noise), delta, subject)
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError):
+        return None
+
+
+def _group(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
