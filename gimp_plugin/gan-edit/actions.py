@@ -109,7 +109,7 @@ def edit_with_scribble(call: Call) -> Values:
     result = _run_job(call, request, "Editing the photo")
     with insert.one_undo_step(image):
         layer = insert.insert_edit(scene.photo, result, "scribble", settings)
-        if call.config.get_property("hide-scribble"):
+        if call.config.get_property("hide-scribble") and scene.scribble.is_valid():
             scene.scribble.set_visible(False)
     return [(Gimp.Layer, layer)]
 

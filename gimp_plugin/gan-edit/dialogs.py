@@ -32,7 +32,8 @@ def ask(
     specs = arguments.SETTINGS[procedure.get_name()].specs()
     main = [arguments.argument_name(spec) for spec in specs if not spec.advanced]
     advanced = [arguments.argument_name(spec) for spec in specs if spec.advanced]
-    labels = [dialog.get_widget(name, GObject.TYPE_NONE).get_label() for name in main + advanced]
+    widgets = [dialog.get_widget(name, GObject.TYPE_NONE) for name in main + advanced]
+    labels = [widget.get_label() for widget in widgets if isinstance(widget, GimpUi.Labeled)]
     if config.find_property("scribble"):
         _add_row(dialog, config, "scribble", _layer_chooser(config, stack), labels)
     _add_row(dialog, config, "model", _model_chooser(config, models), labels)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from gi.repository import Gimp
 
 import pixels
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array, ResultReady
 from gan_edit_protocol.settings import Settings
 
@@ -38,7 +39,12 @@ LINEAR = {
 
 @contextmanager
 def one_undo_step(image: Gimp.Image) -> Iterator[None]:
-    """Everything inside is undone by one Undo; the layers that were selected are selected again."""
+    """Everything inside is undone by one Undo; the layers that were selected are selected again.
+
+    Raises :class:`GanEditError` when the image was closed while the engine worked.
+    """
+    if not image.is_valid():
+        raise GanEditError("image_gone", "The image was closed before the result was ready.", "Open it and try again.")
     selected = image.get_selected_layers()
     image.undo_group_start()
     try:
@@ -51,7 +57,12 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
 
 
 def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Settings) -> Gimp.Layer:
-    """A layer right above ``photo`` with the result's pixels, shown through the result's mask."""
+    """A layer right above ``photo`` with the result's pixels, shown through the result's mask.
+
+    Raises :class:`GanEditError` when the photo's layer was deleted while the engine worked.
+    """
+    if not photo.is_valid():
+        raise GanEditError("layer_gone", "The photo's layer was deleted before the result was ready.", "Undo that.")
     image = photo.get_image()
     left, top = pixels.offsets(photo)
     layer = _new_layer(image, result, kind, photo.type(), settings)

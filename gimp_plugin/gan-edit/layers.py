@@ -100,14 +100,18 @@ def _named_scribble(image: Gimp.Image) -> Gimp.Layer | None:
 
 
 def _topmost_above(image: Gimp.Image, photo: Gimp.Layer) -> Gimp.Layer:
-    topmost = _siblings(image, photo)[0]
-    if topmost == photo:
-        raise GanEditError(
-            "no_scribble",
-            "There is no scribble layer.",
-            f"Make a transparent layer named “{SCRIBBLE_NAME}” above the photo and paint the wanted colours on it.",
-        )
-    return topmost
+    """The topmost layer of the photo's stack, else of the stack that the photo's group is in, and so on."""
+    item = photo
+    while item is not None:
+        topmost = _siblings(image, item)[0]
+        if topmost != item:
+            return topmost
+        item = item.get_parent()
+    raise GanEditError(
+        "no_scribble",
+        "There is no scribble layer.",
+        f"Make a transparent layer named “{SCRIBBLE_NAME}” above the photo and paint the wanted colours on it.",
+    )
 
 
 def _below(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Layer:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gan_edit_engine import install
 from gimp.harness import HeadlessGimp
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
@@ -132,6 +134,17 @@ def test_an_engine_that_ends_at_once_is_reported_with_its_log(answers: dict[str,
 
 def test_a_missing_config_file_says_to_install_again(answers: dict[str, Any]) -> None:
     assert "Run gan-edit install-plugin again." in message(answers["no config"])
+
+
+def test_an_incomplete_plug_in_is_in_the_menu_all_the_same_and_says_what_to_do(
+    gimp: HeadlessGimp, tmp_path: Path
+) -> None:
+    install.install([tmp_path / "profile"])
+    shutil.rmtree(tmp_path / "profile" / "plug-ins" / "gan-edit" / "gan_edit_protocol")
+    found = HeadlessGimp(gimp.launcher, tmp_path / "profile", tmp_path).run("incomplete")
+    assert found["menus"] == [["<Image>/Filters/GAN Edit"]] * 4
+    for answer in found["answers"]:
+        assert "Run gan-edit install-plugin again" in message(answer)
 
 
 def test_an_engine_killed_during_an_edit_leaves_the_image_as_it_was_and_the_next_edit_works(

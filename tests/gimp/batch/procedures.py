@@ -84,10 +84,12 @@ def random_without_an_image():
 def choice_of_layers():
     """Which layer is the photo and which the scribble: the result's digest tells."""
     answers = {}
-    for name in ("named", "given", "topmost", "scribble selected"):
-        image, photo, scribble = make_image()
-        if name in ("given", "topmost"):
+    for name in ("named", "given", "topmost", "above the group", "scribble selected"):
+        image, photo, scribble = make_image(group=name == "above the group")
+        if name in ("given", "topmost", "above the group"):
             scribble.set_name("colours")
+        if name == "above the group":
+            image.reorder_item(scribble, None, 0)
         if name == "topmost":
             insert_empty_between(image, photo)
         chosen = [scribble] if name == "scribble selected" else [photo]
