@@ -75,6 +75,8 @@ def official_modules() -> Iterator[None]:
         "dnnlib.util": [EasyDict],
         "dnnlib.tflib": [],
         "dnnlib.tflib.network": [Network],
+        "dill": [],
+        "dill._dill": [_create_array],
     }.items():
         modules[name] = types.ModuleType(name)
         for member in members:
@@ -100,6 +102,20 @@ def _reconstruct_persistent_obj(meta: object) -> None:
     """Stand-in for the official hook, which would execute the embedded source."""
 
 
+def _create_array(*_: object) -> None:
+    """Stand-in for dill's maker of numpy arrays."""
+
+
+class DillArray:
+    """Pickles as dill writes a numpy array."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.parts = array.__reduce__()
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return _create_array, (*self.parts, None)
+
+
 class PersistentObject:
     """Pickles as one of NVIDIA's persistent objects."""
 
@@ -111,8 +127,15 @@ class PersistentObject:
         return _reconstruct_persistent_obj, (self.meta,)
 
 
-def persistent(module: nn.Module, attributes: dict[str, dict[str, Any]], path: str = "") -> PersistentObject:
-    """``module`` as a tree of persistent objects with extra attributes by full submodule name."""
+def persistent(
+    module: nn.Module, attributes: dict[str, dict[str, Any]], path: str = ""
+) -> PersistentObject | nn.Embedding:
+    """``module`` as a tree of persistent objects with extra attributes by full submodule name.
+
+    torch's own look-up table stays what it is: StyleGAN-XL's files hold one as an ordinary torch module.
+    """
+    if isinstance(module, nn.Embedding):
+        return module
     prefix = f"{path}." if path else ""
     children = {n: persistent(c, attributes, prefix + n) for n, c in module.named_children()}
     state = {
@@ -135,14 +158,19 @@ def stylegan2_attributes(clamp: float | None) -> dict[str, dict[str, Any]]:
     }
 
 
-def stylegan3_attributes(generator: StyleGAN3) -> dict[str, dict[str, Any]]:
-    """The geometry that official StyleGAN3 modules carry as attributes, sizes as numpy arrays."""
+def stylegan3_attributes(generator: StyleGAN3, dill: bool = False) -> dict[str, dict[str, Any]]:
+    """The geometry that official StyleGAN3 modules carry as attributes, sizes as numpy arrays (of numpy's or dill's)."""
+
+    def side(size: int) -> np.ndarray | DillArray:
+        array = np.array([size, size])
+        return DillArray(array) if dill else array
+
     config = generator.config
     found: dict[str, dict[str, Any]] = {
         "": {"z_dim": config.z_dim, "w_dim": config.w_dim, "c_dim": config.c_dim},
         "synthesis": {"layer_names": [spec.name for spec in config.layers], "output_scale": config.output_scale},
         "synthesis.input": {
-            "size": np.array([config.input_size] * 2),
+            "size": side(config.input_size),
             "sampling_rate": np.float64(config.input_sampling_rate),
             "bandwidth": np.float64(config.input_bandwidth),
         },
@@ -150,7 +178,7 @@ def stylegan3_attributes(generator: StyleGAN3) -> dict[str, dict[str, Any]]:
     }
     for spec in config.layers:
         values = {n: getattr(spec, n) for n in ("up_factor", "up_taps", "down_factor", "down_taps", "down_radial")}
-        sizes = {"in_size": np.array([spec.in_size] * 2), "out_size": np.array([spec.out_size] * 2)}
+        sizes = {"in_size": side(spec.in_size), "out_size": side(spec.out_size)}
         rest = {"padding": [*spec.padding, *spec.padding], "is_torgb": spec.is_torgb, "conv_clamp": spec.conv_clamp}
         found[f"synthesis.{spec.name}"] = {**values, **sizes, **rest}
     return found

@@ -119,7 +119,7 @@ class XlMapping(nn.Module):
 
 def test_a_stylegan_xl_pickle_with_its_class_table_is_read(tmp_path: Path) -> None:
     generator = small_stylegan3(c_dim=3, embedding_count=4, embedding_features=7)
-    attributes = stylegan3_attributes(generator)
+    attributes = stylegan3_attributes(generator, dill=True)
     official = nn.Module()
     official.synthesis, official.mapping = generator.synthesis, XlMapping(generator.mapping)
     read, _ = read_generator(write(tmp_path, nvidia_pickle(official, attributes, None)))

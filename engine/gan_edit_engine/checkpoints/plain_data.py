@@ -162,6 +162,15 @@ def _set(items: object = ()) -> set[object]:
     return set(items)
 
 
+def _dill_array(maker: object, arguments: object, state: object, *_: object) -> Array:
+    """How dill stores numpy arrays: their own maker, its arguments, and their state in one call."""
+    if not isinstance(maker, GlobalName) or not maker.name.endswith("core.multiarray._reconstruct"):
+        raise MalformedError("a numpy array is not made by numpy")
+    array = Array()
+    array.set_state(state)
+    return array
+
+
 def _dtype(code: object, *_: object) -> DType:
     if not isinstance(code, str) or code.lstrip("<|=") not in NUMPY_CODES:
         raise MalformedError(f"a numpy array has the element type {str(code)[:40]!r}, which is not a plain number")
@@ -219,6 +228,7 @@ CALLS: dict[str, Call] = {
     "builtins.set": _set,
     "__builtin__.set": _set,
     "_codecs.encode": _encode,
+    "dill._dill._create_array": _dill_array,
     **_numpy_names("scalar", _scalar),
     **_numpy_names("_reconstruct", lambda *_: Array()),
 }
