@@ -159,7 +159,7 @@ def stylegan2_attributes(clamp: float | None) -> dict[str, dict[str, Any]]:
 
 
 def stylegan3_attributes(generator: StyleGAN3, dill: bool = False) -> dict[str, dict[str, Any]]:
-    """The geometry that official StyleGAN3 modules carry as attributes; sizes are numpy arrays, as numpy or dill write."""
+    """The geometry that official StyleGAN3 modules carry; sizes are numpy arrays, as numpy or as dill writes them."""
 
     def side(size: int) -> np.ndarray | DillArray:
         array = np.array([size, size])
