@@ -11,7 +11,7 @@ import typer
 
 from gan_edit_engine import images
 from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.cli_progress import run_with_progress
+from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.images import Picture
 from gan_edit_engine.latent_files import read_latent, write_latent
 from gan_edit_engine.models_folder import model_names
@@ -23,7 +23,6 @@ from gan_edit_protocol.messages import (
     Array,
     Crop,
     EditRequest,
-    JobRequest,
     ProjectRequest,
     RandomRequest,
     ResultReady,
@@ -86,7 +85,7 @@ def edit(
         photo=to_message(picture.pixels),
         scribble=_of_size(images.read_scribble(scribble), picture, scribble),
         mask=_read_mask(mask, picture),
-        model=_model(model),
+        model=model_argument(model),
         align=_align(align),
         crop=_crop(crop),
         latent=None if latent_in is None else to_message(read_latent(latent_in)),
@@ -114,7 +113,7 @@ def project(
     request = ProjectRequest(
         photo=to_message(picture.pixels),
         mask=_read_mask(mask, picture),
-        model=_model(model),
+        model=model_argument(model),
         align=_align(align),
         crop=_crop(crop),
         settings=settings,
@@ -133,16 +132,21 @@ def random(
 ) -> None:
     """Draw a random image of a model."""
     settings = RandomSettings.from_assignments(assignments or [], **_given(seed))
-    _make(RandomRequest(_model(model), settings), None, output, latent, device, as_json)
+    _make(RandomRequest(model_argument(model), settings), None, output, latent, device, as_json)
 
 
 def _make(
-    request: JobRequest, picture: Picture | None, output: Path, latent: Path | None, device: str | None, as_json: bool
+    request: EditRequest | ProjectRequest | RandomRequest,
+    picture: Picture | None,
+    output: Path,
+    latent: Path | None,
+    device: str | None,
+    as_json: bool,
 ) -> None:
     """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any."""
     images.check_output(output)
-    with engine(device) as client:
-        result = run_with_progress(client, request)
+    with engine(device) as client, progress_bar() as (show, cancelled):
+        result = client.run(request, show, cancelled)
     images.write_png(output, _laid_on(picture, result))
     if latent is not None:
         write_latent(latent, np.asarray(from_message(result.latent), np.float32), result.model)
@@ -171,7 +175,7 @@ def _given(seed: int | None) -> dict[str, int]:
     return {} if seed is None else {"seed": seed}
 
 
-def _model(name: str) -> str:
+def model_argument(name: str) -> str:
     """A file is named by its full path, because the engine runs in another folder."""
     return str(Path(name).absolute()) if name not in model_names() and Path(name).is_file() else name
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gan_edit_protocol import messages
-from gan_edit_protocol.client import Client
-from gan_edit_protocol.messages import Accepted, Event, JobRequest, ResultReady
+from gan_edit_protocol.messages import Accepted, Event
 
 
-def run_with_progress(client: Client, request: JobRequest) -> ResultReady:
-    """Run the job. Ctrl-C cancels it, and :class:`JobCancelledError` follows; a second Ctrl-C interrupts at once."""
+@contextmanager
+def progress_bar() -> Iterator[tuple[Callable[[Event], None], Callable[[], bool]]]:
+    """``on_event`` and ``cancelled`` for :meth:`Client.run`: a bar on standard error, and whether Ctrl-C was pressed.
+
+    A second Ctrl-C interrupts at once.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
@@ -29,7 +34,7 @@ def run_with_progress(client: Client, request: JobRequest) -> ResultReady:
             elif isinstance(event, messages.Progress):
                 bar.update(task, description=event.stage, completed=event.step, total=event.of)
 
-        return client.run(request, show, lambda: interrupts.any)
+        yield show, lambda: interrupts.any
 
 
 class _Interrupts:

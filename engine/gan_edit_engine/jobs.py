@@ -36,7 +36,7 @@ from gan_edit_engine.stimuli import (
     WorkerReady,
     WorkerSaid,
 )
-from gan_edit_protocol.messages import Accepted, Cancelled, Event, Failed, JobRequest, Progress, ResultReady
+from gan_edit_protocol.messages import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, JobRequest, Progress
 
 CANCEL_SECONDS = 0.7
 """A worker that has not ended a cancelled job after this long is killed; the client may wait one second in all."""
@@ -168,7 +168,7 @@ class JobQueue:
             return
         if isinstance(stimulus.event, Progress):
             self._progressed(job, stimulus.event)
-        elif isinstance(stimulus.event, ResultReady | Failed | Cancelled):
+        elif isinstance(stimulus.event, FINAL_EVENTS):
             self._worker = "idle"
             self._start_deaths = 0
             self._end(job, stimulus.event)

@@ -14,6 +14,7 @@ import torch
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.edit import follow_scribble
 from gan_edit_engine.generators import Generator as Network
+from gan_edit_engine.interpolate import combine
 from gan_edit_engine.invert import Inversion, NoiseMaps, psnr, synthesise
 from gan_edit_engine.latents import label, random_z
 from gan_edit_engine.library import Model
@@ -27,6 +28,8 @@ from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import (
     Array,
     EditRequest,
+    FramesReady,
+    InterpolateRequest,
     JobRequest,
     Progress,
     ProjectRequest,
@@ -41,9 +44,13 @@ _PREVIEW_SIDE = 256
 _NOISE_ROW = 1024
 
 
-def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady]:
-    """Yields Progress after each step and ends with one ResultReady; GanEditError when the request cannot be done."""
+def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
+    """Yields Progress after each step and ends with one result; GanEditError when the request cannot be done."""
     started = time.monotonic()
+    if isinstance(request, InterpolateRequest):
+        frames = yield from _interpolate(request, workspace)
+        yield dataclasses.replace(frames, seconds=time.monotonic() - started, device=str(workspace.device))
+        return
     if isinstance(request, RandomRequest):
         result = _random(request, workspace)
     elif isinstance(request, EditRequest):
@@ -64,6 +71,31 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
         )
         image = to_colours(generator.synthesis(ws))
     return ResultReady(to_message(from_unit(image, np.dtype(np.uint8))), _latent(ws), model=model.info.name)
+
+
+def _interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[Progress, None, FramesReady]:
+    model, _ = workspace.model(request.model)
+    generator, settings = model.generator, request.settings
+    given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
+    shape = (generator.num_ws, generator.w_dim) if given.ndim == 3 else (generator.z_dim,)
+    if given.shape[1:] != shape or (settings.mode == "crossover" and given.ndim == 2):
+        raise GanEditError(
+            "bad_latent",
+            f"Latents of shape {tuple(given.shape[1:])} do not fit {model.info.name} in the mode {settings.mode}.",
+            f"It takes w+ of {generator.num_ws} × {generator.w_dim}, and z of {generator.z_dim} but for crossovers.",
+        )
+    chosen = combine(given, settings)
+    frames, latents = [], []
+    for number, latent in enumerate(chosen, start=1):
+        with torch.no_grad():
+            ws = latent[None]
+            if given.ndim == 2:
+                ws = generator.mapping(ws, label(generator, 1, settings.class_label, workspace.device))
+            colours = to_colours(generator.synthesis(ws))
+        frames.append(from_unit(colours, np.dtype(np.uint8)))
+        latents.append(ws[0].cpu().numpy().astype(np.float32))
+        yield Progress("Drawing the frames", number, len(chosen), 0.0, _preview(colours))
+    return FramesReady(to_message(np.stack(frames)), to_message(np.stack(latents)), model=model.info.name)
 
 
 def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, overload
 
 from . import wire
 from .errors import EngineUnavailableError, JobCancelledError, JobFailedError
@@ -13,9 +13,14 @@ from .messages import (
     FINAL_EVENTS,
     Cancelled,
     CancelRequest,
+    EditRequest,
     EngineStatus,
     Failed,
+    FramesReady,
+    InterpolateRequest,
     JobRequest,
+    ProjectRequest,
+    RandomRequest,
     Request,
     ResultReady,
     ShutdownRequest,
@@ -47,17 +52,33 @@ class Client:
                 return event
         raise EngineUnavailableError("The GAN Edit engine does not answer.", "Start it again with: gan-edit engine")
 
+    @overload
+    def run(
+        self,
+        request: InterpolateRequest,
+        on_event: Callable[[Any], None] = ...,
+        cancelled: Callable[[], bool] = ...,
+    ) -> FramesReady: ...
+
+    @overload
+    def run(
+        self,
+        request: EditRequest | ProjectRequest | RandomRequest,
+        on_event: Callable[[Any], None] = ...,
+        cancelled: Callable[[], bool] = ...,
+    ) -> ResultReady: ...
+
     def run(
         self,
         request: JobRequest,
         on_event: Callable[[Any], None] = lambda event: None,
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> ResultReady:
+    ) -> ResultReady | FramesReady:
         """Run a job to its end, calling ``on_event`` with each event and ``cancelled`` about ten times a second.
 
         Raises :class:`JobFailedError`, :class:`JobCancelledError` or :class:`EngineUnavailableError`.
         """
-        result: ResultReady | None = None
+        result: ResultReady | FramesReady | None = None
         for event in self.events(request, cancelled):
             if event is not None:
                 on_event(event)
@@ -65,9 +86,9 @@ class Client:
                 raise JobFailedError(event.code, event.message, event.hint)
             if isinstance(event, Cancelled):
                 raise JobCancelledError
-            if isinstance(event, ResultReady):
+            if isinstance(event, ResultReady | FramesReady):
                 result = event
-        assert result is not None  # events() ends with one of the three
+        assert result is not None  # events() ends with one of these
         return result
 
     def events(self, request: JobRequest, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Any]:

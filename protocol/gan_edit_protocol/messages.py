@@ -11,7 +11,7 @@ import reprlib
 from dataclasses import dataclass, field
 
 from .errors import WireError
-from .settings import EditSettings, ProjectSettings, RandomSettings
+from .settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
 ITEM_SIZES = {"uint8": 1, "uint16": 2, "float32": 4}
 MAX_SIDE = 65_536
@@ -39,7 +39,7 @@ def array_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """The number of bytes an array must have; :class:`WireError` when dtype or shape are not allowed."""
     if dtype not in ITEM_SIZES:
         raise WireError(f"The array type {reprlib.repr(dtype)} is unknown.")
-    if not 1 <= len(shape) <= 3 or any(not 1 <= side <= MAX_SIDE for side in shape):
+    if not 1 <= len(shape) <= 4 or any(not 1 <= side <= MAX_SIDE for side in shape):
         raise WireError(f"The array shape {reprlib.repr(shape)} is not allowed.")
     size = math.prod(shape) * ITEM_SIZES[dtype]
     if size > MAX_ARRAY_BYTES:
@@ -135,6 +135,22 @@ class RandomRequest:
 
 
 @dataclass(frozen=True)
+class InterpolateRequest:
+    """Make images on the way between latents, or of several latents put together.
+
+    ``latents``: float32, K × num_ws × w_dim in w+, or K × z_dim in z.
+    """
+
+    latents: Array
+    model: str = "default"
+    settings: InterpolateSettings = InterpolateSettings()
+
+    def __post_init__(self) -> None:
+        well_formed = self.latents.dtype == "float32" and len(self.latents.shape) in (2, 3)
+        _require(well_formed, "Latents must be float32, K × num_ws × w_dim or K × z_dim.")
+
+
+@dataclass(frozen=True)
 class StatusRequest:
     """Ask for :class:`EngineStatus`; also the greeting that checks that both sides speak the same version."""
 
@@ -151,8 +167,8 @@ class ShutdownRequest:
     """End the engine; jobs still waiting or running are cancelled."""
 
 
-JobRequest = EditRequest | ProjectRequest | RandomRequest
-Request = EditRequest | ProjectRequest | RandomRequest | StatusRequest | CancelRequest | ShutdownRequest
+JobRequest = EditRequest | ProjectRequest | RandomRequest | InterpolateRequest
+Request = JobRequest | StatusRequest | CancelRequest | ShutdownRequest
 
 
 @dataclass(frozen=True)
@@ -206,6 +222,17 @@ class ResultReady:
 
 
 @dataclass(frozen=True)
+class FramesReady:
+    """The job is done: ``frames`` N×H×W×3 uint8 and their ``latents`` N × num_ws × w_dim float32."""
+
+    frames: Array
+    latents: Array
+    model: str = ""
+    device: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Failed:
     """The job or request failed; ``message`` is one plain sentence, ``hint`` what to do."""
 
@@ -235,16 +262,20 @@ class EngineStatus:
     models: tuple[str, ...]
 
 
-Event = Accepted | Progress | ResultReady | Failed | Cancelled | EngineStatus
-FINAL_EVENTS = (ResultReady, Failed, Cancelled, EngineStatus)
+Event = Accepted | Progress | ResultReady | FramesReady | Failed | Cancelled | EngineStatus
+Result = ResultReady | FramesReady
+"""What a job that succeeds ends with: frames where frames were asked for."""
+
+FINAL_EVENTS = (ResultReady, FramesReady, Failed, Cancelled, EngineStatus)
 """Exactly one of these ends each request."""
 
 REQUEST_TYPES: tuple[type, ...] = (
     EditRequest,
     ProjectRequest,
     RandomRequest,
+    InterpolateRequest,
     StatusRequest,
     CancelRequest,
     ShutdownRequest,
 )
-EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, Failed, Cancelled, EngineStatus)
+EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, FramesReady, Failed, Cancelled, EngineStatus)

@@ -241,3 +241,20 @@ class RandomSettings(Settings):
     truncation_psi: float = _setting(
         0.7, "Below 1 images are more typical, above 1 more varied (truncation of w towards its mean)", 0.0, 2.0
     )
+
+
+@dataclass(frozen=True)
+class InterpolateSettings(Settings):
+    """How several latents become one or more images."""
+
+    mode: str = _setting(
+        "linear",
+        "linear: a way through all latents; spherical: the same for z; crossover: the first one's shape in the second "
+        "one's colours; transfer: the first plus what the third has over the second",
+        choices=("linear", "spherical", "crossover", "transfer"),
+    )
+    frames: int = _setting(24, "Number of images on the way", 2, 1000)
+    loop: bool = _setting(False, "Go back to the first latent at the end")
+    crossover_layer: int = _setting(4, "From this layer of w+ on the second latent counts", 0, 100)
+    amount: float = _setting(1.0, "How much of the difference is transferred", -10.0, 10.0)
+    class_label: int = _setting(0, "Class of a conditional model; others ignore it", 0, 100_000, advanced=True)

@@ -19,6 +19,8 @@ from gan_edit_protocol.messages import (
     EditRequest,
     EngineStatus,
     Failed,
+    FramesReady,
+    InterpolateRequest,
     Progress,
     ProjectRequest,
     RandomRequest,
@@ -26,7 +28,14 @@ from gan_edit_protocol.messages import (
     ShutdownRequest,
     StatusRequest,
 )
-from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings, Spec
+from gan_edit_protocol.settings import (
+    EditSettings,
+    InterpolateSettings,
+    ProjectSettings,
+    RandomSettings,
+    Settings,
+    Spec,
+)
 
 job_names = st.text("0123456789abcdef", min_size=32, max_size=32)
 numbers = st.floats(-1e9, 1e9)
@@ -101,6 +110,7 @@ requests = st.one_of(
     edit_requests(),
     project_requests(),
     st.builds(RandomRequest, texts, settings_of(RandomSettings)),
+    st.builds(InterpolateRequest, arrays((2, 3, 4), "float32"), texts, settings_of(InterpolateSettings)),
     st.builds(StatusRequest),
     st.builds(CancelRequest, texts),
     st.builds(ShutdownRequest),
@@ -122,6 +132,7 @@ events = st.one_of(
         latent_start=st.none() | arrays(dtype="float32"),
         **_result_fields,
     ),
+    st.builds(FramesReady, arrays((2, 3, 4, 3), "uint8"), arrays(dtype="float32"), texts, texts, numbers),
     st.builds(Failed, texts, texts, texts),
     st.builds(Cancelled),
     st.builds(EngineStatus, texts, whole_numbers, texts, texts, whole_numbers, st.lists(texts, max_size=3).map(tuple)),

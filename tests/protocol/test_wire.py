@@ -159,7 +159,7 @@ def test_a_message_with_a_frame_too_many_or_too_few_or_cut_is_refused(request: A
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [2, 3, 0]]]), "shape"),
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [2, 3, -3]]]), "shape"),
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [True, 3, 6]]]), "no proper type or shape"),
-        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [1, 1, 1, 18]]]), "shape"),
+        (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [1, 1, 1, 1, 18]]]), "shape"),
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [65537]]]), "shape"),
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [2, 3, 4]]]), "brings 18 bytes"),
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "uint8", [3, 6]]]), "3 or 4 channels"),
