@@ -192,7 +192,9 @@ def test_weights_enter_by_exact_name_shape_and_finite_value() -> None:
         build_with_weights(config, {**state, name: torch.full((16, 16, 3, 3), float("nan"))})
 
 
-@pytest.mark.parametrize("change", [{"resolution": 48}, {"architecture": "unet"}, {"image_channels": 4}])
+@pytest.mark.parametrize(
+    "change", [{"resolution": 48}, {"architecture": "unet"}, {"image_channels": 4}, {"channel_base": 3}, {"z_dim": 0}]
+)
 def test_an_impossible_configuration_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         StyleGAN2Config(**{**SMALL, **change})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan_edit_engine.checkpoints import dcgan, nvidia, official_state, rosinality, safetensors_file, tensorflow
 from gan_edit_engine.checkpoints.containers import load_plain
-from gan_edit_engine.checkpoints.errors import CheckpointError
+from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
 from gan_edit_engine.checkpoints.modules import GeneratorParts, to_tensors
 from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.generators import Discriminator, Generator, build_with_weights, discriminator_with_weights
@@ -29,8 +29,6 @@ READERS: dict[str, ModuleType] = {
     "StyleGAN2 state dict": official_state,
     "DCGAN state dict": dcgan,
 }
-# What a damaged file can make the readers, numpy and torch raise (MalformedError is a ValueError).
-DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 W_AVG_SAMPLES = 100_000
 W_AVG_BATCH = 10_000
 W_AVG_SEED = 0
@@ -53,7 +51,7 @@ def read_generator(path: Path) -> tuple[Generator, dict[str, str]]:
         if parts.sample_w_avg:
             generator.w_avg.copy_(sample_w_avg(generator))
     except DAMAGE as error:
-        raise CheckpointError(path, _reason(error)) from None
+        raise CheckpointError(path, one_line(error)) from None
     header = safetensors_file.encode_config(generator.family, generator.config)
     return generator, {**header, "format": name}
 
@@ -72,7 +70,7 @@ def read_discriminator(path: Path) -> Discriminator:
         parts = reader.discriminator(content)
         return discriminator_with_weights(parts.config, to_tensors(parts.arrays, path.stat().st_size))
     except DAMAGE as error:
-        raise CheckpointError(path, _reason(error)) from None
+        raise CheckpointError(path, one_line(error)) from None
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -96,12 +94,6 @@ def _describe(content: object) -> str:
         keys = [str(key)[:30] for key in list(content)[:6]]
         return f"a dictionary with {', '.join(keys) or 'no entries'}"
     return f"of Python type {type(content).__name__}"
-
-
-def _reason(error: Exception) -> str:
-    """The error's first line, shortened: whatever a file makes a library say, the user reads one line."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300].rstrip(".")
 
 
 def sample_w_avg(generator: Generator) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from gan_edit_engine.checkpoints.errors import CheckpointError
+from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
 from gan_edit_engine.checkpoints.safetensors_file import read_header, read_tensors
 from gan_edit_engine.generators import Discriminator, DiscriminatorConfig, discriminator_with_weights
 
@@ -31,5 +31,5 @@ def read(path: Path) -> Discriminator:
         fields = json.loads(header.get(HEADER_KEY, "null"))
         config = DiscriminatorConfig(**{**fields, "resample_filter": tuple(fields["resample_filter"])})
         return discriminator_with_weights(config, read_tensors(path))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(path, f"it is not a discriminator file ({str(error)[:100]})") from None
+    except DAMAGE as error:
+        raise CheckpointError(path, f"it is not a discriminator file ({one_line(error)})") from None

@@ -6,6 +6,15 @@ from pathlib import Path
 
 from gan_edit_protocol.errors import GanEditError
 
+# What a damaged file can make the readers, numpy and torch raise (MalformedError and StateMismatchError among them).
+DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
+
+
+def one_line(error: Exception) -> str:
+    """The error's first line, shortened: whatever a file makes a library say, the user reads one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300].rstrip(".")
+
 
 class CheckpointError(GanEditError):
     """A model file that cannot be read; the message names the file and the reason."""

@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gan_edit_engine.checkpoints.errors import CheckpointError
-from gan_edit_engine.generators import CONFIGS, Config, Generator, StateMismatchError, build_with_weights
+from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
+from gan_edit_engine.generators import CONFIGS, Config, Generator, build_with_weights
 from gan_edit_engine.generators.base import MAX_LAYERS
 from gan_edit_engine.generators.stylegan3 import LayerSpec
 
@@ -107,8 +107,8 @@ def read(path: Path) -> tuple[Generator, dict[str, str]]:
     header = read_header(path)
     try:
         return build_with_weights(decode_config(header), read_tensors(path)), header
-    except (StateMismatchError, ValueError, TypeError) as error:
-        raise CheckpointError(path, str(error).rstrip(".")) from None
+    except DAMAGE as error:
+        raise CheckpointError(path, one_line(error)) from None
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

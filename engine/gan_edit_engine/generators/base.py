@@ -75,6 +75,13 @@ def check_layers(count: int, what: str) -> None:
         raise ValueError(f"the {what} cannot have {count} layers (1 to {MAX_LAYERS})")
 
 
+def check_positive(**sizes: int) -> None:
+    """Raise ValueError naming the first size that is below 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, not {size}")
+
+
 def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
     """Scale each row of x [N, D] to a mean square of 1 (StyleGAN, Karras et al. 2019, pixel norm of the latent)."""
     return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()

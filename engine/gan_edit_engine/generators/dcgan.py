@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import Generator, Noise, check_ws
+from gan_edit_engine.generators.base import Generator, Noise, check_positive, check_ws
 
 VARIANTS = ("transposed", "upsample")
 NORMS = ("batch", "instance")
@@ -39,6 +39,7 @@ class DCGANConfig:
             raise ValueError(f"a DCGAN has 2 to 9 layers, not {len(self.channels) + 1}")
         if self.first_kernel not in (2, 3, 4):
             raise ValueError(f"the first layer of a DCGAN has a kernel of 2, 3 or 4, not {self.first_kernel}")
+        check_positive(z_dim=self.z_dim, channels=min(self.channels))
         if self.image_channels not in (1, 3):
             raise ValueError(f"an image has 1 or 3 channels, not {self.image_channels}")
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import check_labels, check_layers, normalize_second_moment
+from gan_edit_engine.generators.base import check_labels, check_layers, check_positive, normalize_second_moment
 from gan_edit_engine.generators.layers import (
     LRELU_SLOPE,
     FullyConnected,
@@ -43,6 +43,7 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         if self.resolution not in tuple(2**i for i in range(3, 11)):
             raise ValueError(f"the discriminator's resolution must be a power of two, 8 to 1024, not {self.resolution}")
+        check_positive(channels=self.channels(self.resolution), group_size=self.group_size, cmap_dim=self.cmap_dim)
         if self.c_dim:
             check_layers(self.mapping_layers, "class mapping")
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_ws
+from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_positive, check_ws
 from gan_edit_engine.generators.layers import (
     LRELU_SLOPE,
     FullyConnected,
@@ -60,6 +60,7 @@ class StyleGAN2Config:
         if self.image_channels not in (1, 3):
             raise ValueError(f"An image has 1 or 3 channels, not {self.image_channels}.")
         check_layers(self.mapping_layers, "mapping network")
+        check_positive(z_dim=self.z_dim, w_dim=self.w_dim, channels=self.channels(self.resolution))
 
     @property
     def block_resolutions(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_ws
+from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_positive, check_ws
 from gan_edit_engine.generators.layers import LRELU_SLOPE, FullyConnected, MappingNetwork
 
 MAX_SIZE = 4096
@@ -52,6 +52,7 @@ class LayerSpec:
             "down_taps": MAX_TAPS,
             "kernel": 7,
         }
+        check_positive(in_channels=self.in_channels, out_channels=self.out_channels)
         for field, limit in bounds.items():
             if not 1 <= getattr(self, field) <= limit:
                 raise ValueError(f"layer {self.name[:40]!r} has an impossible {field}: {getattr(self, field)}")
@@ -90,6 +91,7 @@ class StyleGAN3Config:
     def __post_init__(self) -> None:
         check_layers(self.mapping_layers, "mapping network")
         check_layers(len(self.layers), "synthesis network")
+        check_positive(z_dim=self.z_dim, w_dim=self.w_dim, input_channels=self.input_channels)
         if self.layers[-1].out_size != self.resolution:
             raise ValueError("the last layer does not have the image's size")
         sizes = [self.input_size, *(layer.out_size for layer in self.layers)]

@@ -15,6 +15,7 @@ from gan_edit_engine.checkpoints import (
     read_generator,
     safetensors_file,
 )
+from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
 from gan_edit_engine.generators import Discriminator, Generator
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
@@ -88,8 +89,8 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
     try:
         resolution = safetensors_file.decode_config(header).resolution
         align_points = _parse_align_points(header.get("align_points"))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(path, str(error).rstrip(".")) from None
+    except DAMAGE as error:
+        raise CheckpointError(path, one_line(error)) from None
     return ModelInfo(
         name=path.stem,
         family=header["architecture"],

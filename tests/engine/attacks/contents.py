@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import struct
 from pathlib import Path
 
 import torch
@@ -151,6 +153,12 @@ def sparse_tensor(canary: Path) -> bytes:
     return saved({"main.0.weight": torch.eye(4).to_sparse()})
 
 
+def safetensors_without_channels(canary: Path) -> bytes:
+    """An architecture whose last layers have no channels (found by fuzzing: it divided by zero)."""
+    header = json.dumps({"__metadata__": {"architecture": "stylegan2", "channel_base": "0"}}).encode()
+    return struct.pack("<Q", len(header)) + header
+
+
 WRONG_FILES: list[Builder] = [
     writes(body)
     for body in (
@@ -177,5 +185,6 @@ WRONG_FILES: list[Builder] = [
         superfluous_weight,
         weights_of_text,
         sparse_tensor,
+        safetensors_without_channels,
     )
 ]
