@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -322,8 +323,19 @@ def test_two_programs_that_start_an_engine_at_once_share_one(tmp_path: Path) -> 
         thread.join()
     assert len(found) == 2
     assert len(set(found)) == 1
+    wait_for(lambda: _children_with(command.connection_file) == found[:1])
     with connect_or_start(command) as client:
         client.shutdown()
+    wait_for(lambda: not _children_with(command.connection_file))
+
+
+def _children_with(word: Path) -> list[int]:
+    """Processes that this one has started with ``word`` in their command line."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            found += [child.pid] if str(word) in child.cmdline() else []
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
