@@ -60,15 +60,18 @@ def _load_from_bytes(data: object) -> object:
         return _load_zip(io.BytesIO(data), len(data))
     if data[: len(LEGACY_HEAD)] != LEGACY_HEAD:
         raise MalformedError("a storage inside it is not a torch stream")
-    return _load_legacy(io.BytesIO(data))
+    return _load_legacy(io.BytesIO(data), memoryview(data))
 
 
 def _element_size(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
-def _load_legacy(stream: BinaryIO) -> object:
-    """torch.save before version 1.6: five pickles (magic, protocol, system, object, keys), then the raw storages."""
+def _load_legacy(stream: BinaryIO, whole: memoryview | None = None) -> object:
+    """torch.save before version 1.6: five pickles (magic, protocol, system, object, keys), then the raw storages.
+
+    ``whole`` is the stream's content where it is in memory already, so that storages need no copies of it.
+    """
     storages: dict[str, tuple[Storage, int]] = {}
 
     def persistent(identity: object) -> object:
@@ -88,18 +91,20 @@ def _load_legacy(stream: BinaryIO) -> object:
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise MalformedError("its list of storages is damaged")
     for key in keys:
-        _read_legacy_storage(stream, *storages.get(key, (None, 0)))
+        _read_legacy_storage(stream, whole, *storages.get(key, (None, 0)))
     return content
 
 
-def _read_legacy_storage(stream: BinaryIO, storage: Storage | None, claimed: int) -> None:
+def _read_legacy_storage(stream: BinaryIO, whole: memoryview | None, storage: Storage | None, claimed: int) -> None:
     if storage is None:
         raise MalformedError("its list of storages names one that is not used")
     count = int.from_bytes(stream.read(8), "little")
     size = count * _element_size(storage.dtype)
     if count != claimed:
         raise MalformedError("a storage has another length than announced")
-    storage.data = stream.read(size)
+    start = stream.tell()
+    storage.data = stream.read(size) if whole is None else whole[start : start + size]
+    stream.seek(start + len(storage.data))
     if len(storage.data) != size:
         raise MalformedError(f"it ends in the middle of a tensor (it claims {size} bytes)")
 

@@ -35,7 +35,7 @@ NUMPY_CODES = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "
 class Storage:
     """Raw elements of a tensor: little-endian bytes and their numpy type ("bfloat16" for torch's)."""
 
-    data: bytes
+    data: bytes | memoryview
     dtype: str
 
     def elements(self) -> np.ndarray:
