@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_edit_engine import __version__, install, relay, service, session
-from gan_edit_engine.cli_edit import edit, project, random
+from gan_edit_engine.cli_edit import AsJson, Assignments, Device, ModelName, edit, project, random
 from gan_edit_engine.cli_interpolate import interpolate
 from gan_edit_protocol import connection, launch
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
@@ -46,7 +46,6 @@ ConnectionFile = Annotated[
     Path | None,
     typer.Option("--connection", help="The engine's connection file; by default the one that all programs share."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -130,6 +129,22 @@ def synthesize(
 
     count = synthesis.synthesize(model, input_file, output_file, noise, device)
     print(f"{output_file}: {count} images")
+
+
+@app.command()
+def evaluate(
+    photos: Annotated[Path, typer.Option(help="A folder of photos, each showing what the model knows, aligned.")],
+    model: ModelName = "default",
+    assignments: Assignments = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many photos.")] = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Project photos and print PSNR, SSIM, LPIPS (VGG-16), seconds and steps, each and in the mean."""
+    from gan_edit_engine import cli_evaluate  # noqa: PLC0415 - it brings torch, as above
+
+    settings = ProjectSettings.from_assignments(assignments or [])
+    cli_evaluate.evaluate(photos, model, settings, limit, device, as_json)
 
 
 # Everything behind "models" belongs to an app of its own, which reads its own options.

@@ -57,6 +57,7 @@ class SocketTransport:
         self._socket.curve_serverkey = connection.server_public.encode()
         self._socket.curve_publickey = connection.client_public.encode()
         self._socket.curve_secretkey = connection.client_secret.encode()
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._socket.connect(connection.endpoint)
 
     def send(self, frames: list[bytes]) -> None:
@@ -64,10 +65,14 @@ class SocketTransport:
 
     def receive(self, timeout: float) -> list[bytes] | None:
         if not self._socket.poll(int(timeout * 1000)):
+            if self._monitor.poll(0):
+                raise EngineUnavailableError("The GAN Edit engine has ended.", "Try again; a new one is then started.")
             return None
         return self._socket.recv_multipart()
 
     def close(self) -> None:
+        self._socket.disable_monitor()
+        self._monitor.close()
         self._socket.close()
         self._context.term()
 

@@ -98,7 +98,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> N
 
 def projection(steps: int = 2, **changes: Any) -> ProjectRequest:
     """A job of about ``steps`` steps; many steps make one that does not end while a test looks on."""
-    settings = ProjectSettings(steps=steps, init_samples=1)
+    settings = ProjectSettings(steps=steps, init_samples=1, cache=False)
     return ProjectRequest(PHOTO, crop=Crop(32.0, 32.0, 64.0), settings=settings, **changes)
 
 

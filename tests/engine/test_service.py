@@ -197,6 +197,18 @@ def test_a_client_killed_in_a_job_loses_it(engine: EngineProcess, client: Client
     other.communicate()
 
 
+def test_a_client_hears_at_once_that_its_engine_was_killed(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    with engine.client() as client:
+        job = Job(client, projection(20_000))
+        job.until(Progress)
+        engine.process.kill()
+        started = time.monotonic()
+        with pytest.raises(EngineUnavailableError, match="has ended"):
+            job.until(FINAL_EVENTS)
+        assert time.monotonic() - started < 2
+
+
 def test_a_worker_ends_when_its_engine_is_killed(make_engine: MakeEngine) -> None:
     engine = make_engine().wait_until_ready()
     worker = engine.worker()

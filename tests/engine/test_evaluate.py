@@ -1,0 +1,62 @@
+"""The figures of an evaluation mean what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_edit_engine.evaluate import Judge, Score, evaluate, mean, photo_files
+from gan_edit_engine.invert import Subject
+from gan_edit_engine.library import perceptual_weights
+from gan_edit_engine.workspace import Workspace
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import ProjectSettings
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lpips_installed() -> None:
+    try:
+        perceptual_weights("vgg16-lpips")
+    except GanEditError as missing:
+        pytest.skip(missing.message)
+
+
+def test_an_image_against_itself_is_perfect_and_a_blurred_one_is_not():
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    subject = Subject(image, torch.ones(1, 1, 64, 64))
+    judge = Judge(CPU)
+    same = judge.score("same", image, subject, 1.0, 5)
+    blurred = judge.score("blurred", torch.nn.functional.avg_pool2d(image, 3, 1, 1), subject, 1.0, 5)
+    assert (same.ssim, same.lpips) == (pytest.approx(1), pytest.approx(0, abs=1e-6))
+    assert same.psnr > 90
+    assert blurred.psnr < 15
+    assert blurred.ssim < 0.8
+    assert blurred.lpips > 0.1
+
+
+def test_the_mean_is_the_mean():
+    scores = [Score("a", 20, 0.5, 0.1, 1, 100), Score("b", 30, 0.7, 0.3, 2, 200)]
+    assert mean(scores) == Score("mean", 25, pytest.approx(0.6), pytest.approx(0.2), 1.5, 150)
+
+
+def test_photos_are_projected_and_scored_one_after_the_other(tmp_path):
+    for seed in (1, 2):
+        pixels = np.random.default_rng(seed).integers(0, 255, (90, 128, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{seed}.png")
+    (tmp_path / "notes.txt").write_text("not a photo")
+    begun: list[str] = []
+    files = photo_files(tmp_path)
+    settings = ProjectSettings(steps=3, cache=False)
+    scores = list(evaluate(files, "default", settings, Workspace(CPU), begun.append))
+    assert begun == [score.photo for score in scores] == ["1.png", "2.png"]
+    assert all(score.steps == 3 and score.psnr > 5 and score.seconds > 0 for score in scores)
+
+
+def test_a_folder_without_photos_is_refused(tmp_path):
+    with pytest.raises(GanEditError, match="no photos"):
+        photo_files(tmp_path)
