@@ -198,9 +198,9 @@ def test_a_client_killed_in_a_job_loses_it(engine: EngineProcess, client: Client
 
 
 def test_a_client_hears_at_once_that_its_engine_was_killed(make_engine: MakeEngine) -> None:
-    engine = make_engine()
+    engine = make_engine().wait_until_ready()
     with engine.client() as client:
-        job = Job(client, projection(20_000))
+        job = Job(client, projection(ENDLESS))
         job.until(Progress)
         engine.process.kill()
         started = time.monotonic()
