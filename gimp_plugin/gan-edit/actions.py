@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,21 @@ import dialogs
 import insert
 import installation
 import layers
+import parasites
 import pixels
 from gan_edit_protocol import launch
+from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError
-from gan_edit_protocol.messages import EditRequest, EngineStatus, JobRequest, ProjectRequest, RandomRequest, ResultReady
-from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
+from gan_edit_protocol.messages import (
+    Array,
+    EditRequest,
+    EngineStatus,
+    InterpolateRequest,
+    ProjectRequest,
+    RandomRequest,
+    ResultReady,
+)
+from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
 from progress import ProgressBar
 
 Values = list[tuple[Any, Any]]
@@ -150,10 +161,43 @@ def random_image(call: Call) -> Values:
     return [(Gimp.Layer, layer)]
 
 
+def interpolate(call: Call) -> Values:
+    """Make a new image whose layers are the way between the latents of several layers."""
+    image = _image(call)
+    kept = _kept_latents(image, call.drawables)
+    call.ask()
+    settings = arguments.read_settings(call.config, InterpolateSettings)
+    shape = (len(kept), *kept[0].latent.shape)
+    latents = Array("float32", shape, b"".join(each.latent.data for each in kept))
+    with _engine(call, "Interpolating") as (client, bar):
+        result = client.run(InterpolateRequest(latents, kept[0].model, settings), bar.show)
+    animation = insert.new_animation(result)
+    if call.interactive:
+        Gimp.Display.new(animation)
+    return [(Gimp.Image, animation)]
+
+
+def _kept_latents(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[parasites.KeptLatent]:
+    """The latents of the chosen layers, or of all layers where fewer than two are chosen, from the lowest layer up."""
+    stack = layers.plain_layers(image)
+    if len(chosen) >= 2:
+        stack = [layer for layer in stack if layer in chosen]
+    kept = [latent for layer in reversed(stack) if (latent := parasites.read(layer)) is not None]
+    if len(kept) < 2:
+        raise GanEditError(
+            "too_few_latents",
+            f"Interpolation needs two layers made by GAN Edit, and there are {len(kept)}.",
+            "Make some with Random Image or Project Photo, or select them.",
+        )
+    if len({(each.model, each.latent.shape) for each in kept}) > 1:
+        raise GanEditError("bad_latent", "The layers come from different models.", "Select layers of one model.")
+    return kept
+
+
 def show_status(call: Call) -> Values:
     """Tell how the engine is, in a small window or as return values, and end it when asked to."""
     if call.interactive:
-        dialogs.show_status(lambda: _status(call.engine), lambda: _start(call.engine), lambda: _end(call.engine))
+        dialogs.show_status(lambda: _status(call.engine), lambda: _start(call), lambda: _end(call.engine))
     status = _status(call.engine)
     if status is not None and call.config.get_property("end-engine") and not call.interactive:
         _end(call.engine)
@@ -170,6 +214,7 @@ ACTIONS: dict[str, Callable[[Call], Values]] = {
     "gan-edit-scribble": edit_with_scribble,
     "gan-edit-project": project,
     "gan-edit-random": random_image,
+    "gan-edit-interpolate": interpolate,
     "gan-edit-status": show_status,
 }
 
@@ -191,12 +236,18 @@ def _mask(image: Gimp.Image, photo: Gimp.Layer) -> Any:
     return mask
 
 
-def _run_job(call: Call, request: JobRequest, title: str) -> ResultReady:
-    """Run a job on the engine, which is started when none answers and then ends with GIMP."""
+def _run_job(call: Call, request: EditRequest | ProjectRequest | RandomRequest, title: str) -> ResultReady:
+    with _engine(call, title) as (client, bar):
+        return client.run(request, bar.show)
+
+
+@contextmanager
+def _engine(call: Call, title: str) -> Iterator[tuple[Client, ProgressBar]]:
+    """The engine, started when none answers, in which case it ends with GIMP; and a progress bar for its work."""
     bar = ProgressBar(title)
     try:
         with launch.connect_or_start(call.engine, os.getppid(), bar.starting) as client:
-            return client.run(request, bar.show)
+            yield client, bar
     finally:
         bar.end()
 
@@ -209,12 +260,9 @@ def _status(engine: launch.EngineCommand) -> EngineStatus | None:
         return None
 
 
-def _start(engine: launch.EngineCommand) -> None:
-    bar = ProgressBar("Starting the GAN Edit engine")
-    try:
-        launch.connect_or_start(engine, os.getppid(), bar.starting).close()
-    finally:
-        bar.end()
+def _start(call: Call) -> None:
+    with _engine(call, "Starting the GAN Edit engine"):
+        pass
 
 
 def _end(engine: launch.EngineCommand) -> None:

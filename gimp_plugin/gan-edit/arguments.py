@@ -10,7 +10,14 @@ from typing import TypeVar
 
 from gi.repository import Gimp, GObject
 
-from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings, Spec
+from gan_edit_protocol.settings import (
+    EditSettings,
+    InterpolateSettings,
+    ProjectSettings,
+    RandomSettings,
+    Settings,
+    Spec,
+)
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -18,6 +25,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "gan-edit-scribble": EditSettings,
     "gan-edit-project": ProjectSettings,
     "gan-edit-random": RandomSettings,
+    "gan-edit-interpolate": InterpolateSettings,
 }
 """Which settings a procedure takes."""
 
@@ -38,12 +46,16 @@ def declare(procedure: Gimp.Procedure, name: str) -> None:
             "hide-scribble", "_Hide the scribble afterwards", "Hide the scribble layer so that the result is seen",
             True, READ_WRITE
         )  # fmt: skip
-    procedure.add_string_argument(
-        "model", "_Model", "Name of an installed model, or the path of a checkpoint file", "default", READ_WRITE
-    )
+    if name != "gan-edit-interpolate":  # the layers' latents say which model
+        procedure.add_string_argument(
+            "model", "_Model", "Name of an installed model, or the path of a checkpoint file", "default", READ_WRITE
+        )
     for spec in SETTINGS[name].specs():
         _declare_setting(procedure, spec)
-    procedure.add_layer_return_value("layer", "Layer", "The new layer", False, READ_WRITE)
+    if name == "gan-edit-interpolate":
+        procedure.add_image_return_value("animation", "Animation", "The new image, a frame a layer", False, READ_WRITE)
+    else:
+        procedure.add_layer_return_value("layer", "Layer", "The new layer", False, READ_WRITE)
 
 
 def argument_name(spec: Spec) -> str:

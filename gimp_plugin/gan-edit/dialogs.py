@@ -36,7 +36,8 @@ def ask(
     labels = [widget.get_label() for widget in widgets if isinstance(widget, GimpUi.Labeled)]
     if config.find_property("scribble"):
         _add_row(dialog, config, "scribble", _layer_chooser(config, stack), labels)
-    _add_row(dialog, config, "model", _model_chooser(config, models), labels)
+    if config.find_property("model"):
+        _add_row(dialog, config, "model", _model_chooser(config, models), labels)
     dialog.fill(main)
     if advanced:
         dialog.get_label("advanced-title", "Advanced", False, False)

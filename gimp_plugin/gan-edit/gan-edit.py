@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""GIMP's way in: the four entries under Filters > GAN Edit, registered whatever else is missing, explained when run.
+"""GIMP's way in: the entries under Filters > GAN Edit, registered whatever else is missing, explained when run.
 
 GIMP starts this file once to ask what it offers and again for every call. What an entry does is in ``actions``; if that
 cannot be imported, the entries are still in the menu and say why they cannot work.
@@ -36,6 +36,7 @@ except Exception as error:  # the menu entries must appear even then: they are w
 MENU = "<Image>/Filters/GAN Edit"
 ALWAYS = Gimp.ProcedureSensitivityMask.ALWAYS
 ONE_LAYER = Gimp.ProcedureSensitivityMask.DRAWABLE
+SEVERAL_LAYERS = ONE_LAYER | Gimp.ProcedureSensitivityMask.DRAWABLES
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ ENTRIES = {
         ALWAYS,
         "Draw a random image of the generative network",
         "The result is a new layer, scaled into the selection when there is one, or a new image when none is open.",
+    ),
+    "gan-edit-interpolate": Entry(
+        "_Interpolate Layers…",
+        SEVERAL_LAYERS,
+        "Make an animation of the way between layers that GAN Edit made",
+        "Every layer that GAN Edit makes keeps its latent. The way between the latents of the selected layers, or of "
+        "all layers when fewer than two are selected, becomes a new image with a frame a layer, ready for export.",
     ),
     "gan-edit-status": Entry(
         "Engine _Status…",

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gi.repository import Gimp
 
+import parasites
 import pixels
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, ResultReady
+from gan_edit_protocol.messages import Array, FramesReady, ResultReady
 from gan_edit_protocol.settings import Settings
 
-LATENT_PARASITE = "gan-edit-latent"
-START_PARASITE = "gan-edit-latent-start"
-PERSISTENT = 1
-"""GIMP_PARASITE_PERSISTENT: the parasite is saved in the XCF."""
+FRAME_MILLISECONDS = 80
+"""How long GIMP's export shows each frame, unless the person renames the layers."""
 
 NON_LINEAR = {
     Gimp.Precision.U8_NON_LINEAR,
@@ -93,6 +90,20 @@ def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: 
     return layer
 
 
+def new_animation(result: FramesReady) -> Gimp.Image:
+    """A new image with the frames as layers, the first at the bottom, named as GIMP's animation exports expect."""
+    count, height, width, channels = result.frames.shape
+    image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
+    size = height * width * channels
+    for number in range(count):
+        name = f"Frame {number + 1} ({FRAME_MILLISECONDS}ms)"
+        layer = Gimp.Layer.new(image, name, width, height, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
+        image.insert_layer(layer, None, 0)
+        data = result.frames.data[number * size : (number + 1) * size]
+        pixels.write_colors(layer, Array("uint8", (height, width, channels), data))
+    return image
+
+
 def _new_layer(
     image: Gimp.Image, result: ResultReady, kind: str, layer_type: Gimp.ImageType, settings: Settings
 ) -> Gimp.Layer:
@@ -102,9 +113,7 @@ def _new_layer(
     layer = Gimp.Layer.new(image, name, width, height, layer_type, 100.0, Gimp.LayerMode.NORMAL)
     _composite_without_conversion(layer, image.get_precision())
     pixels.write_colors(layer, result.image)
-    _attach(layer, LATENT_PARASITE, result.latent, result, kind, settings)
-    if result.latent_start is not None:
-        _attach(layer, START_PARASITE, result.latent_start, result, kind, settings)
+    parasites.attach(layer, result, kind, settings)
     return layer
 
 
@@ -120,26 +129,3 @@ def _composite_without_conversion(layer: Gimp.Layer, precision: Gimp.Precision) 
         layer.set_composite_space(Gimp.LayerColorSpace.RGB_LINEAR)
     else:
         layer.set_composite_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
-
-
-def _attach(layer: Gimp.Layer, name: str, latent: Array, result: ResultReady, kind: str, settings: Settings) -> None:
-    text = latent_text(latent, result, kind, settings)
-    layer.attach_parasite(Gimp.Parasite.new(name, PERSISTENT, text.encode("ascii")))
-
-
-def latent_text(latent: Array, result: ResultReady, kind: str, settings: Settings) -> str:
-    """A latent as JSON: model, seed and settings, and the values as base64 of little-endian float32 in C order.
-
-    ASCII, because GIMP's Python takes a parasite's bytes as signed numbers in one release and may not in another.
-    """
-    return json.dumps(
-        {
-            "kind": kind,
-            "model": result.model,
-            "seed": result.seed,
-            "settings": vars(settings),
-            "dtype": latent.dtype,
-            "shape": list(latent.shape),
-            "data": base64.b64encode(latent.data).decode("ascii"),
-        }
-    )

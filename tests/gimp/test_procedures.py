@@ -46,6 +46,18 @@ def test_a_random_image_fills_the_selections_square(answers: dict[str, Any]) -> 
     assert "gan-edit-latent" in layer["parasites"]
 
 
+def test_the_way_between_the_selected_layers_becomes_an_animation(answers: dict[str, Any]) -> None:
+    status, size, names, ends = answers["interpolation"]
+    assert status == "success"
+    assert size == [64, 64]
+    assert names == [f"Frame {number} (80ms)" for number in (1, 2, 3, 4)]
+    assert ends[0] != ends[1]
+
+
+def test_interpolation_without_two_latents_says_what_it_needs(answers: dict[str, Any]) -> None:
+    assert "needs two layers made by GAN Edit, and there are 0" in message(answers["interpolation of one"])
+
+
 def test_a_random_image_without_a_selection_lies_in_the_middle_at_its_own_size(answers: dict[str, Any]) -> None:
     status, layer = answers["random without a selection"]
     assert status == "success"
@@ -142,7 +154,7 @@ def test_an_incomplete_plug_in_is_in_the_menu_all_the_same_and_says_what_to_do(
     install.install([tmp_path / "profile"])
     shutil.rmtree(tmp_path / "profile" / "plug-ins" / "gan-edit" / "gan_edit_protocol")
     found = HeadlessGimp(gimp.launcher, tmp_path / "profile", tmp_path).run("incomplete")
-    assert found["menus"] == [["<Image>/Filters/GAN Edit"]] * 4
+    assert found["menus"] == [["<Image>/Filters/GAN Edit"]] * 5
     for answer in found["answers"]:
         assert "Run gan-edit install-plugin again" in message(answer)
 

@@ -3,7 +3,7 @@
 from gi.repository import Gimp
 from scenes import call
 
-NAMES = ("gan-edit-scribble", "gan-edit-project", "gan-edit-random", "gan-edit-status")
+NAMES = ("gan-edit-scribble", "gan-edit-project", "gan-edit-random", "gan-edit-interpolate", "gan-edit-status")
 
 
 def main():

@@ -32,6 +32,8 @@ def main(config_file, scratch):
         "random in a selection": random_in_a_selection(),
         "random without a selection": random_without_a_selection(),
         "random without an image": random_without_an_image(),
+        "interpolation": interpolation(),
+        "interpolation of one": call("gan-edit-interpolate", make_image()[0], []),
         "status": call("gan-edit-status"),
         "layers": choice_of_layers(),
         "align": alignment(),
@@ -64,6 +66,18 @@ def random_in_a_selection():
     select(image, box=(20, 10, 50, 40))
     status, values = call("gan-edit-random", image, seed=3)
     return status, describe(values[0])
+
+
+def interpolation():
+    image, photo, _ = make_image()
+    chosen = [call("gan-edit-random", image, seed=seed)[1][0] for seed in (3, 4)]
+    call("gan-edit-random", image, seed=5)
+    status, values = call("gan-edit-interpolate", image, [photo, *chosen], frames=4)
+    animation = values[0]
+    frames = animation.get_layers()[::-1]
+    size = [animation.get_width(), animation.get_height()]
+    ends = [digest(raw(layer)) for layer in (frames[0], frames[-1])]
+    return status, size, [layer.get_name() for layer in frames], ends
 
 
 def random_without_a_selection():
