@@ -1,7 +1,7 @@
 """Runs inside GIMP: what a plug-in without its protocol package offers and says."""
 
 from gi.repository import Gimp
-from scenes import call
+from scenes import call, make_image
 
 NAMES = ("gan-edit-scribble", "gan-edit-project", "gan-edit-random", "gan-edit-interpolate", "gan-edit-status")
 
@@ -9,4 +9,5 @@ NAMES = ("gan-edit-scribble", "gan-edit-project", "gan-edit-random", "gan-edit-i
 def main():
     procedures = [Gimp.get_pdb().lookup_procedure(name) for name in NAMES]
     menus = [procedure.get_menu_paths() for procedure in procedures]
-    return {"menus": menus, "answers": [call(name) for name in NAMES[2:]]}
+    image, photo, _ = make_image()
+    return {"menus": menus, "answers": [call(name, image, [photo]) for name in NAMES]}
