@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.main import get_command
 
 from gan_edit_engine import cli, models_cli
@@ -23,13 +24,19 @@ Errors are one line on standard error. Exit codes: 0 done, 1 the engine failed, 
 def page() -> str:
     """The whole page in Markdown."""
     parts = [HEAD]
-    for name, command in get_command(cli.app).commands.items():
+    for name, command in commands_of(cli.app):
         parts.append(describe(f"gan-edit {name}", command))
         if name == "models":
-            parts += [describe(f"gan-edit models {n}", c) for n, c in get_command(models_cli.app).commands.items()]
+            parts += [describe(f"gan-edit models {n}", c) for n, c in commands_of(models_cli.app)]
     for name, kind in cli.SETTINGS_OF.items():
         parts.append(settings_table(f"## Settings of `gan-edit {name}`", kind.specs()))
     return "\n".join(parts)
+
+
+def commands_of(app: typer.Typer) -> list[tuple[str, Any]]:
+    """The names and commands of a program that has several."""
+    group: Any = get_command(app)
+    return list(group.commands.items())
 
 
 def describe(title: str, command: Any) -> str:

@@ -15,7 +15,7 @@ PANELS = (
     ("losses", ("loss_d", "loss_g")),
     ("mean logits of photos", ("real_0", "real_1", "real_2", "real_3")),
     ("mean logits of samples", ("fake_0", "fake_1", "fake_2", "fake_3")),
-    ("images per second", ("images_per_second",)),
+    ("images per second", ("images_per_second", "images_per_processor_second")),
 )
 
 

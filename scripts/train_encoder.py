@@ -74,7 +74,7 @@ def train(
     saved = run_folder.load() if run_folder.state.exists() else None
     settings = EncoderSettings(**saved["settings"]) if saved else replace(EncoderSettings(), images=images)
     pixels = load_photos(source, generator.resolution, kept_out)
-    trainer = EncoderTrainer(settings, generator, load_perceptual(torch.device("cpu")), pixels)
+    trainer = EncoderTrainer(settings, generator, load_perceptual("auto", torch.device("cpu")), pixels)
     if saved:
         trainer.load_state_dict(saved["state"])
     shown = [square_pixels(source.open(name), generator.resolution) for name in kept_out[:SHOWN]]

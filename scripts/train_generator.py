@@ -106,7 +106,9 @@ def train(
         saved = run_folder.load()
         header, state = saved["header"], saved["state"]
         settings = changed(TrainingSettings(**saved["settings"]), change or [])
-        generator = StyleGAN2(safetensors_file.decode_config(header))
+        config = safetensors_file.decode_config(header)
+        assert isinstance(config, StyleGAN2Config)  # begin() wrote it
+        generator = StyleGAN2(config)
     else:
         settings = changed(TrainingSettings(resolution=resolution), change or [])
         generator, header = begin(settings, init, header)

@@ -31,6 +31,8 @@ _IMAGENET_MEAN, _IMAGENET_STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _HUB_VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's file, where torch.hub keeps it
 _MIN_SIDE = 128  # smaller images are enlarged: the networks were trained on objects of 100 pixels and more
 
+_PREFERENCE = ("vgg16-lpips", "vgg19", "efficientnet-lite0")
+
 Network = Callable[[Tensor], list[Tensor]]
 """Feature maps [N, C_i, H_i, W_i] of an image [N, 3, H, W] in −1..1."""
 
@@ -89,14 +91,16 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def load_perceptual(choice: str, device: torch.device, layers: Sequence[str] = ()) -> Perceptual:
-    """A perceptual network by name, on ``device``; ``layers`` are the VGG layers to compare (ignored by the others).
+    """A perceptual network by name, on ``device``; ``layers`` are the VGG-19 layers to compare, the others have theirs.
 
-    "auto" is VGG-19 where its weights are on this machine, else EfficientNet-lite0. Downloads nothing. Raises
-    GanEditError when the network is not installed or a layer does not exist.
+    "auto" is the first of LPIPS, VGG-19 and EfficientNet-lite0 whose weights are on this machine; the last always are.
+    Downloads nothing. Raises GanEditError when the network is not installed or a layer does not exist.
     """
+    if choice == "auto":
+        choice = next(name for name in _PREFERENCE if _is_installed(name))
     if choice == "vgg16-lpips":
         return load_lpips(device)
-    if choice == "vgg19" or (choice == "auto" and _has_vgg19()):
+    if choice == "vgg19":
         _check_layers(layers)
         network = Vgg("vgg19", _vgg19_state(), layers).to(device)
         normalise = _normaliser(device)
@@ -121,9 +125,12 @@ def discriminator_features(discriminator: Discriminator) -> Perceptual:
     return Perceptual("discriminator", discriminator.features)
 
 
-def _has_vgg19() -> bool:
+def _is_installed(name: str) -> bool:
     try:
-        _vgg19_file()
+        if name == "vgg16-lpips":
+            perceptual_weights(name)
+        elif name == "vgg19":
+            _vgg19_file()
     except GanEditError:
         return False
     return True

@@ -173,7 +173,7 @@ class ProjectSettings(Settings):
     perceptual_weight: float = _setting(0.7, "Weight of the perceptual loss", 0.0, 100.0, advanced=True)
     perceptual: str = _setting(
         "auto",
-        "Network of the perceptual loss; auto is vgg19 where it is installed, else efficientnet-lite0",
+        "Network of the perceptual loss; auto is the first installed of vgg16-lpips, vgg19, efficientnet-lite0",
         choices=("auto", "vgg19", "vgg16-lpips", "efficientnet-lite0", "discriminator"),
         advanced=True,
     )

@@ -85,6 +85,7 @@ def test_only_the_layers_up_to_the_last_one_asked_for_are_kept():
 
 def test_a_vgg_on_this_machine_is_used_with_the_layers_that_are_asked_for(cat, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setenv("GAN_EDIT_MODELS_DIR", str(tmp_path / "models"))
     assert load_perceptual("auto", torch.device("cpu"), ("conv1_1",)).name == "efficientnet-lite0"
     (tmp_path / "checkpoints").mkdir()
     state = {"classifier.0.weight": torch.zeros(1)}

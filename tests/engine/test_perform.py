@@ -68,13 +68,14 @@ def test_an_edit_reports_each_step_shows_previews_and_stays_inside_the_mask(phot
 @pytest.mark.parametrize("kind", ["uint16", "float32"])
 def test_deeper_photos_are_edited_at_their_depth(photo, workspace, kind):
     deep = photo.astype(np.uint16) * 257 if kind == "uint16" else (photo / 255).astype(np.float32)
-    result = run(edit_request(deep), workspace)[1]
-    shallow = run(edit_request(photo), workspace)[1]
+    # Adam's first steps turn the last bit of a gradient into a whole step: small steps keep the two ways together.
+    settings = dataclasses.replace(QUICK, learning_rate=1e-3)
+    result = run(edit_request(deep, settings=settings), workspace)[1]
+    shallow = run(edit_request(photo, settings=settings), workspace)[1]
     white = 257 if kind == "uint16" else 1 / 255
     assert result.image.dtype == kind
     ours, theirs = (from_message(r.image).astype(np.float64) for r in (result, shallow))
-    # Adam's first steps turn the last bit of a gradient into a whole step: alike, not equal.
-    assert np.abs(ours.clip(0, 255 * white) / white - theirs).mean() < 3
+    assert np.abs(ours.clip(0, 255 * white) / white - theirs).mean() < 1
     assert len(np.unique(ours)) > 1000
 
 

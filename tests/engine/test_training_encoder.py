@@ -25,7 +25,7 @@ def tiny_trainer(**changes: object) -> EncoderTrainer:
     torch.manual_seed(1)
     photos = torch.randint(0, 256, (10, 3, 16, 16)).to(torch.uint8)
     settings = EncoderSettings(batch=8, **changes)
-    return EncoderTrainer(settings, generator, load_perceptual(torch.device("cpu")), photos)
+    return EncoderTrainer(settings, generator, load_perceptual("efficientnet-lite0", torch.device("cpu")), photos)
 
 
 def test_an_encoder_file_gives_the_same_answers(tmp_path: Path) -> None:

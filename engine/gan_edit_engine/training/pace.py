@@ -21,6 +21,7 @@ class Meter:
     def _start(self) -> None:
         self._rows: list[Metrics] = []
         self._since = time.monotonic()
+        self._processor_since = time.process_time()
 
     def add(self, metrics: Metrics) -> None:
         """Take in one step's metrics; GanEditError when one of them is no longer a number."""
@@ -29,11 +30,16 @@ class Meter:
         self._rows.append(metrics)
 
     def read(self, batch: int) -> Metrics:
-        """Means over the steps since the last call, with images_per_second; starts afresh."""
+        """Means over the steps since the last call, with images per second and per second of processor time.
+
+        The latter says how fast the training is whatever else the machine does. Starts afresh.
+        """
         seconds = time.monotonic() - self._since
+        processor_seconds = time.process_time() - self._processor_since
+        images = batch * len(self._rows)
         columns = {name: [row[name] for row in self._rows if name in row] for name in self._rows[-1]}
         means = {name: math.fsum(values) / len(values) for name, values in columns.items()}
-        means["images_per_second"] = batch * len(self._rows) / seconds
+        means |= {"images_per_second": images / seconds, "images_per_processor_second": images / processor_seconds}
         self._start()
         return means
 
