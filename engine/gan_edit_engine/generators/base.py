@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -51,6 +52,11 @@ class Generator(nn.Module):
     def noise_names(self) -> tuple[str, ...]:
         """Names that a noise mapping given to the synthesis may hold, coarse to fine."""
         return tuple(self.noise_consts())
+
+    @contextmanager
+    def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
+        """Feature maps in ``dtype`` inside, in float32 again behind it; families that know no other ignore it."""
+        yield
 
     def forward(
         self,

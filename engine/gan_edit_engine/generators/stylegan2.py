@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -316,6 +317,14 @@ class StyleGAN2(Generator):
     @property
     def w_avg(self) -> Tensor:
         return self.mapping.w_avg
+
+    @contextmanager
+    def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
+        self.synthesis.set_compute_dtype(dtype)
+        try:
+            yield
+        finally:
+            self.synthesis.set_compute_dtype(torch.float32)
 
     def noise_consts(self) -> dict[str, Tensor]:
         if not self.config.use_noise:

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""The default projection against the official projector's algorithm: same model, same photos, in one run.
+
+    gan-edit models pull vgg16-lpips
+    scripts/compare_projectors.py results.jsonl --photos cat-faces.zip --names tests/data/evaluation_faces.txt
+    scripts/compare_projectors.py results.jsonl            # only prints the table of what is there
+
+Writes a JSON line per photo and goes on where it stopped; several runs may share the photos out with --part. Seconds
+are those of one processor, whatever else the machine does. docs/inversion.md holds the results.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+import torch
+import typer
+from official_projector import STEPS, project_officially
+
+from gan_edit_engine.evaluate import Judge, Score
+from gan_edit_engine.invert import Subject
+from gan_edit_engine.optimize import Step
+from gan_edit_engine.perceptual import load_lpips
+from gan_edit_engine.projection import project
+from gan_edit_engine.training.photos import PhotoSource, read_names, square_pixels
+from gan_edit_engine.workspace import Workspace
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import ProjectSettings
+
+ResultT = TypeVar("ResultT")
+METHODS = {
+    "official": f"official algorithm, w, {STEPS} steps",
+    "default": "GAN Edit's default",
+    "equal_time": "GAN Edit in the official's time",
+}
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A projection's steps as they came: seconds of processor time since the start, and image of each."""
+
+    seconds: list[float]
+    images: list[torch.Tensor]
+
+
+def drain(steps: Generator[Step, None, ResultT]) -> tuple[ResultT, Timed]:
+    """Run to the end. Taking note of an image costs nothing that would count."""
+    started, timed = time.process_time(), Timed([], [])
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value, Timed([*timed.seconds, time.process_time() - started], timed.images)
+        timed.seconds.append(time.process_time() - started)
+        timed.images.append(step.image)
+
+
+class Comparison:
+    """Both ways of projecting, with what they share."""
+
+    def __init__(self, model: str, steps: int) -> None:
+        self.workspace = Workspace(torch.device("cpu"))
+        self.settings, self.model_name, self.steps = ProjectSettings(cache=False), model, steps
+        self.model, self.spread = self.workspace.model(model)
+        self.lpips, self.judge = load_lpips(torch.device("cpu")), Judge(torch.device("cpu"))
+
+    def of_photo(self, name: str, subject: Subject) -> dict[str, Any]:
+        """All scores of one photo, and the seconds after which the default first looked as near as the official."""
+        torch.manual_seed(0)
+        image, timed = drain(project_officially(self.model.generator, self.spread, self.lpips, subject, self.steps))
+        official = self.judge.score(name, image, subject, timed.seconds[-1], self.steps)
+        default, ours = self._ours(name, subject, self.settings)
+        steps = round(self.settings.steps * official.seconds / default.seconds)
+        longer, _ = self._ours(name, subject, ProjectSettings(cache=False, steps=max(1, steps)))
+        scores = {"official": official, "default": default, "equal_time": longer}
+        reached = self._reached(ours, subject, official.lpips)
+        return {"photo": name, **{key: asdict(score) for key, score in scores.items()}, "reached_after": reached}
+
+    def _ours(self, name: str, subject: Subject, settings: ProjectSettings) -> tuple[Score, Timed]:
+        perceptual = self.workspace.perceptual(settings, self.model_name)
+        found, timed = drain(
+            project(self.model, self.spread, perceptual, subject, settings, self.workspace.projections)
+        )
+        return self.judge.score(name, found.inversion.image, subject, timed.seconds[-1], found.steps), timed
+
+    def _reached(self, timed: Timed, subject: Subject, wanted: float) -> float | None:
+        """Seconds until LPIPS ``wanted``; None when it was not reached."""
+        for seconds, image in zip(timed.seconds, timed.images, strict=False):
+            if self.judge.score("", image, subject, 0, 0).lpips <= wanted:
+                return seconds
+        return None
+
+
+def subject_of(source: PhotoSource, name: str, resolution: int) -> Subject:
+    pixels = torch.from_numpy(square_pixels(source.open(name), resolution).copy())
+    image = pixels[None].float() / 127.5 - 1
+    return Subject(image, torch.ones_like(image[:, :1]))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The means in Markdown, and the ratios that are aimed at."""
+    lines = ["| projection | LPIPS | PSNR dB | SSIM | processor seconds | steps |", "|---|---|---|---|---|---|"]
+    means: dict[str, dict[str, float]] = {}
+    for key, title in METHODS.items():
+        names = ("lpips", "psnr", "ssim", "seconds", "steps")
+        means[key] = {name: float(np.mean([row[key][name] for row in rows])) for name in names}
+        m = means[key]
+        figures = f"{m['lpips']:.3f} | {m['psnr']:.1f} | {m['ssim']:.3f} | {m['seconds']:.1f} | {m['steps']:.0f}"
+        lines.append(f"| {title} | {figures} |")
+    official, longer = means["official"], means["equal_time"]
+    reached = [row["reached_after"] for row in rows]
+    shares = [r / row["official"]["seconds"] for r, row in zip(reached, rows, strict=True) if isinstance(r, float)]
+    lines += [
+        "",
+        f"{len(rows)} photos. In the same time: LPIPS {100 * (1 - longer['lpips'] / official['lpips']):.0f} % lower, "
+        f"PSNR {longer['psnr'] - official['psnr']:.1f} dB higher.",
+        f"The default is as near in LPIPS as the official result at last on {len(shares)} of {len(rows)} photos"
+        + (f", after {float(np.median(shares)):.3f} of its time (median)." if shares else "."),
+    ]
+    return "\n".join(lines)
+
+
+def compare(
+    results: Annotated[Path, typer.Argument(help="File of JSON lines to read and add to.")],
+    photos: Annotated[Path | None, typer.Option(help="Folder or zip file; without it only the table is made.")] = None,
+    names: Annotated[Path | None, typer.Option(help="List of photos, one a line; default: all.")] = None,
+    model: Annotated[str, typer.Option(help="An installed model's name, or a model file.")] = "default",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many photos.")] = None,
+    part: Annotated[str, typer.Option(help="I/N: only every N-th photo, from the I-th on.")] = "0/1",
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the official algorithm.")] = STEPS,
+) -> None:
+    """Project each photo both ways, and print the means."""
+    torch.set_num_threads(1)
+    if photos is not None:
+        source, comparison = PhotoSource(photos), Comparison(model, steps)
+        first, every = (int(number) for number in part.split("/"))
+        chosen = (read_names(names) if names else source.names)[:limit][first::every]
+        done = {row["photo"] for row in read(results)}
+        for name in (name for name in chosen if name not in done):
+            row = comparison.of_photo(name, subject_of(source, name, comparison.model.generator.resolution))
+            with results.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(row) + "\n")
+            typer.echo(f"{name}: {row}", err=True)
+    rows = read(results)
+    if not rows:
+        raise GanEditError("no_results", f"There are no results in {results}.", "Name the photos with --photos.")
+    typer.echo(table(rows))
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    """The rows of a results file; none when there is no file yet."""
+    if not results.exists():
+        return []
+    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    try:
+        typer.run(compare)
+    except GanEditError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
