@@ -86,15 +86,17 @@ class Objective:
         self._has_w = "w" in generator.spaces
         self._statistics, self._settings = statistics, settings
         self._perceptual, self._subject = perceptual, subject
-        self._features = perceptual.target(subject.image, subject.weight)
+        self._features = perceptual.target(subject.image, subject.weight, style=settings.style_weight > 0)
 
     def look(self, image: Tensor) -> Tensor:
         """The image's terms: pixel, perceptual and style loss."""
         settings, subject = self._settings, self._subject
         loss = settings.pixel_weight * pixel_loss(image, subject.image, subject.weight, settings.pixel_loss)
-        if settings.perceptual_weight or settings.style_weight:
+        if settings.style_weight:
             content, style = self._perceptual.compare(image, self._features)
             loss = loss + settings.perceptual_weight * content + settings.style_weight * style
+        elif settings.perceptual_weight:
+            loss = loss + settings.perceptual_weight * self._perceptual.loss(image, self._features)
         return loss
 
     def prior(self, latent: Tensor) -> Tensor:

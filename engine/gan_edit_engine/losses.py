@@ -34,10 +34,9 @@ def gram(features: Tensor, weight: Tensor) -> Tensor:
     return weighted @ features.flatten(2).transpose(1, 2) / weight.sum().clamp_min(1e-6)
 
 
-def style_loss(grams: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Squared distance of Gram matrices relative to the targets' own size, the mean over layers."""
-    terms = [(g - t).square().sum() / t.square().sum().clamp_min(1e-12) for g, t in zip(grams, targets, strict=True)]
-    return torch.stack(terms).mean()
+def style_distances(grams: Sequence[Tensor], targets: Sequence[Tensor]) -> list[Tensor]:
+    """For each layer the squared distance of Gram matrices relative to the target's own size."""
+    return [(g - t).square().sum() / t.square().sum().clamp_min(1e-12) for g, t in zip(grams, targets, strict=True)]
 
 
 def latent_distance(ws: Tensor, centre: Tensor, std: float) -> Tensor:

@@ -2,12 +2,13 @@
 
 Features are scaled to unit length over their channels at each position and compared by squared distance, averaged
 over positions (Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018). With
-``vgg16-lpips`` that is LPIPS itself, with its learned weight of each channel; the other networks weigh all alike.
+``vgg16-lpips`` that is LPIPS itself, with its learned weight of each channel; the other networks weigh all channels
+alike, and ``vgg16`` and ``vgg19`` their layers as one asks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from torch.nn import functional as F
 from gan_edit_engine.feature_networks import EfficientNetLite0
 from gan_edit_engine.generators.discriminator import Discriminator
 from gan_edit_engine.library import perceptual_weights
-from gan_edit_engine.losses import gram, resize_weight, style_loss, weighted_mean
-from gan_edit_engine.vgg import Vgg, layer_names
+from gan_edit_engine.losses import gram, resize_weight, style_distances, weighted_mean
+from gan_edit_engine.vgg import Vgg, read_layers
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import ProjectSettings
 
 _LITE0_MAPS = 3  # strides 2, 4 and 8
 _LPIPS_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
@@ -39,7 +41,10 @@ Network = Callable[[Tensor], list[Tensor]]
 
 @dataclass(frozen=True)
 class Target:
-    """Features of the image that is to be matched, at unit length, the weight of their positions, and Gram matrices."""
+    """Features of the image that is to be matched, at unit length, the weight of their positions, and Gram matrices.
+
+    ``grams`` is empty where the style does not count.
+    """
 
     maps: list[Tensor]
     weights: list[Tensor]
@@ -50,19 +55,28 @@ class Perceptual:
     """The perceptual loss by one network; ``name`` says which.
 
     ``heads``: for each map a weight of each channel [C_i], or None for LPIPS-like distances with equal weights, which
-    are averaged over the maps instead of summed.
+    are averaged over the maps instead of summed: by ``shares``, one number for each map, or alike.
     """
 
-    def __init__(self, name: str, network: Network, heads: Sequence[Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        heads: Sequence[Tensor] | None = None,
+        shares: Sequence[float] | None = None,
+    ) -> None:
         self.name = name
-        self._network, self._heads = network, heads
+        self._network, self._heads, self._shares = network, heads, shares
 
     @torch.no_grad()
-    def target(self, image: Tensor, weight: Tensor) -> Target:
-        """Features of ``image`` [N, 1 or 3, H, W] in −1..1, to be matched where ``weight`` [N, 1, H, W] is above 0."""
+    def target(self, image: Tensor, weight: Tensor, style: bool = False) -> Target:
+        """Features of ``image`` [N, 1 or 3, H, W] in −1..1, to be matched where ``weight`` [N, 1, H, W] is above 0.
+
+        ``style``: with the Gram matrices that :meth:`compare` needs.
+        """
         maps = self._network(image)
         weights = [resize_weight(weight, (m.shape[-2], m.shape[-1])) for m in maps]
-        grams = [gram(m, w) for m, w in zip(maps, weights, strict=True)]
+        grams = [gram(m, w) for m, w in zip(maps, weights, strict=True)] if style else []
         return Target([_unit(m) for m in maps], weights, grams)
 
     def loss(self, image: Tensor, target: Target) -> Tensor:
@@ -70,10 +84,10 @@ class Perceptual:
         return self._content(self._network(image), target)
 
     def compare(self, image: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-        """(perceptual distance, distance of the style's Gram matrices) of ``image`` from the target."""
+        """(perceptual distance, distance of the style's Gram matrices) of ``image`` from the target with its style."""
         maps = self._network(image)
         grams = [gram(m, w) for m, w in zip(maps, target.weights, strict=True)]
-        return self._content(maps, target), style_loss(grams, target.grams)
+        return self._content(maps, target), self._mean(style_distances(grams, target.grams))
 
     def _content(self, maps: list[Tensor], target: Target) -> Tensor:
         squares = [(_unit(ours) - theirs).square() for ours, theirs in zip(maps, target.maps, strict=True)]
@@ -82,16 +96,20 @@ class Perceptual:
         distances = [
             weighted_mean(s.sum(1, keepdim=True), weight) for s, weight in zip(squares, target.weights, strict=True)
         ]
-        total = torch.stack(distances).sum()
-        return total if self._heads is not None else total / len(distances)
+        return torch.stack(distances).sum() if self._heads is not None else self._mean(distances)
+
+    def _mean(self, distances: Sequence[Tensor]) -> Tensor:
+        """The mean over the maps by their shares."""
+        shares = self._shares or [1.0] * len(distances)
+        return torch.stack([share * d for share, d in zip(shares, distances, strict=True)]).sum() / sum(shares)
 
 
 def _unit(features: Tensor) -> Tensor:
     return F.normalize(features, dim=1, eps=1e-10)
 
 
-def load_perceptual(choice: str, device: torch.device, layers: Sequence[str] = ()) -> Perceptual:
-    """A perceptual network by name, on ``device``; ``layers`` are the VGG-19 layers to compare, the others have theirs.
+def load_perceptual(choice: str, device: torch.device, layers: str = ProjectSettings.perceptual_layers) -> Perceptual:
+    """A perceptual network by name, on ``device``; ``layers``: of a VGG, as ``read_layers`` reads them.
 
     "auto" is the first of LPIPS, VGG-19 and EfficientNet-lite0 whose weights are on this machine; the last always are.
     Downloads nothing. Raises GanEditError when the network is not installed or a layer does not exist.
@@ -100,15 +118,20 @@ def load_perceptual(choice: str, device: torch.device, layers: Sequence[str] = (
         choice = next(name for name in _PREFERENCE if _is_installed(name))
     if choice == "vgg16-lpips":
         return load_lpips(device)
-    if choice == "vgg19":
-        _check_layers(layers)
-        network = Vgg("vgg19", _vgg19_state(), layers).to(device)
-        normalise = _normaliser(device)
-        return Perceptual("vgg19", lambda image: network(normalise(_enlarge(image))))
+    if choice in ("vgg16", "vgg19"):
+        return _plain_vgg(choice, read_layers(choice, layers), device)
     lite0 = EfficientNetLite0().to(device)
     return Perceptual(
         "efficientnet-lite0", lambda image: lite0.features(_enlarge(image).expand(-1, 3, -1, -1), _LITE0_MAPS)
     )
+
+
+def _plain_vgg(architecture: str, layers: Mapping[str, float], device: torch.device) -> Perceptual:
+    """Distances at the chosen layers of a VGG, every channel alike. VGG-16's convolutions come with LPIPS."""
+    state = _vgg19_state() if architecture == "vgg19" else load_file(perceptual_weights("vgg16-lpips"))
+    network = Vgg(architecture, state, tuple(layers)).to(device)
+    normalise = _normaliser(device)
+    return Perceptual(architecture, lambda image: network(normalise(_enlarge(image))), shares=tuple(layers.values()))
 
 
 def load_lpips(device: torch.device) -> Perceptual:
@@ -147,13 +170,6 @@ def _vgg19_state() -> dict[str, Tensor]:
     if file.suffix == ".safetensors":
         return load_file(file)
     return dict(torch.load(file, map_location="cpu", weights_only=True))
-
-
-def _check_layers(layers: Sequence[str]) -> None:
-    known = layer_names("vgg19")
-    for name in layers or [""]:
-        if name not in known:
-            raise GanEditError("bad_setting", f"VGG-19 has no layer {name!r}.", f"Its layers are {', '.join(known)}.")
 
 
 def _normaliser(device: torch.device) -> Callable[[Tensor], Tensor]:

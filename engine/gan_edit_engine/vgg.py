@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from gan_edit_protocol.errors import GanEditError
 
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """Convolutions in each block; a 2×2 maximum pooling lies between blocks."""
@@ -15,6 +19,39 @@ def layer_names(architecture: str) -> tuple[str, ...]:
     """All layers of "vgg16" or "vgg19" in order: conv1_1, conv1_2, conv2_1 …"""
     blocks = enumerate(CONVOLUTIONS[architecture], start=1)
     return tuple(f"conv{block}_{number}" for block, count in blocks for number in range(1, count + 1))
+
+
+def read_layers(architecture: str, text: str) -> dict[str, float]:
+    """The layers that a text names with the weight of each, in the network's order: "conv3_1:0.5 conv1_1".
+
+    A weight is a number above 0, relative to the other layers'; without one it is 1. GanEditError for a text that names
+    no layer, an unknown one, one twice, or a weight that is none.
+    """
+    known = layer_names(architecture)
+    found: dict[str, float] = {}
+    for part in text.split() or [""]:
+        name, colon, weight = part.partition(":")
+        if name not in known:
+            title = architecture.upper().replace("VGG", "VGG-")
+            raise GanEditError("bad_setting", f"{title} has no layer {name!r}.", f"Its layers are {', '.join(known)}.")
+        if name in found:
+            raise GanEditError("bad_setting", f"The layer {name} is named twice.", "Name it once, with its weight.")
+        found[name] = _read_weight(name, weight) if colon else 1.0
+    return {name: found[name] for name in known if name in found}
+
+
+def _read_weight(name: str, text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise GanEditError(
+            "bad_setting",
+            f"The weight of the layer {name} cannot be {reprlib.repr(text)}.",
+            "Use a number above 0, as in conv1_1:0.5.",
+        )
+    return weight
 
 
 class Vgg(nn.Module):

@@ -43,13 +43,13 @@ class Workspace:
 
     def perceptual(self, settings: ProjectSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""
-        layers = tuple(settings.perceptual_layers.split())
-        key = (settings.perceptual, model if settings.perceptual == "discriminator" else "", *layers)
+        choice, layers = settings.perceptual, settings.perceptual_layers
+        key = (choice, model if choice == "discriminator" else "", layers)
         if key not in self._perceptual:
-            self._perceptual[key] = self._load_perceptual(settings.perceptual, layers, model)
+            self._perceptual[key] = self._load_perceptual(choice, layers, model)
         return self._perceptual[key]
 
-    def _load_perceptual(self, choice: str, layers: tuple[str, ...], model: str) -> Perceptual:
+    def _load_perceptual(self, choice: str, layers: str, model: str) -> Perceptual:
         if choice == "discriminator":
             return discriminator_features(open_discriminator(model, self.device))
         return load_perceptual(choice, self.device, layers)

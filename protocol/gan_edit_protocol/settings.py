@@ -174,11 +174,13 @@ class ProjectSettings(Settings):
     perceptual: str = _setting(
         "auto",
         "Network of the perceptual loss; auto is the first installed of vgg16-lpips, vgg19, efficientnet-lite0",
-        choices=("auto", "vgg19", "vgg16-lpips", "efficientnet-lite0", "discriminator"),
+        choices=("auto", "vgg19", "vgg16", "vgg16-lpips", "efficientnet-lite0", "discriminator"),
         advanced=True,
     )
     perceptual_layers: str = _setting(
-        "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1", "Layers of vgg19 that are compared, in any order", advanced=True
+        "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1",
+        "Layers of vgg16 or vgg19 that are compared, each with a weight if it has another than 1: conv1_1:2 conv3_1",
+        advanced=True,
     )
     style_weight: float = _setting(
         0.0, "Weight of the style loss: Gram matrices of the perceptual network", 0.0, 100.0, advanced=True

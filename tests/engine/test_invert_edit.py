@@ -156,12 +156,17 @@ def test_absolute_differences_make_the_median_error_smaller(run_inversion, subje
 def test_the_style_loss_matches_gram_matrices(run_inversion, perceptual, subject):
     shifted = Subject(subject.image.roll(4, -1), subject.weight)
     options = {"pixel_weight": 0.0, "perceptual_weight": 1e-6, "prior_weight": 0.0}
-    target = perceptual.target(shifted.image, shifted.weight)
+    target = perceptual.target(shifted.image, shifted.weight, style=True)
     with_style, without = (
         perceptual.compare(run_inversion(shifted, style_weight=weight, **options).image, target)[1]
         for weight in (1.0, 0.0)
     )
     assert with_style < 0.5 * without
+
+
+def test_without_a_style_weight_no_step_makes_gram_matrices(run_inversion, perceptual, monkeypatch):
+    monkeypatch.setattr("gan_edit_engine.perceptual.gram", lambda *_: pytest.fail("a Gram matrix was made"))
+    assert run_inversion(perceptual_weight=0.7, steps=2).steps == 2
 
 
 def test_the_gaussian_prior_keeps_the_latent_likely(run_inversion, spread):

