@@ -13,7 +13,7 @@ from gan_edit_engine import images
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.images import Picture
-from gan_edit_engine.latent_files import read_latent, write_latent
+from gan_edit_engine.latent_files import KeptLatent, read_latent, write_latent
 from gan_edit_engine.models_folder import model_names
 from gan_edit_engine.photo import AnyImage, composite
 from gan_edit_engine.session import engine
@@ -88,8 +88,8 @@ def edit(
         model=model_argument(model),
         align=_align(align),
         crop=_crop(crop),
-        latent=None if latent_in is None else to_message(read_latent(latent_in)),
         settings=settings,
+        **_given_latent(latent_in),
     )
     _make(request, picture, output, latent, device, as_json)
 
@@ -104,6 +104,7 @@ def project(
     align: AlignText = None,
     crop: CropText = None,
     latent: LatentOut = None,
+    latent_in: Annotated[Path | None, typer.Option(help="Search on from this latent of the same crop.")] = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
@@ -117,6 +118,7 @@ def project(
         align=_align(align),
         crop=_crop(crop),
         settings=settings,
+        **_given_latent(latent_in),
     )
     _make(request, picture, output, latent, device, as_json)
 
@@ -149,11 +151,28 @@ def _make(
         result = client.run(request, show, cancelled)
     images.write_png(output, _laid_on(picture, result))
     if latent is not None:
-        write_latent(latent, np.asarray(from_message(result.latent), np.float32), result.model)
+        write_latent(latent, _kept(result))
     if as_json:
         print(json.dumps(_about(result, output, latent)))
     else:
         print(f"{output}: {result.steps} steps in {result.seconds:.1f} s on {result.device} with {result.model}")
+
+
+def _kept(result: ResultReady) -> KeptLatent:
+    latent, noise, z = (
+        None if array is None else np.asarray(from_message(array), np.float32)
+        for array in (result.latent, result.noise, result.z)
+    )
+    assert latent is not None  # a result has one
+    return KeptLatent(latent, noise, z, result.truncation_psi, result.model)
+
+
+def _given_latent(path: Path | None) -> dict[str, Array | None]:
+    """The request's entries about the latent in a file."""
+    if path is None:
+        return {}
+    kept = read_latent(path)
+    return {"latent": to_message(kept.latent), "noise": None if kept.noise is None else to_message(kept.noise)}
 
 
 def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:

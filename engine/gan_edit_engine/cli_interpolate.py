@@ -13,7 +13,7 @@ from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, ModelName, model_argument
 from gan_edit_engine.cli_progress import progress_bar
-from gan_edit_engine.latent_files import read_latent, write_latent
+from gan_edit_engine.latent_files import KeptLatent, read_latent, write_latent
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import InterpolateRequest
@@ -46,7 +46,8 @@ def interpolate(
     frames = np.asarray(from_message(result.frames), np.uint8)
     write_animation(output, frames, rate)
     if latent is not None:
-        write_latent(latent, np.asarray(from_message(result.latents), np.float32)[-1], result.model)
+        last = np.asarray(from_message(result.latents), np.float32)[-1]
+        write_latent(latent, KeptLatent(last, model=result.model))
     about = {"seconds": result.seconds, "frames": len(frames), "model": result.model, "device": result.device}
     if as_json:
         print(json.dumps({**about, "output": str(output), "latent": None if latent is None else str(latent)}))
@@ -55,7 +56,7 @@ def interpolate(
 
 
 def _stack(files: list[Path]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    latents = [read_latent(file) for file in files]
+    latents = [read_latent(file).latent for file in files]
     if len({latent.shape for latent in latents}) != 1:
         raise GanEditError("bad_latent", "The latents are not all of one shape.", "Use latents of one model.")
     return np.stack(latents)

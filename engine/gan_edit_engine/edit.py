@@ -17,7 +17,7 @@ from gan_edit_engine import generators
 from gan_edit_engine.invert import Inversion, synthesise
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.losses import latent_distance, pixel_loss
-from gan_edit_engine.optimize import Step, adam
+from gan_edit_engine.optimize import Step, minimise
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_protocol.settings import EditSettings
 
@@ -66,7 +66,7 @@ def follow_scribble(
         loss = loss + settings.edit_prior_weight * latent_distance(ws, projected.ws, statistics.std)
         return loss, image
 
-    yield from adam([ws], evaluate, settings.edit_steps, settings.learning_rate)
+    yield from minimise([ws], evaluate, settings.edit_steps, settings)
     with torch.no_grad():
         return Edited(ws.detach(), synthesise(generator, ws, projected.noise))
 

@@ -6,6 +6,7 @@ among typical images before the layers separate (Abdal et al., Image2StyleGAN, 2
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
@@ -15,19 +16,26 @@ from torch import Tensor
 from gan_edit_engine import generators
 from gan_edit_engine.latents import Statistics, check_space, label, map_to_w, random_z
 from gan_edit_engine.losses import noise_regularity, pixel_loss, weighted_mean
-from gan_edit_engine.optimize import Plateau, Step, adam, lbfgs, ramped, until
+from gan_edit_engine.optimize import Plateau, Step, minimise, until
 from gan_edit_engine.perceptual import Perceptual
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
 NoiseMaps = dict[str, Tensor]
 
+_CANDIDATES_AT_ONCE = 8  # images; a cancellation waits no longer
+
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be reproduced: image [1, C, R, R] in −1..1 and where it counts, weight [1, 1, R, R] in 0..1."""
+    """What is to be reproduced: image [1, C, R, R] in −1..1 and where it counts, weight [1, 1, R, R] in 0..1.
+
+    ``selection`` [1, 1, R, R] in 0..1: what may change in the end; None for everything.
+    """
 
     image: Tensor
     weight: Tensor
+    selection: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Inversion:
     """A latent ws [1, num_ws, w_dim], its image [1, C, R, R] and how close that is to the subject (dB, peak 2).
 
     ``noise``: the optimised noise maps [H, W] by name, which belong to the latent; empty for the model's own.
+    ``z`` [1, z_dim]: where that was searched.
     """
 
     ws: Tensor
@@ -42,6 +51,7 @@ class Inversion:
     psnr: float
     steps: int = 0
     noise: NoiseMaps = field(default_factory=dict)
+    z: Tensor | None = None
 
 
 def invert(
@@ -50,14 +60,27 @@ def invert(
     perceptual: Perceptual,
     subject: Subject,
     settings: ProjectSettings,
+    given: Inversion | None = None,
 ) -> Generator[Step, None, Inversion]:
-    """Yields a Step per optimisation step; returns the :class:`Inversion`.
+    """Yields a Step per optimisation step, and one of index 0 for each look at candidates; returns the Inversion.
 
-    Raises GanEditError when the model does not have the space or the class, or the optimisation finds no image.
+    ``given``: the latent to start from, with its noise, instead of those that the settings name.
+    Raises GanEditError when the model does not have the space or the class, settings exclude each other, ``given``
+    cannot be the start of a search in that space, or the optimisation finds no image.
     """
     check_space(generator, settings.space)
-    search = _Search(generator, Objective(generator, statistics, perceptual, subject, settings), subject, settings)
-    return (yield from search.run())
+    if settings.optimize_noise and settings.optimizer == "lbfgs":
+        raise GanEditError(
+            "bad_setting",
+            "L-BFGS cannot search the noise maps.",
+            "Choose the optimizer adam, or turn optimize_noise off.",
+        )
+    if given is not None and settings.space == "z" and "w" in generator.spaces:
+        raise GanEditError(
+            "bad_latent", "A search in z cannot start from a latent in w+.", "Choose the space w or w+ for it."
+        )
+    objective = Objective(generator, statistics, perceptual, subject, settings)
+    return (yield from _Search(generator, objective, subject, settings, given).run())
 
 
 def psnr(image: Tensor, subject: Subject) -> float:
@@ -112,20 +135,29 @@ class _Search:
     """One inversion: its start, its passes through the spaces, and what is optimised on the way."""
 
     def __init__(
-        self, generator: generators.Generator, objective: Objective, subject: Subject, settings: ProjectSettings
+        self,
+        generator: generators.Generator,
+        objective: Objective,
+        subject: Subject,
+        settings: ProjectSettings,
+        given: Inversion | None,
     ) -> None:
         self._generator, self._objective = generator, objective
-        self._subject, self._settings = subject, settings
+        self._subject, self._settings, self._given = subject, settings, given
         self._device = subject.image.device
-        self._noise = self._fresh_noise() if settings.optimize_noise else {}
+        self._noise = given.noise if given is not None else {}
+        if settings.optimize_noise:
+            self._noise = {n: m.clone().requires_grad_() for n, m in (self._noise or self._fresh_noise()).items()}
         self._taken = 0
 
     def run(self) -> Generator[Step, None, Inversion]:
         settings = self._settings
+        if self._given is not None and settings.space == "w+":
+            return self._finish((yield from self._minimise(self._given.ws, settings.steps, lambda ws: ws)))
         start = yield from self._start()
         if settings.space == "z":
-            latent = yield from self._minimise(start, settings.steps, self._from_z)
-            return self._finish(self._from_z(latent))
+            z = yield from self._minimise(start, settings.steps - self._taken, self._from_z)
+            return dataclasses.replace(self._finish(self._from_z(z)), z=z)
         w_steps = settings.steps if settings.space == "w" else round(settings.steps * settings.w_fraction)
         w = yield from self._minimise(start[:, None], max(0, w_steps - self._taken), self._spread)
         if settings.space == "w":
@@ -134,31 +166,32 @@ class _Search:
         return self._finish(ws)
 
     def _from_z(self, z: Tensor) -> Tensor:
-        c = label(self._generator, 1, self._settings.class_label, self._device)
+        c = label(self._generator, len(z), self._settings.class_label, self._device)
         ws: Tensor = self._generator.mapping(z, c)
         return ws
 
     def _spread(self, w: Tensor) -> Tensor:
         return w.expand(-1, self._generator.num_ws, -1)
 
-    def _minimise(self, start: Tensor, steps: int, to_ws: Callable[[Tensor], Tensor]) -> Generator[Step, None, Tensor]:
-        """Optimise a latent from ``start``; yields Steps numbered within the whole inversion, returns the latent."""
+    def _minimise(
+        self, start: Tensor, steps: int, to_ws: Callable[[Tensor], Tensor], with_noise: bool = True
+    ) -> Generator[Step, None, Tensor]:
+        """Optimise a latent from ``start``; yields Steps numbered within the whole inversion, returns the latent.
+
+        ``with_noise``: and the noise maps where the settings want that.
+        """
         settings = self._settings
         latent = start.detach().clone().requires_grad_()
+        noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
 
         def evaluate() -> tuple[Tensor, Tensor]:
             image = synthesise(self._generator, to_ws(latent), self._noise)
             loss = self._objective.look(image) + self._objective.prior(latent)
-            if self._noise and settings.optimizer == "adam":
-                loss = loss + settings.noise_weight * noise_regularity(self._noise.values())
+            if noises:
+                loss = loss + settings.noise_weight * noise_regularity(noises)
             return loss, image
 
-        if settings.optimizer == "lbfgs":
-            taken = lbfgs([latent], evaluate, steps)
-        else:
-            schedule = ramped if settings.schedule == "ramped" else lambda t: 1.0
-            noises = list(self._noise.values())
-            taken = adam([latent, *noises], evaluate, steps, settings.learning_rate, schedule, self._tame_noise)
+        taken = minimise([latent, *noises], evaluate, steps, settings, lambda: _tame(noises))
         yield from self._number(until(taken, self._stop(Plateau(settings.patience))))
         return latent.detach()
 
@@ -178,56 +211,80 @@ class _Search:
     def _start(self) -> Generator[Step, None, Tensor]:
         """z [1, z_dim] or w [1, w_dim] to begin with."""
         settings = self._settings
-        starts = [self._starting_latent(settings.seed + restart) for restart in range(settings.restarts)]
+        if self._given is not None:
+            return self._given.ws.mean(1)
+        starts = []
+        for restart in range(settings.restarts):
+            starts.append((yield from self._starting_latent(settings.seed + restart)))
         # Successive halving: all starts are followed for a while, the better half for as long again, until one is left.
         rounds = max(1, (len(starts) - 1).bit_length())
         budget = round(settings.steps * settings.w_fraction / 2) // rounds
         while len(starts) > 1:
             followed: list[tuple[float, int, Tensor]] = []
             for start in starts:
-                latent = yield from self._follow(start, max(1, budget // len(starts)))
-                followed.append((self._loss_of(latent), len(followed), latent))
+                # Where there are more starts than steps to share out, the first rounds only look at them.
+                latent = yield from self._follow(start, budget // len(starts))
+                loss, image = self._look(latent)
+                yield Step(min(self._taken, settings.steps), settings.steps, loss, image)
+                followed.append((loss, len(followed), latent))
             starts = [latent for _, _, latent in sorted(followed, key=lambda f: f[:2])[: (len(starts) + 1) // 2]]
         return starts[0]
 
     def _follow(self, start: Tensor, steps: int) -> Generator[Step, None, Tensor]:
+        # The noise maps are shared: were they searched here, each start would be measured with other ones.
         if self._settings.space == "z":
-            return (yield from self._minimise(start, steps, self._from_z))
-        latent = yield from self._minimise(start[:, None], steps, self._spread)
+            return (yield from self._minimise(start, steps, self._from_z, with_noise=False))
+        latent = yield from self._minimise(start[:, None], steps, self._spread, with_noise=False)
         return latent[:, 0]
 
-    def _starting_latent(self, seed: int) -> Tensor:
+    def _starting_latent(self, seed: int) -> Generator[Step, None, Tensor]:
         settings, generator = self._settings, self._generator
         z = random_z(generator, settings.init_samples, seed, self._device)
         with torch.no_grad():
             latents = z if settings.space == "z" else map_to_w(generator, z, settings.class_label)
-            if settings.start == "mean":
-                return latents.mean(0, keepdim=True)
-            losses = [self._loss_of(latents[i : i + 1]) for i in range(len(latents))]
+        if settings.start == "mean":
+            return latents.mean(0, keepdim=True)
+        losses: list[float] = []
+        for some in latents.split(_CANDIDATES_AT_ONCE):
+            images = self._images_of(some)
+            losses += self._pixel_losses(images)
+            yield Step(self._taken, settings.steps, min(losses), images[:1])
         return latents[min(range(len(losses)), key=losses.__getitem__)][None]
 
     @torch.no_grad()
-    def _loss_of(self, latent: Tensor) -> float:
-        """What the image of z or w [1, dim] loses, the prior aside."""
-        ws = self._from_z(latent) if self._settings.space == "z" else self._spread(latent[:, None])
-        return self._objective.look(synthesise(self._generator, ws, self._noise)).item()
+    def _images_of(self, latents: Tensor) -> Tensor:
+        """The images [N, C, R, R] of z or w [N, dim]."""
+        ws = self._from_z(latents) if self._settings.space == "z" else self._spread(latents[:, None])
+        return synthesise(self._generator, ws, self._noise)
+
+    def _pixel_losses(self, images: Tensor) -> list[float]:
+        """What tells candidates apart without asking the perceptual network about each."""
+        subject, norm = self._subject, self._settings.pixel_loss
+        return [pixel_loss(image[None], subject.image, subject.weight, norm).item() for image in images]
+
+    @torch.no_grad()
+    def _look(self, latent: Tensor) -> tuple[float, Tensor]:
+        """What the image of z or w [1, dim] loses, the prior aside, and that image."""
+        image = self._images_of(latent)
+        return self._objective.look(image).item(), image
 
     def _fresh_noise(self) -> NoiseMaps:
         random = torch.Generator().manual_seed(self._settings.seed)
         return {
-            name: torch.randn(stored.shape, generator=random).to(self._device).requires_grad_()
+            name: torch.randn(stored.shape, generator=random).to(self._device)
             for name, stored in self._generator.noise_consts().items()
         }
-
-    @torch.no_grad()
-    def _tame_noise(self) -> None:
-        """Noise back to mean 0 and variance 1 after each step (Karras et al., StyleGAN2, 2020, appendix D)."""
-        for noise in self._noise.values():
-            noise -= noise.mean()
-            noise *= noise.square().mean().rsqrt()
 
     @torch.no_grad()
     def _finish(self, ws: Tensor) -> Inversion:
         noise = {name: value.detach() for name, value in self._noise.items()}
         image = synthesise(self._generator, ws.detach(), noise)
         return Inversion(ws.detach().contiguous(), image, psnr(image, self._subject), self._taken, noise)
+
+
+@torch.no_grad()
+def _tame(noises: list[Tensor]) -> None:
+    """Noise back to mean 0 and variance 1 after each step (Karras et al., StyleGAN2, 2020, appendix D)."""
+    for noise in noises:
+        noise -= noise.mean()
+        noise *= noise.square().mean().rsqrt()

@@ -1,7 +1,13 @@
-"""Latents in files: a safetensors file with one tensor ``latent`` [num_ws, w_dim], its model's name in the header."""
+"""Latents in files: a safetensors file with a tensor ``latent`` [num_ws, w_dim], its model's name in the header.
+
+Where they are known, also ``noise``, the noise maps that belong to the latent (rows of 1024 values), and ``z`` [z_dim],
+of which the latent was made with the truncation that the header names.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +17,44 @@ from safetensors.numpy import save_file
 
 from gan_edit_protocol.errors import GanEditError
 
-TENSOR = "latent"
+DIMENSIONS = {"latent": 2, "noise": 2, "z": 1}
 
 
-def write_latent(path: Path, latent: NDArray[np.float32], model: str) -> None:
+@dataclass(frozen=True)
+class KeptLatent:
+    """``latent`` [num_ws, w_dim], ``noise`` [rows, 1024] and ``z`` [z_dim], all float32."""
+
+    latent: NDArray[np.float32]
+    noise: NDArray[np.float32] | None = None
+    z: NDArray[np.float32] | None = None
+    truncation_psi: float = 1.0
+    model: str = ""
+
+
+def write_latent(path: Path, kept: KeptLatent) -> None:
     """Raises :class:`GanEditError` when the file cannot be written."""
+    found = {name: getattr(kept, name) for name in DIMENSIONS}
+    tensors = {name: np.ascontiguousarray(values, np.float32) for name, values in found.items() if values is not None}
     try:
-        save_file({TENSOR: np.ascontiguousarray(latent, dtype=np.float32)}, path, {"model": model})
+        save_file(tensors, path, {"model": kept.model, "truncation_psi": repr(kept.truncation_psi)})
     except (OSError, SafetensorError) as error:
         raise GanEditError("bad_output", f"{path} cannot be written ({error}).") from None
 
 
-def read_latent(path: Path) -> NDArray[np.float32]:
-    """[num_ws, w_dim] float32; :class:`GanEditError` when the file holds no latent."""
+def read_latent(path: Path) -> KeptLatent:
+    """What :func:`write_latent` wrote; :class:`GanEditError` when the file holds no latent."""
     try:
         with safe_open(path, framework="numpy") as file:
-            latent = file.get_tensor(TENSOR) if TENSOR in file.keys() else None  # noqa: SIM118 - not a dict
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name in DIMENSIONS}  # noqa: SIM118
+            header = file.metadata() or {}
+        truncation_psi = float(header.get("truncation_psi", 1.0))
     except FileNotFoundError:
         raise GanEditError("bad_latent", f"There is no file {path}.") from None
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise GanEditError("bad_latent", f"The file {path} is not a safetensors file ({error}).") from None
-    if latent is None or latent.ndim != 2 or latent.dtype != np.float32:
+    proper = all(t.ndim == DIMENSIONS[name] and t.dtype == np.float32 for name, t in tensors.items())
+    if "latent" not in tensors or not proper or not math.isfinite(truncation_psi):
         raise GanEditError(
             "bad_latent", f"The file {path} holds no latent.", "Use one that gan-edit wrote with --latent."
         )
-    return np.asarray(latent, dtype=np.float32)
+    return KeptLatent(**tensors, truncation_psi=truncation_psi, model=header.get("model", ""))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import ProjectSettings
 
 Evaluate = Callable[[], tuple[Tensor, Tensor]]
 """Gives the scalar loss and the image [1, C, H, W] that it was computed from."""
@@ -35,6 +36,20 @@ def ramped(t: float) -> float:
     return down * min(1.0, t / _RAMP_UP)
 
 
+def minimise(
+    parameters: Sequence[Tensor],
+    evaluate: Evaluate,
+    steps: int,
+    settings: ProjectSettings,
+    after_step: Callable[[], None] = lambda: None,
+) -> Iterator[Step]:
+    """Minimise by the optimiser, with the rate and its schedule, that the settings name."""
+    if settings.optimizer == "lbfgs":
+        return lbfgs(parameters, evaluate, steps)
+    schedule = ramped if settings.schedule == "ramped" else lambda t: 1.0
+    return adam(parameters, evaluate, steps, settings.learning_rate, schedule, after_step)
+
+
 def adam(
     parameters: Sequence[Tensor],
     evaluate: Evaluate,
@@ -53,8 +68,7 @@ def adam(
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.999))
     for index in range(1, steps + 1):
         loss, image, recoveries, optimizer = _finite(parameters, evaluate, good, recoveries, optimizer)
-        for parameter, kept in zip(parameters, good, strict=True):
-            kept.copy_(parameter.detach())
+        _copy(parameters, good)
         # The ramp is taken in the middle of each step, so that neither the first nor the last is lost to a rate of 0.
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * 0.5**recoveries * schedule((index - 0.5) / steps)
@@ -75,12 +89,9 @@ def _finite(
         optimizer.zero_grad(set_to_none=True)
         loss, image = evaluate()
         loss.backward()
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if math.isfinite(loss.item()) and all(bool(torch.isfinite(g).all()) for g in gradients):
+        if _all_finite(loss, parameters):
             return loss.item(), image, attempt, optimizer
-        with torch.no_grad():
-            for parameter, kept in zip(parameters, good, strict=True):
-                parameter.copy_(kept)
+        _copy(good, parameters)
         optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.999))  # its moments may be no numbers either
     raise _ran_away()
 
@@ -88,31 +99,67 @@ def _finite(
 def lbfgs(parameters: Sequence[Tensor], evaluate: Evaluate, evaluations: int) -> Iterator[Step]:
     """Minimise by L-BFGS with a strong Wolfe line search, stopping after about ``evaluations`` of the loss.
 
-    Steps count evaluations, which is what costs time; the loss must not be random.
+    Steps count evaluations, which is what costs time; the loss must not be random. A loss that is no number takes the
+    parameters back to the last Step and halves the rate; GanEditError when that does not help either.
     """
-    optimizer = torch.optim.LBFGS(
-        parameters, max_iter=_LBFGS_ITERATIONS, history_size=20, line_search_fn="strong_wolfe", tolerance_change=1e-12
-    )
+    good = [parameter.detach().clone() for parameter in parameters]
     seen: list[tuple[float, Tensor]] = []
+    done = recoveries = 0
+    optimizer = _lbfgs_optimizer(parameters, 1.0)
 
     def closure() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         loss, image = evaluate()
         loss.backward()
-        if not math.isfinite(loss.item()):
-            raise _ran_away()
+        if not _all_finite(loss, parameters):
+            raise _NotFiniteError
         seen.append((loss.item(), image.detach()))
         return loss
 
-    done = 0
     while done < evaluations:
         seen.clear()
-        optimizer.step(closure)
+        try:
+            optimizer.step(closure)
+        except _NotFiniteError:
+            recoveries += 1
+            if recoveries > _RECOVERIES:
+                raise _ran_away() from None
+            _copy(good, parameters)
+            done += len(seen)
+            optimizer = _lbfgs_optimizer(parameters, 0.5**recoveries)
+            continue
+        _copy(parameters, good)
         done += len(seen)
         loss, image = min(seen, key=lambda pair: pair[0])
         yield Step(min(done, evaluations), evaluations, loss, image)
         if len(seen) == 1:
             return  # the line search found nothing to improve
+
+
+class _NotFiniteError(Exception):
+    """Ends an L-BFGS step whose loss or gradient is no number."""
+
+
+def _lbfgs_optimizer(parameters: Sequence[Tensor], rate: float) -> torch.optim.LBFGS:
+    return torch.optim.LBFGS(
+        parameters,
+        lr=rate,
+        max_iter=_LBFGS_ITERATIONS,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+        tolerance_change=1e-12,
+    )
+
+
+def _all_finite(loss: Tensor, parameters: Sequence[Tensor]) -> bool:
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return math.isfinite(loss.item()) and all(bool(torch.isfinite(g).all()) for g in gradients)
+
+
+@torch.no_grad()
+def _copy(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source)
 
 
 def until(steps: Iterator[Step], reached: Callable[[Step], bool]) -> Iterator[Step]:

@@ -13,14 +13,14 @@ import torch
 
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.edit import follow_scribble
-from gan_edit_engine.generators import Generator as Network
 from gan_edit_engine.interpolate import combine
-from gan_edit_engine.invert import Inversion, NoiseMaps, psnr, synthesise
+from gan_edit_engine.invert import Inversion
+from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
 from gan_edit_engine.latents import label, random_z
 from gan_edit_engine.library import Model
 from gan_edit_engine.optimize import Step
 from gan_edit_engine.photo import Image, Mask, feather_inwards, from_unit, to_unit
-from gan_edit_engine.projection import Projection, project, steps_of
+from gan_edit_engine.projection import project, steps_of
 from gan_edit_engine.transfer import transfer
 from gan_edit_engine.view import View, scribble, to_colours, view
 from gan_edit_engine.workspace import Workspace
@@ -41,7 +41,6 @@ ResultT = TypeVar("ResultT")
 
 _PREVIEW_EVERY = 10  # steps
 _PREVIEW_SIDE = 256
-_NOISE_ROW = 1024
 
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
@@ -70,7 +69,13 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
             z, label(generator, 1, settings.class_label, workspace.device), truncation_psi=settings.truncation_psi
         )
         image = to_colours(generator.synthesis(ws))
-    return ResultReady(to_message(from_unit(image, np.dtype(np.uint8))), _latent(ws), model=model.info.name)
+    return ResultReady(
+        to_message(from_unit(image, np.dtype(np.uint8))),
+        pack_latent(ws),
+        z=pack_latent(z),
+        truncation_psi=settings.truncation_psi,
+        model=model.info.name,
+    )
 
 
 def _interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[Progress, None, FramesReady]:
@@ -102,11 +107,13 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     model, spread = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
     perceptual = workspace.perceptual(request.settings, request.model)
-    steps = project(model, spread, perceptual, seen.subject, request.settings, workspace.projections)
+    given = _given(request, model, seen)
+    steps = project(model, spread, perceptual, seen.subject, request.settings, workspace.projections, given)
     found = yield from _report(steps, "Projecting the photo", 0, steps_of(request.settings))
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
     result = _result(seen, image, _blend(seen, feather=0.0), found.inversion, model)
-    return dataclasses.replace(result, perceptual=perceptual.name, steps=found.steps)
+    z = None if found.inversion.z is None else pack_latent(found.inversion.z)
+    return dataclasses.replace(result, z=z, perceptual=perceptual.name, steps=found.steps)
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
@@ -115,13 +122,11 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
     painted = scribble(request, seen, model.generator.image_channels, workspace.device)
-    projection_steps = 0 if request.latent is not None else steps_of(settings)
+    given = _given(request, model, seen)
+    projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
-    if request.latent is not None:
-        projection = _given(request.latent, request.noise, model, seen, workspace.device)
-    else:
-        searching = project(model, spread, perceptual, seen.subject, settings, workspace.projections)
-        projection = yield from _report(searching, "Projecting the photo", 0, total)
+    searching = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None)
+    projection = yield from _report(searching, "Projecting the photo", 0, total)
     projected = projection.inversion
     following = follow_scribble(projection.generator, spread, perceptual, projected, painted, settings)
     edited = yield from _report(following, "Following the scribble", projection_steps, total)
@@ -130,46 +135,15 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     change = transfer(seen.crop, seen.box, region, seen.colours, before, after)
     return dataclasses.replace(
         _result(seen, region + settings.strength * change, _blend(seen, settings.feather), projected, model),
-        latent=_latent(edited.ws),
-        latent_start=_latent(projected.ws),
+        latent=pack_latent(edited.ws),
+        latent_start=pack_latent(projected.ws),
         perceptual=perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
 
 
-def _given(latent: Array, noise: Array | None, model: Model, seen: View, device: torch.device) -> Projection:
-    generator = model.generator
-    if latent.dtype != "float32" or latent.shape != (generator.num_ws, generator.w_dim):
-        raise GanEditError(
-            "bad_latent",
-            f"The given latent is {latent.shape}, {model.info.name} needs {(generator.num_ws, generator.w_dim)}.",
-            "Use a latent that was found with the same model.",
-        )
-    ws = torch.from_numpy(from_message(latent).astype(np.float32))[None].to(device)
-    maps = _unpack_noise(noise, generator, device) if noise is not None else {}
-    with torch.no_grad():
-        image = synthesise(generator, ws, maps)
-    return Projection(Inversion(ws, image, psnr(image, seen.subject), noise=maps), generator)
-
-
-def _pack_noise(noise: NoiseMaps) -> Array | None:
-    """All maps, flattened, in rows of 1024 (an array's sides are limited, its bytes are not)."""
-    if not noise:
-        return None
-    values = torch.cat([value.flatten() for value in noise.values()]).cpu().numpy()
-    return to_message(np.pad(values, (0, -len(values) % _NOISE_ROW)).reshape(-1, _NOISE_ROW))
-
-
-def _unpack_noise(packed: Array, generator: Network, device: torch.device) -> NoiseMaps:
-    shapes = {name: stored.shape for name, stored in generator.noise_consts().items()}
-    total = sum(shape.numel() for shape in shapes.values())
-    if packed.dtype != "float32" or packed.shape != (-(-total // _NOISE_ROW), _NOISE_ROW):
-        raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
-    values = torch.from_numpy(from_message(packed).astype(np.float32)).flatten().to(device)
-    maps = {}
-    for name, shape in shapes.items():
-        maps[name], values = values[: shape.numel()].reshape(shape), values[shape.numel() :]
-    return maps
+def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
+    return None if request.latent is None else given_inversion(request.latent, request.noise, model, seen.subject)
 
 
 def _report(
@@ -201,18 +175,13 @@ def _blend(seen: View, feather: float) -> Mask:
 def _result(seen: View, colours: Image, mask: Mask, inversion: Inversion, model: Model) -> ResultReady:
     image = seen.photo[seen.box.slices].copy()
     image[..., :3] = from_unit(colours, seen.photo.dtype)
-    latent = _latent(inversion.ws)
     return ResultReady(
         image=to_message(image),
-        latent=latent,
-        noise=_pack_noise(inversion.noise),
+        latent=pack_latent(inversion.ws),
+        noise=pack_noise(inversion.noise),
         mask=to_message(mask),
         x=seen.box.x,
         y=seen.box.y,
         model=model.info.name,
         psnr=inversion.psnr,
     )
-
-
-def _latent(ws: torch.Tensor) -> Array:
-    return to_message(ws[0].cpu().numpy().astype(np.float32))

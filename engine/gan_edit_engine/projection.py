@@ -27,7 +27,7 @@ from gan_edit_protocol.settings import ProjectSettings
 
 KEPT = 200
 """Projections that are kept, about 20 KB each, and with a tuned model up to some MB; the oldest go first."""
-_FORMAT = "1"
+_FORMAT = "2"
 
 ResultT = TypeVar("ResultT")
 
@@ -44,9 +44,9 @@ class Projection:
     steps: int = 0
 
 
-def steps_of(settings: ProjectSettings) -> int:
-    """Steps that a projection takes unless it is kept from last time."""
-    return settings.steps + settings.tuning_steps
+def steps_of(settings: ProjectSettings, search: bool = True) -> int:
+    """Steps that a projection takes unless it is kept from last time; without ``search`` those of the tuning only."""
+    return (settings.steps if search else 0) + settings.tuning_steps
 
 
 def project(
@@ -56,33 +56,51 @@ def project(
     subject: Subject,
     settings: ProjectSettings,
     folder: Path,
+    given: Inversion | None = None,
+    search: bool = True,
 ) -> Generator[Step, None, Projection]:
-    """Yields a Step per optimisation step, none when the projection is found in ``folder``; returns it."""
-    file = folder / f"{_key(model, perceptual, subject, settings)}.safetensors"
-    kept = _read(file, model.generator, subject) if settings.cache else None
+    """Yields a Step per optimisation step, none when the projection is found in ``folder``; returns it.
+
+    ``given``: the latent to start from; without ``search`` it stays as it is, and only the tuning is done to it.
+    """
+    generator = model.generator
+    if given is not None and not search and not settings.tuning_steps:
+        return Projection(given, generator)
+    file = folder / f"{_key(model, perceptual, subject, settings, given, search)}.safetensors"
+    kept = _read(file, generator, subject) if settings.cache else None
     if kept is not None:
         return kept
-    generator = model.generator
-    inversion = yield from _renumbered(invert(generator, statistics, perceptual, subject, settings), 0, settings)
+    if given is None or search:
+        searching = invert(generator, statistics, perceptual, subject, settings, given)
+        inversion = yield from _renumbered(searching, 0, steps_of(settings))
+    else:
+        inversion = given
     delta = Delta({})
     if settings.tuning_steps:
-        objective = Objective(generator, statistics, perceptual, subject, settings)
-        delta = yield from _renumbered(tune(generator, objective, inversion, settings), settings.steps, settings)
+        objective = Objective(generator, statistics, perceptual, _tuned_for(subject, settings), settings)
+        outside = 1 - subject.selection if settings.tuning_selected_only and subject.selection is not None else None
+        done, of = steps_of(settings, search) - settings.tuning_steps, steps_of(settings, search)
+        delta = yield from _renumbered(tune(generator, objective, inversion, settings, outside), done, of)
     if settings.cache:
-        _write(file, inversion, delta)
+        write_projection(file, inversion, delta)
     projection = _tuned(generator, inversion, delta, subject)
     return dataclasses.replace(projection, steps=inversion.steps + settings.tuning_steps)
 
 
-def _renumbered(
-    steps: Generator[Step, None, ResultT], done: int, settings: ProjectSettings
-) -> Generator[Step, None, ResultT]:
+def _tuned_for(subject: Subject, settings: ProjectSettings) -> Subject:
+    """What the tuned model has to reproduce: all of the subject, or what is selected of it."""
+    if not settings.tuning_selected_only or subject.selection is None:
+        return subject
+    return dataclasses.replace(subject, weight=subject.weight * subject.selection)
+
+
+def _renumbered(steps: Generator[Step, None, ResultT], done: int, of: int) -> Generator[Step, None, ResultT]:
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        yield Step(done + step.index, steps_of(settings), step.loss, step.image)
+        yield Step(done + step.index, of, step.loss, step.image)
 
 
 def _tuned(generator: generators.Generator, inversion: Inversion, delta: Delta, subject: Subject) -> Projection:
@@ -94,21 +112,36 @@ def _tuned(generator: generators.Generator, inversion: Inversion, delta: Delta, 
     return Projection(dataclasses.replace(inversion, image=image, psnr=psnr(image, subject)), tuned)
 
 
-def _key(model: Model, perceptual: Perceptual, subject: Subject, settings: ProjectSettings) -> str:
-    """Everything that the projection depends on: the pixels, where they count, the model, the network, the settings."""
+def _key(
+    model: Model,
+    perceptual: Perceptual,
+    subject: Subject,
+    settings: ProjectSettings,
+    given: Inversion | None,
+    search: bool,
+) -> str:
+    """Everything that the projection depends on: pixels, where they count, model, network, settings, given latent."""
     names = [field.name for field in dataclasses.fields(ProjectSettings)]
     digest = hashlib.sha256()
-    digest.update(json.dumps([_FORMAT, model.info.sha256, perceptual.name], sort_keys=True).encode())
+    digest.update(json.dumps([_FORMAT, model.info.sha256, perceptual.name, search], sort_keys=True).encode())
     digest.update(json.dumps({name: getattr(settings, name) for name in names}, sort_keys=True).encode())
-    for tensor in (subject.image, subject.weight):
+    tensors = [subject.image, subject.weight]
+    if settings.tuning_selected_only and subject.selection is not None:
+        tensors.append(subject.selection)
+    if given is not None:
+        tensors += [given.ws, *given.noise.values()]
+    for tensor in tensors:
+        digest.update(str(tuple(tensor.shape)).encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _write(file: Path, inversion: Inversion, delta: Delta) -> None:
+def write_projection(file: Path, inversion: Inversion, delta: Delta) -> None:
     """Keep a projection; a disk that is full or read-only costs only the time to find it again."""
     tensors = {"ws": inversion.ws.cpu().contiguous()}
     tensors |= {f"noise.{name}": value.cpu().contiguous() for name, value in inversion.noise.items()}
+    if inversion.z is not None:
+        tensors["z"] = inversion.z.cpu().contiguous()
     for name, (a, b) in delta.factors.items():
         tensors |= {f"delta.a.{name}": a.half().cpu(), f"delta.b.{name}": b.half().cpu()}
     part = file.with_suffix(f".{os.getpid()}.part")
@@ -140,7 +173,8 @@ def _read(file: Path, generator: generators.Generator, subject: Subject) -> Proj
         delta = Delta({name: (a[name].float(), b[name].float()) for name in a})
         with torch.no_grad():
             image = synthesise(generator, ws, noise)
-        return _tuned(generator, Inversion(ws, image, psnr(image, subject), steps, noise), delta, subject)
+        inversion = Inversion(ws, image, psnr(image, subject), steps, noise, tensors.get("z"))
+        return _tuned(generator, inversion, delta, subject)
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError):
         return None
 

@@ -22,7 +22,9 @@ from gan_edit_engine.optimize import Step, adam
 from gan_edit_protocol.settings import ProjectSettings
 
 RANK = 8
-_LOCAL_DISTANCE = 30.0  # of the latents at which the model must stay as it was; PTI's alpha
+# Of the way from the pivot to a random latent: there the model must stay as it was. PTI goes a fixed distance of 30 in
+# all layers together, which suits the latents of one model; a part of the way suits any.
+_LOCAL_WAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,16 @@ class Delta:
 
 
 def tune(
-    generator: generators.Generator, objective: Objective, pivot: Inversion, settings: ProjectSettings
+    generator: generators.Generator,
+    objective: Objective,
+    pivot: Inversion,
+    settings: ProjectSettings,
+    outside: Tensor | None = None,
 ) -> Generator[Step, None, Delta]:
-    """Yields a Step per optimisation step; returns the :class:`Delta` that makes the pivot's latent give the photo."""
+    """Yields a Step per optimisation step; returns the :class:`Delta` that makes the pivot's latent give the photo.
+
+    ``outside`` [1, 1, R, R] in 0..1: where the pivot's image has to stay as it was.
+    """
     delta = _identity(generator.synthesis, settings.seed)
     draws = iter(range(settings.seed + 1, settings.seed + 1 + settings.tuning_steps))
 
@@ -62,8 +71,10 @@ def tune(
     def evaluate() -> tuple[Tensor, Tensor]:
         image = image_of(pivot.ws, pivot.noise)
         loss = objective.look(image)
+        if outside is not None:
+            loss = loss + pixel_loss(image, pivot.image, outside)
         if settings.tuning_locality:
-            near = _nearby(generator, pivot.ws, next(draws, settings.seed))
+            near = _nearby(generator, pivot.ws, next(draws, settings.seed), settings.class_label)
             with torch.no_grad():
                 before = generator.synthesis(near)
             everywhere = torch.ones_like(before[:, :1])
@@ -94,8 +105,7 @@ def _identity(synthesis: torch.nn.Module, seed: int) -> Delta:
 
 
 @torch.no_grad()
-def _nearby(generator: generators.Generator, pivot: Tensor, seed: int) -> Tensor:
-    """A latent at a fixed distance from the pivot, in the direction of a random one."""
-    w = map_to_w(generator, random_z(generator, 1, seed, pivot.device))
-    direction = w[:, None] - pivot
-    return pivot + _LOCAL_DISTANCE * direction / direction.norm(dim=2, keepdim=True).clamp_min(1e-6)
+def _nearby(generator: generators.Generator, pivot: Tensor, seed: int, class_label: int) -> Tensor:
+    """A latent on the way from the pivot to a random one of the class."""
+    w = map_to_w(generator, random_z(generator, 1, seed, pivot.device), class_label)
+    return torch.lerp(pivot, w[:, None].expand_as(pivot), _LOCAL_WAY)

@@ -41,14 +41,21 @@ def view(request: EditRequest | ProjectRequest, model: Model, device: torch.devi
     resolution = model.generator.resolution
     crop = choose_crop(request, selection, model.info.align_points, resolution)
     box = _changeable(crop, selection)
+    selected = crop.extract(selection.astype(np.float32) / np.float32(255), cv2.BORDER_CONSTANT)
     # Beyond the photo's border and under transparent pixels there is nothing to be reproduced.
     seen = photo[..., 3].astype(bool) if photo.shape[2] == 4 else whole.astype(bool)
     weight = crop.extract(seen.astype(np.float32), cv2.BORDER_CONSTANT)
+    if request.settings.selected_only:
+        weight = weight * selected
     if not weight.any():
         raise GanEditError("empty_photo", "The part to edit is fully transparent.", "Choose another layer or part.")
     colours = crop.extract(photo[..., :3]) / np.float32(WHITE[photo.dtype.name])
     channels = model.generator.image_channels
-    subject = Subject(to_tensor(colours, channels, device), torch.from_numpy(weight)[None, None].to(device))
+    subject = Subject(
+        to_tensor(colours, channels, device),
+        torch.from_numpy(weight)[None, None].to(device),
+        torch.from_numpy(selected)[None, None].to(device),
+    )
     return View(photo, selection, crop, box, colours, subject)
 
 

@@ -141,7 +141,7 @@ class ProjectSettings(Settings):
     )
     start: str = _setting(
         "mean",
-        "The search starts from the mean of the random latents, or from the best of them",
+        "The search starts from the mean of the random latents, or from the one whose pixels come closest",
         choices=("mean", "best"),
         advanced=True,
     )
@@ -182,6 +182,9 @@ class ProjectSettings(Settings):
         "Layers of vgg16 or vgg19 that are compared, each with a weight if it has another than 1: conv1_1:2 conv3_1",
         advanced=True,
     )
+    selected_only: bool = _setting(
+        False, "Reproduce what is selected, and leave open what the rest looks like", advanced=True
+    )
     style_weight: float = _setting(
         0.0, "Weight of the style loss: Gram matrices of the perceptual network", 0.0, 100.0, advanced=True
     )
@@ -208,6 +211,9 @@ class ProjectSettings(Settings):
     tuning_rate: float = _setting(0.003, "Peak learning rate of the tuning", 1e-6, 0.1, advanced=True)
     tuning_locality: float = _setting(
         0.1, "How strictly the tuned model stays as it was elsewhere", 0.0, 100.0, advanced=True
+    )
+    tuning_selected_only: bool = _setting(
+        False, "Tune on what is selected, and hold the rest of the model's image as it was", advanced=True
     )
     cache: bool = _setting(
         True, "Keep the projection, so that the next edit of this photo starts at once", advanced=True

@@ -22,6 +22,7 @@ from gan_edit_engine import __version__
 from gan_edit_engine.cli import main
 from gan_edit_engine.images import Picture, read_picture, write_png
 from gan_edit_engine.install import engine_program
+from gan_edit_engine.latent_files import read_latent
 from gan_edit_protocol import connection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +134,22 @@ def test_a_saved_latent_starts_an_edit_without_a_projection(run: Run, photo: NDA
     assert run("project", "photo.png", "--output", "p.png", "--latent", "l.safetensors", *QUICK).returncode == 0
     about = json.loads(run(*edit("--json", "--latent-in", "l.safetensors", *QUICK_EDIT)).stdout)
     assert about["steps"] == 2
+
+
+def test_a_saved_latent_starts_a_projection_and_brings_its_noise_along(
+    run: Run, tmp_path: Path, photo: NDArray[Any]
+) -> None:
+    searched = ("--set", "optimize_noise=true", *QUICK)
+    assert run("project", "photo.png", "--output", "p.png", "--latent", "a.safetensors", *searched).returncode == 0
+    again = ("project", "photo.png", "--output", "p.png", "--latent-in", "a.safetensors", "--json")
+    about = json.loads(run(*again, "--latent", "b.safetensors", "--set", "steps=1").stdout)
+    assert about["steps"] == 1
+    first, second = (read_latent(tmp_path / name) for name in ("a.safetensors", "b.safetensors"))
+    assert first.noise is not None
+    assert second.noise is not None
+    assert (first.noise == second.noise).all()
+    assert (first.latent != second.latent).any()
+    assert first.model == "cats64"
 
 
 def test_a_random_image_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from gan_edit_engine import generators
 from gan_edit_engine.edit import Edited, Scribble, follow_scribble
+from gan_edit_engine.generators.dcgan import DCGANConfig
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.invert import Inversion, Subject, invert
 from gan_edit_engine.latents import check_space, label, map_to_w, random_z, statistics
@@ -43,9 +44,9 @@ def subject(tiny_generator):
 
 @pytest.fixture
 def run_inversion(tiny_generator, spread, perceptual, subject):
-    def run(on: Subject = subject, **settings) -> Inversion:
+    def run(on: Subject = subject, given: Inversion | None = None, **settings) -> Inversion:
         chosen = ProjectSettings(**{"steps": 60, "perceptual_weight": 0.0, **settings})
-        return finish(invert(tiny_generator, spread, perceptual, on, chosen))[1]
+        return finish(invert(tiny_generator, spread, perceptual, on, chosen, given))[1]
 
     return run
 
@@ -124,6 +125,63 @@ def test_of_several_restarts_the_best_is_kept_within_the_same_number_of_steps(ru
     several = run_inversion(restarts=5, **options)
     assert several.steps <= 60
     assert several.psnr > min(run_inversion(**{**options, "seed": 11 + i}).psnr for i in range(5))
+
+
+@pytest.mark.parametrize("space", ["z", "w", "w+"])
+@pytest.mark.parametrize("restarts", [3, 40])
+def test_restarts_never_take_more_steps_than_there_are(run_inversion, space, restarts):
+    assert run_inversion(space=space, steps=20, restarts=restarts, w_fraction=0.5, init_samples=1).steps == 20
+
+
+def test_candidates_are_told_apart_by_their_pixels_a_few_at_a_time(
+    tiny_generator, spread, perceptual, subject, monkeypatch
+):
+    monkeypatch.setattr(perceptual, "loss", lambda *_: pytest.fail("the perceptual network was asked"))
+    settings = ProjectSettings(start="best", init_samples=20, steps=5)
+    steps = invert(tiny_generator, spread, perceptual, subject, settings)
+    looks = [next(steps) for _ in range(3)]
+    assert [look.index for look in looks] == [0, 0, 0]
+    assert looks[2].loss <= looks[1].loss <= looks[0].loss
+
+
+def test_a_search_can_start_from_a_given_latent(run_inversion, tiny_generator, subject, projected):
+    options = {"steps": 1, "learning_rate": 1e-4, "prior_weight": 0.0}
+    assert run_inversion(given=projected, **options).psnr > run_inversion(**options).psnr + 20
+    parted = dataclasses.replace(projected, ws=projected.ws + torch.linspace(-1, 1, 6)[None, :, None])
+    found = run_inversion(given=parted, space="w", **options)
+    assert torch.allclose(found.ws, projected.ws, atol=1e-3)
+
+
+def test_a_given_latents_noise_stays_unless_noise_is_searched(run_inversion, tiny_generator, projected):
+    maps = {name: torch.ones_like(stored) for name, stored in tiny_generator.noise_consts().items()}
+    given = dataclasses.replace(projected, noise=maps)
+    kept = run_inversion(given=given, steps=2)
+    assert all(torch.equal(kept.noise[name], maps[name]) for name in maps)
+    searched = run_inversion(given=given, steps=2, optimize_noise=True)
+    assert not any(torch.equal(searched.noise[name], maps[name]) for name in maps)
+    assert all((value == 1).all() for value in maps.values())
+
+
+def test_a_search_in_z_keeps_z_and_starts_from_w_plus_only_where_they_are_the_same(
+    run_inversion, tiny_generator, projected, perceptual
+):
+    found = run_inversion(space="z", steps=3)
+    assert torch.allclose(tiny_generator.mapping(found.z), found.ws)
+    with pytest.raises(GanEditError, match="search in z cannot start from a latent in w"):
+        run_inversion(given=projected, space="z")
+    dcgan = generators.build(DCGANConfig(z_dim=8, channels=(8,))).requires_grad_(False).eval()
+    z = random_z(dcgan, 1, 3, CPU)
+    given = Inversion(z[:, None], dcgan(z), 99.0)
+    settings = ProjectSettings(space="z", steps=1, learning_rate=1e-4, perceptual_weight=0.0)
+    target = Subject(given.image, torch.ones(1, 1, 8, 8))
+    again = finish(invert(dcgan, statistics(dcgan, CPU), perceptual, target, settings, given))[1]
+    assert torch.allclose(again.z, z, atol=1e-3)
+
+
+def test_lbfgs_refuses_to_search_noise(run_inversion):
+    with pytest.raises(GanEditError, match="L-BFGS cannot search the noise maps") as caught:
+        run_inversion(optimizer="lbfgs", optimize_noise=True)
+    assert caught.value.hint
 
 
 def test_lbfgs_counts_evaluations_and_beats_adam_at_polishing(run_inversion):

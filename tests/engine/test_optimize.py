@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from gan_edit_engine.losses import gram, latent_distance, noise_regularity, pixel_loss, style_distances, weighted_mean
-from gan_edit_engine.optimize import Plateau, Step, adam, lbfgs, ramped, until
+from gan_edit_engine.optimize import Plateau, Step, adam, lbfgs, minimise, ramped, until
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import ProjectSettings
 
 
 def test_it_finds_the_minimum_of_a_parabola_and_reports_each_step():
@@ -53,6 +54,28 @@ def test_a_step_too_far_is_taken_back_with_half_the_rate():
     losses = [step.loss for step in adam([x], cliff, 100, 1.5, schedule=lambda t: 1.0)]
     assert all(math.isfinite(loss) for loss in losses)
     assert losses[-1] < 0.01
+
+
+def test_lbfgs_takes_a_step_too_far_back_with_half_the_rate():
+    x = torch.zeros(1, requires_grad=True)
+
+    def cliff() -> tuple[torch.Tensor, torch.Tensor]:
+        return ((x - 0.9).square().sum() if x.item() <= 0.95 else x.sum() * math.nan), x
+
+    losses = [step.loss for step in lbfgs([x], cliff, 50)]
+    assert losses[-1] < 1e-6
+    assert x.item() == pytest.approx(0.9, abs=1e-3)
+
+
+def test_the_settings_choose_the_optimiser_and_its_schedule():
+    def first_move(**settings) -> float:
+        x = torch.zeros(1, requires_grad=True)
+        next(minimise([x], lambda: ((x - 9).square().sum(), x), 100, ProjectSettings(learning_rate=0.1, **settings)))
+        return x.item()
+
+    assert first_move(schedule="constant") == pytest.approx(0.1, rel=1e-3)
+    assert first_move() == pytest.approx(0.01, rel=1e-3)
+    assert first_move(optimizer="lbfgs") == pytest.approx(9, rel=1e-3)
 
 
 def test_lbfgs_finds_the_minimum_of_a_narrow_valley():

@@ -142,6 +142,48 @@ def test_searched_noise_comes_back_and_can_be_given_with_the_latent(photo, works
         run(edit_request(photo, latent=first.latent_start, noise=wrong, settings=settings), workspace)
 
 
+def test_a_projection_goes_on_from_a_given_latent(photo, workspace):
+    request = ProjectRequest(to_message(photo), align=EYES, settings=ProjectSettings(steps=12, cache=False))
+    first = run(request, workspace)[1]
+    further = dataclasses.replace(request, latent=first.latent, settings=ProjectSettings(steps=2))
+    second = run(further, workspace)[1]
+    assert second.psnr > first.psnr - 1
+    assert second.psnr > run(dataclasses.replace(further, latent=None), workspace)[1].psnr + 0.5
+    assert len(run(further, workspace)[0]) == 0
+    other = to_message(from_message(first.latent) * np.float32(0.5))
+    assert len(run(dataclasses.replace(further, latent=other), workspace)[0]) == 2
+
+
+def test_an_edit_of_a_given_latent_uses_a_generator_that_is_tuned_on_the_photo(photo, workspace):
+    settings = EditSettings(steps=10, edit_steps=2, tuning_steps=15, seed=79)
+    latent = run(edit_request(photo), workspace)[1].latent_start
+    plain = run(edit_request(photo, latent=latent), workspace)[1]
+    progress, tuned = run(edit_request(photo, latent=latent, settings=settings), workspace)
+    assert (len(progress), tuned.steps) == (17, 17)
+    assert tuned.psnr > plain.psnr + 0.3
+    assert tuned.latent_start.data == latent.data
+    assert len(run(edit_request(photo, latent=latent, settings=settings), workspace)[0]) == 2
+
+
+def test_only_what_is_selected_has_to_be_reproduced_where_that_is_wanted(photo, workspace):
+    mask = scribble_and_mask(photo)[1]
+    errors = []
+    for selected_only in (False, True):
+        settings = ProjectSettings(steps=40, selected_only=selected_only, cache=False)
+        result = run(ProjectRequest(to_message(photo), to_message(mask), align=EYES, settings=settings), workspace)[1]
+        y, x = slice(result.y, result.y + result.image.shape[0]), slice(result.x, result.x + result.image.shape[1])
+        errors.append(np.square(from_message(result.image).astype(float) - photo[y, x]).mean())
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_a_random_images_z_and_truncation_come_with_it(workspace):
+    result = run(RandomRequest(settings=RandomSettings(seed=3, truncation_psi=0.5)), workspace)[1]
+    generator = workspace.model("default")[0].generator
+    z = torch.from_numpy(from_message(result.z).copy())[None]
+    assert np.allclose(generator.mapping(z, truncation_psi=0.5)[0], from_message(result.latent), atol=1e-5)
+    assert result.truncation_psi == 0.5
+
+
 def test_a_projection_looks_like_the_photo(photo, workspace):
     request = ProjectRequest(to_message(photo), align=EYES, settings=ProjectSettings(steps=40))
     result = run(request, workspace)[1]
@@ -172,6 +214,7 @@ def test_random_images_follow_their_seed_and_truncation(workspace):
         ({"crop": Crop(430, 280, 20), "align": None}, "outside of the square"),
         ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "Nothing is painted inside the selection"),
         ({"latent": np.zeros((3, 512), np.float32)}, "given latent"),
+        ({"latent": np.full((10, 512), np.nan, np.float32)}, "no numbers"),
         ({"model": "nonesuch"}, "nonesuch"),
     ],
 )

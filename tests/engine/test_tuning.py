@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save
 
+from gan_edit_engine import generators, tuning
+from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.invert import Inversion, Objective, Subject, psnr
-from gan_edit_engine.latents import random_z, statistics
+from gan_edit_engine.latents import Statistics, map_to_w, random_z, statistics
+from gan_edit_engine.library import Model, ModelInfo
 from gan_edit_engine.losses import pixel_loss
+from gan_edit_engine.projection import project, write_projection
 from gan_edit_engine.tuning import Delta, tune
 from gan_edit_protocol.settings import ProjectSettings
 
 CPU = torch.device("cpu")
+INFO = ModelInfo("tiny", "stylegan2", 16, None, "", "", "", "0", Path("tiny.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +40,11 @@ def photo(tiny_generator):
 def tuned(generator, perceptual, pivot, photo, **changes) -> Delta:
     settings = ProjectSettings(**{"tuning_steps": 80, "tuning_rate": 0.01, "perceptual_weight": 0.1, **changes})
     objective = Objective(generator, statistics(generator, CPU), perceptual, photo, settings)
-    steps = tune(generator, objective, pivot, settings)
+    return finish(tune(generator, objective, pivot, settings))
+
+
+def finish(steps):
+    """What a generator of Steps returns."""
     while True:
         try:
             next(steps)
@@ -74,3 +86,51 @@ def test_where_nothing_counts_the_generator_is_not_tuned_to_it(tiny_generator, p
     image = bent.synthesis(pivot.ws)
     assert pixel_loss(image, photo.image, weight) < 0.5 * pixel_loss(pivot.image, photo.image, weight)
     assert pixel_loss(image, photo.image, 1 - weight) > 0.5 * pixel_loss(pivot.image, photo.image, 1 - weight)
+
+
+def test_tuned_on_what_is_selected_the_rest_of_the_image_stays(tiny_generator, perceptual, pivot, photo, tmp_path):
+    selection = torch.zeros(1, 1, 16, 16)
+    selection[..., :8] = 1
+    errors = {}
+    for selected_only in (False, True):
+        settings = ProjectSettings(
+            tuning_steps=80, tuning_rate=0.01, perceptual_weight=0.1, tuning_selected_only=selected_only
+        )
+        model = Model(tiny_generator, INFO)
+        subject = dataclasses.replace(photo, selection=selection)
+        spread = statistics(tiny_generator, CPU)
+        found = finish(project(model, spread, perceptual, subject, settings, tmp_path, pivot, search=False))
+        inside = pixel_loss(found.inversion.image, photo.image, selection).item()
+        outside = pixel_loss(found.inversion.image, pivot.image, 1 - selection).item()
+        errors[selected_only] = inside, outside
+    before = pixel_loss(pivot.image, photo.image, selection).item()
+    assert errors[True][0] < 0.5 * before
+    assert errors[True][1] < 0.3 * errors[False][1]
+
+
+def test_the_models_neighbours_are_of_the_photos_class(perceptual, monkeypatch):
+    torch.manual_seed(0)
+    config = StyleGAN2Config(z_dim=8, w_dim=8, c_dim=3, resolution=8, channel_base=64, channel_max=8, mapping_layers=1)
+    generator = generators.build(config).requires_grad_(False)
+    asked = []
+    monkeypatch.setattr(
+        tuning, "map_to_w", lambda generator, z, number: asked.append(number) or map_to_w(generator, z, number)
+    )
+    ws = map_to_w(generator, random_z(generator, 1, 0, CPU), 2)[:, None].expand(-1, generator.num_ws, -1)
+    pivot = Inversion(ws, generator.synthesis(ws), 0.0)
+    target = Subject(pivot.image, torch.ones(1, 1, 8, 8))
+    tuned(generator, perceptual, pivot, target, tuning_steps=2, perceptual_weight=0.0, class_label=2)
+    assert asked == [2, 2]
+
+
+def test_a_tuned_projection_of_256_pixels_with_its_noise_takes_less_than_ten_megabytes(perceptual, tmp_path):
+    generator = generators.build(StyleGAN2Config(mapping_layers=1)).requires_grad_(False).eval()
+    ws, image = torch.zeros(1, generator.num_ws, 512), torch.zeros(1, 3, 256, 256)
+    pivot = Inversion(ws, image, 0.0, noise=generator.noise_consts())
+    settings = ProjectSettings(tuning_steps=0)
+    spread = Statistics(torch.zeros(512), 1.0, torch.zeros(512), torch.eye(512))
+    objective = Objective(generator, spread, perceptual, Subject(image, torch.ones(1, 1, 256, 256)), settings)
+    delta = finish(tune(generator, objective, pivot, settings))
+    assert len(delta.factors) == 20  # 13 convolutions and 7 ToRGB
+    write_projection(tmp_path / "kept.safetensors", pivot, delta)
+    assert 1e6 < (tmp_path / "kept.safetensors").stat().st_size < 10e6

@@ -78,6 +78,11 @@ aligns = st.none() | st.builds(Align, numbers, numbers, numbers, numbers)
 crops = st.none() | st.builds(Crop, numbers, numbers, numbers, numbers)
 
 
+given_latents = st.just({}) | st.fixed_dictionaries(
+    {"latent": arrays((2, 3), "float32"), "noise": st.none() | arrays((1, 4), "float32")}
+)
+
+
 @st.composite
 def edit_requests(draw: st.DrawFn) -> EditRequest:
     h, w = draw(sides), draw(sides)
@@ -88,8 +93,8 @@ def edit_requests(draw: st.DrawFn) -> EditRequest:
         model=draw(texts),
         align=draw(aligns),
         crop=draw(crops),
-        latent=draw(st.none() | arrays((2, 3), "float32")),
         settings=draw(settings_of(EditSettings)),
+        **draw(given_latents),
     )
 
 
@@ -103,6 +108,7 @@ def project_requests(draw: st.DrawFn) -> ProjectRequest:
         align=draw(aligns),
         crop=draw(crops),
         settings=draw(settings_of(ProjectSettings)),
+        **draw(given_latents),
     )
 
 
@@ -130,6 +136,8 @@ events = st.one_of(
         latent=arrays(dtype="float32"),
         mask=st.none() | arrays(dtype="uint8"),
         latent_start=st.none() | arrays(dtype="float32"),
+        noise=st.none() | arrays(dtype="float32"),
+        z=st.none() | arrays(dtype="float32"),
         **_result_fields,
     ),
     st.builds(FramesReady, arrays((2, 3, 4, 3), "uint8"), arrays(dtype="float32"), texts, texts, numbers),

@@ -1,0 +1,65 @@
+"""Latents and the noise maps that belong to them, between messages and the generator that they are of."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_edit_engine.arrays import from_message, to_message
+from gan_edit_engine.generators import Generator
+from gan_edit_engine.invert import Inversion, NoiseMaps, Subject, psnr, synthesise
+from gan_edit_engine.library import Model
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.messages import Array
+
+_NOISE_ROW = 1024
+
+
+def given_inversion(latent: Array, noise: Array | None, model: Model, subject: Subject) -> Inversion:
+    """The inversion that a request brings along; GanEditError when it is not one of ``model``."""
+    generator, device = model.generator, subject.image.device
+    if latent.shape != (generator.num_ws, generator.w_dim):
+        raise GanEditError(
+            "bad_latent",
+            f"The given latent is {latent.shape}, {model.info.name} needs {(generator.num_ws, generator.w_dim)}.",
+            "Use a latent that was found with the same model.",
+        )
+    ws = _tensor(latent, device)[None]
+    maps = unpack_noise(noise, generator, device) if noise is not None else {}
+    with torch.no_grad():
+        image = synthesise(generator, ws, maps)
+    return Inversion(ws, image, psnr(image, subject), noise=maps)
+
+
+def pack_latent(ws: Tensor) -> Array:
+    """ws [1, num_ws, w_dim] or z [1, z_dim] as a message's array without the first axis."""
+    return to_message(ws[0].cpu().numpy().astype(np.float32))
+
+
+def pack_noise(noise: NoiseMaps) -> Array | None:
+    """All maps, flattened, in rows of 1024 (an array's sides are limited, its bytes are not); None without maps."""
+    if not noise:
+        return None
+    values = torch.cat([value.flatten() for value in noise.values()]).cpu().numpy()
+    return to_message(np.pad(values, (0, -len(values) % _NOISE_ROW)).reshape(-1, _NOISE_ROW))
+
+
+def unpack_noise(packed: Array, generator: Generator, device: torch.device) -> NoiseMaps:
+    """The maps [H, W] by name; GanEditError when they are not of this generator's sizes."""
+    shapes = {name: stored.shape for name, stored in generator.noise_consts().items()}
+    total = sum(shape.numel() for shape in shapes.values())
+    if packed.shape != (-(-total // _NOISE_ROW), _NOISE_ROW):
+        raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
+    values = _tensor(packed, device).flatten()
+    maps = {}
+    for name, shape in shapes.items():
+        maps[name], values = values[: shape.numel()].reshape(shape), values[shape.numel() :]
+    return maps
+
+
+def _tensor(array: Array, device: torch.device) -> Tensor:
+    values = torch.from_numpy(from_message(array).astype(np.float32))
+    if not bool(torch.isfinite(values).all()):
+        raise GanEditError("bad_latent", "The given latent holds values that are no numbers.", "Use another one.")
+    return values.to(device)
