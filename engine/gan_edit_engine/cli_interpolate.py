@@ -16,7 +16,7 @@ from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.latent_files import KeptLatent, read_latent, write_latent
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import InterpolateRequest
+from gan_edit_protocol.messages import Array, InterpolateRequest
 from gan_edit_protocol.settings import InterpolateSettings
 
 
@@ -40,7 +40,11 @@ def interpolate(
     """Draw the way between latents, or cross them, or transfer what one has over another."""
     check_animation(output)
     settings = InterpolateSettings.from_assignments(assignments or [])
-    request = InterpolateRequest(to_message(_stack(latent_files)), model_argument(model), settings)
+    request = InterpolateRequest(
+        **_latents([read_latent(file) for file in latent_files], settings.mode),
+        model=model_argument(model),
+        settings=settings,
+    )
     with engine(device) as client, progress_bar() as (show, cancelled):
         result = client.run(request, show, cancelled)
     frames = np.asarray(from_message(result.frames), np.uint8)
@@ -55,8 +59,14 @@ def interpolate(
         print(f"{output}: {len(frames)} images with {result.model}")
 
 
-def _stack(files: list[Path]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    latents = [read_latent(file).latent for file in files]
-    if len({latent.shape for latent in latents}) != 1:
+def _latents(kept: list[KeptLatent], mode: str) -> dict[str, Array]:
+    """The request's entries about the latents: z for the way on the sphere, where all files have one, else w+."""
+    zs = [each.z for each in kept if each.z is not None]
+    in_z = mode == "spherical" and len(zs) == len(kept)
+    chosen = zs if in_z else [each.latent for each in kept]
+    if len({latent.shape for latent in chosen}) != 1:
         raise GanEditError("bad_latent", "The latents are not all of one shape.", "Use latents of one model.")
-    return np.stack(latents)
+    found = {"latents": to_message(np.stack(chosen))}
+    if in_z:
+        found["truncations"] = to_message(np.array([each.truncation_psi for each in kept], np.float32))
+    return found

@@ -17,21 +17,32 @@ Between = Callable[[Tensor, Tensor, float], Tensor]
 def combine(latents: Tensor, settings: InterpolateSettings) -> Tensor:
     """The latents [frames, ...] of the images that the settings ask for.
 
-    GanEditError when there are too few latents for the mode, or the crossover's layer does not exist.
+    GanEditError when there are too few or too many latents for the mode, or the crossover's layer does not exist.
     """
-    needed = 3 if settings.mode == "transfer" else 2
-    if len(latents) < needed:
-        raise GanEditError(
-            "too_few_latents",
-            f"The mode {settings.mode} needs {needed} latents, {len(latents)} came.",
-            "Choose more projected layers or latent files.",
-        )
+    check_count(latents, settings)
     if settings.mode == "crossover":
         return crossover(latents[0], latents[1], settings.crossover_layer)[None]
     if settings.mode == "transfer":
         return transfer_expression(latents[0], latents[1], latents[2], settings.amount)[None]
     between = spherical if settings.mode == "spherical" else torch.lerp
     return path(latents, settings.frames, settings.loop, between)
+
+
+def check_count(latents: Tensor, settings: InterpolateSettings) -> None:
+    """GanEditError when the mode needs more latents [K, ...], or fewer, as it is unclear which are meant."""
+    least, most = {"crossover": (2, 2), "style": (2, 2), "transfer": (3, 3)}.get(settings.mode, (2, None))
+    if len(latents) < least:
+        raise GanEditError(
+            "too_few_latents",
+            f"The mode {settings.mode} needs {least} latents, {len(latents)} came.",
+            "Choose more projected layers or latent files.",
+        )
+    if most is not None and len(latents) > most:
+        raise GanEditError(
+            "too_many_latents",
+            f"The mode {settings.mode} takes {most} latents, {len(latents)} came.",
+            "Choose just those layers or latent files.",
+        )
 
 
 def path(latents: Tensor, frames: int, loop: bool, between: Between = torch.lerp) -> Tensor:

@@ -5,28 +5,24 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Generator, Iterator
-from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 
-from gan_edit_engine.arrays import from_message, to_message
+from gan_edit_engine.arrays import to_message
 from gan_edit_engine.edit import follow_scribble
-from gan_edit_engine.interpolate import combine
 from gan_edit_engine.invert import Inversion
 from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
 from gan_edit_engine.latents import label, random_z
 from gan_edit_engine.library import Model
-from gan_edit_engine.optimize import Step
+from gan_edit_engine.perform_interpolation import interpolate
 from gan_edit_engine.photo import Image, Mask, feather_inwards, from_unit, to_unit
+from gan_edit_engine.progress import report
 from gan_edit_engine.projection import project, steps_of
 from gan_edit_engine.transfer import transfer
 from gan_edit_engine.view import View, scribble, to_colours, view
 from gan_edit_engine.workspace import Workspace
-from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import (
-    Array,
     EditRequest,
     FramesReady,
     InterpolateRequest,
@@ -37,17 +33,12 @@ from gan_edit_protocol.messages import (
     ResultReady,
 )
 
-ResultT = TypeVar("ResultT")
-
-_PREVIEW_EVERY = 10  # steps
-_PREVIEW_SIDE = 256
-
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
     """Yields Progress after each step and ends with one result; GanEditError when the request cannot be done."""
     started = time.monotonic()
     if isinstance(request, InterpolateRequest):
-        frames = yield from _interpolate(request, workspace)
+        frames = yield from interpolate(request, workspace)
         yield dataclasses.replace(frames, seconds=time.monotonic() - started, device=str(workspace.device))
         return
     if isinstance(request, RandomRequest):
@@ -78,38 +69,13 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
     )
 
 
-def _interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[Progress, None, FramesReady]:
-    model, _ = workspace.model(request.model)
-    generator, settings = model.generator, request.settings
-    given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
-    shape = (generator.num_ws, generator.w_dim) if given.ndim == 3 else (generator.z_dim,)
-    if given.shape[1:] != shape or (settings.mode == "crossover" and given.ndim == 2):
-        raise GanEditError(
-            "bad_latent",
-            f"Latents of shape {tuple(given.shape[1:])} do not fit {model.info.name} in the mode {settings.mode}.",
-            f"It takes w+ of {generator.num_ws} × {generator.w_dim}, and z of {generator.z_dim} but for crossovers.",
-        )
-    chosen = combine(given, settings)
-    frames, latents = [], []
-    for number, latent in enumerate(chosen, start=1):
-        with torch.no_grad():
-            ws = latent[None]
-            if given.ndim == 2:
-                ws = generator.mapping(ws, label(generator, 1, settings.class_label, workspace.device))
-            colours = to_colours(generator.synthesis(ws))
-        frames.append(from_unit(colours, np.dtype(np.uint8)))
-        latents.append(ws[0].cpu().numpy().astype(np.float32))
-        yield Progress("Drawing the frames", number, len(chosen), 0.0, _preview(colours))
-    return FramesReady(to_message(np.stack(frames)), to_message(np.stack(latents)), model=model.info.name)
-
-
 def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     model, spread = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
     perceptual = workspace.perceptual(request.settings, request.model)
     given = _given(request, model, seen)
     steps = project(model, spread, perceptual, seen.subject, request.settings, workspace.projections, given)
-    found = yield from _report(steps, "Projecting the photo", 0, steps_of(request.settings))
+    found = yield from report(steps, "Projecting the photo", 0, steps_of(request.settings))
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
     result = _result(seen, image, _blend(seen, feather=0.0), found.inversion, model)
     z = None if found.inversion.z is None else pack_latent(found.inversion.z)
@@ -126,10 +92,10 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
     searching = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None)
-    projection = yield from _report(searching, "Projecting the photo", 0, total)
+    projection = yield from report(searching, "Projecting the photo", 0, total)
     projected = projection.inversion
     following = follow_scribble(projection.generator, spread, perceptual, projected, painted, settings)
-    edited = yield from _report(following, "Following the scribble", projection_steps, total)
+    edited = yield from report(following, "Following the scribble", projection_steps, total)
     region = to_unit(seen.photo[seen.box.slices][..., :3])
     before, after = to_colours(projected.image), to_colours(edited.image)
     change = transfer(seen.crop, seen.box, region, seen.colours, before, after)
@@ -144,24 +110,6 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
     return None if request.latent is None else given_inversion(request.latent, request.noise, model, seen.subject)
-
-
-def _report(
-    steps: Generator[Step, None, ResultT], stage: str, done: int, of: int
-) -> Generator[Progress, None, ResultT]:
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        preview = _preview(to_colours(step.image)) if step.index % _PREVIEW_EVERY == 0 else None
-        yield Progress(stage, done + step.index, of, step.loss, preview)
-
-
-def _preview(colours: Image) -> Array:
-    side = min(len(colours), _PREVIEW_SIDE)
-    small = np.asarray(cv2.resize(colours, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
-    return to_message(from_unit(small, np.dtype(np.uint8)))
 
 
 def _blend(seen: View, feather: float) -> Mask:

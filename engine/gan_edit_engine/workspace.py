@@ -12,7 +12,7 @@ import torch
 from gan_edit_engine.latents import Statistics, statistics
 from gan_edit_engine.library import Model, open_discriminator, open_model
 from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
-from gan_edit_protocol.settings import ProjectSettings
+from gan_edit_protocol.settings import InterpolateSettings, ProjectSettings
 
 CACHE_DIR_VARIABLE = "GAN_EDIT_CACHE_DIR"
 _MODELS_KEPT = 2
@@ -41,7 +41,7 @@ class Workspace:
         self._models.move_to_end(key)
         return self._models[key]
 
-    def perceptual(self, settings: ProjectSettings, model: str) -> Perceptual:
+    def perceptual(self, settings: ProjectSettings | InterpolateSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""
         choice, layers = settings.perceptual, settings.perceptual_layers
         key = (choice, model if choice == "discriminator" else "", layers)

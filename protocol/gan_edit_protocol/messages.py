@@ -154,16 +154,21 @@ class RandomRequest:
 class InterpolateRequest:
     """Make images on the way between latents, or of several latents put together.
 
-    ``latents``: float32, K × num_ws × w_dim in w+, or K × z_dim in z.
+    ``latents``: float32, K × num_ws × w_dim in w+, or K × z_dim in z; ``truncations``: float32, K, the truncation_psi
+    of the image of each z, 1 where it is absent.
     """
 
     latents: Array
+    truncations: Array | None = None
     model: str = "default"
     settings: InterpolateSettings = InterpolateSettings()
 
     def __post_init__(self) -> None:
         well_formed = self.latents.dtype == "float32" and len(self.latents.shape) in (2, 3)
         _require(well_formed, "Latents must be float32, K × num_ws × w_dim or K × z_dim.")
+        if self.truncations is not None:
+            one_each = self.truncations.dtype == "float32" and self.truncations.shape == self.latents.shape[:1]
+            _require(one_each and len(self.latents.shape) == 2, "Truncations must be float32, one for each z.")
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,23 @@ def _setting(default: Any, help: str, low: float | None = None, high: float | No
     return field(default=default, metadata={"help": help, "minimum": low, "maximum": high, **more})
 
 
+def _perceptual() -> Any:
+    return _setting(
+        "auto",
+        "Network of the perceptual loss; auto is the first installed of vgg16-lpips, vgg19, efficientnet-lite0",
+        choices=("auto", "vgg19", "vgg16", "vgg16-lpips", "efficientnet-lite0", "discriminator"),
+        advanced=True,
+    )
+
+
+def _perceptual_layers() -> Any:
+    return _setting(
+        "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1",
+        "Layers of vgg16 or vgg19 that are compared, each with a weight if it has another than 1: conv1_1:2 conv3_1",
+        advanced=True,
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
     """Base of the settings of one menu entry. Checked when made: an instance always holds valid values."""
@@ -171,17 +188,8 @@ class ProjectSettings(Settings):
     )
     pixel_weight: float = _setting(0.3, "Weight of the pixel loss", 0.0, 100.0, advanced=True)
     perceptual_weight: float = _setting(0.7, "Weight of the perceptual loss", 0.0, 100.0, advanced=True)
-    perceptual: str = _setting(
-        "auto",
-        "Network of the perceptual loss; auto is the first installed of vgg16-lpips, vgg19, efficientnet-lite0",
-        choices=("auto", "vgg19", "vgg16", "vgg16-lpips", "efficientnet-lite0", "discriminator"),
-        advanced=True,
-    )
-    perceptual_layers: str = _setting(
-        "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1",
-        "Layers of vgg16 or vgg19 that are compared, each with a weight if it has another than 1: conv1_1:2 conv3_1",
-        advanced=True,
-    )
+    perceptual: str = _perceptual()
+    perceptual_layers: str = _perceptual_layers()
     selected_only: bool = _setting(
         False, "Reproduce what is selected, and leave open what the rest looks like", advanced=True
     )
@@ -257,12 +265,17 @@ class InterpolateSettings(Settings):
 
     mode: str = _setting(
         "linear",
-        "linear: a way through all latents; spherical: the same for z; crossover: the first one's shape in the second "
-        "one's colours; transfer: the first plus what the third has over the second",
-        choices=("linear", "spherical", "crossover", "transfer"),
+        "linear: a way through all latents; spherical: the same in z, on the sphere where its samples lie; crossover: "
+        "the first one's shape in the second one's colours; transfer: the first plus what the third has over the "
+        "second; style: the first one's picture with the second one's textures",
+        choices=("linear", "spherical", "crossover", "transfer", "style"),
     )
-    frames: int = _setting(24, "Number of images on the way", 2, 1000)
-    loop: bool = _setting(False, "Go back to the first latent at the end")
-    crossover_layer: int = _setting(4, "From this layer of w+ on the second latent counts", 0, 100)
-    amount: float = _setting(1.0, "How much of the difference is transferred", -10.0, 10.0)
+    frames: int = _setting(24, "Number of images on the way (linear, spherical)", 2, 1000)
+    loop: bool = _setting(False, "Go back to the first latent at the end (linear, spherical)")
+    crossover_layer: int = _setting(4, "From this layer of w+ on the second latent counts (crossover)", 0, 100)
+    amount: float = _setting(1.0, "How much of the difference is transferred (transfer)", -10.0, 10.0)
+    style_weight: float = _setting(1.0, "How strictly the textures follow the second latent (style)", 0.0, 100.0)
+    steps: int = _setting(200, "Optimisation steps (style)", 1, 20000, advanced=True)
+    perceptual: str = _perceptual()
+    perceptual_layers: str = _perceptual_layers()
     class_label: int = _setting(0, "Class of a conditional model; others ignore it", 0, 100_000, advanced=True)

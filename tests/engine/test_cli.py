@@ -152,6 +152,16 @@ def test_a_saved_latent_starts_a_projection_and_brings_its_noise_along(
     assert first.model == "cats64"
 
 
+def test_saved_latents_of_random_images_know_the_way_on_the_sphere(run: Run, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        assert run("random", "--output", f"{seed}.png", "--seed", seed, "--latent", f"{seed}.st").returncode == 0
+    words = ("interpolate", "1.st", "2.st", "--output", "way.png", "--set", "mode=spherical", "--set", "frames=3")
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    way, first = (read_picture(tmp_path / name).pixels.astype(int) for name in ("way.png", "1.png"))
+    assert np.abs(way[:, :64] - first).max() <= 1
+
+
 def test_a_random_image_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
     for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2)):
         assert run("random", "--output", name, "--seed", seed, "--set", "truncation_psi=0.5").returncode == 0

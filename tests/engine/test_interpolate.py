@@ -12,12 +12,14 @@ from PIL import Image
 
 from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.interpolate import combine, crossover, path, spherical, transfer_expression
+from gan_edit_engine.interpolate import check_count, combine, crossover, path, spherical, transfer_expression
+from gan_edit_engine.latents import random_z, statistics
 from gan_edit_engine.perform import perform
+from gan_edit_engine.style import transfer_style
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, InterpolateRequest
-from gan_edit_protocol.settings import InterpolateSettings
+from gan_edit_protocol.messages import FramesReady, InterpolateRequest, RandomRequest
+from gan_edit_protocol.settings import InterpolateSettings, RandomSettings
 
 LATENTS = torch.tensor([[[0.0, 0.0]], [[3.0, 0.0]], [[3.0, 6.0]]])
 
@@ -61,13 +63,43 @@ def test_too_few_latents_are_refused_in_plain_words(mode, count):
         combine(LATENTS[:count], InterpolateSettings(mode=mode))
 
 
+@pytest.mark.parametrize(("mode", "count"), [("crossover", 2), ("transfer", 3), ("style", 2)])
+def test_more_latents_than_a_mode_knows_are_refused_instead_of_left_out(mode, count):
+    with pytest.raises(GanEditError, match=f"takes {count} latents, 4 came"):
+        check_count(torch.zeros(4, 1, 2), InterpolateSettings(mode=mode))
+
+
+def test_style_transfer_takes_on_the_textures_and_keeps_the_picture(tiny_generator, perceptual):
+    spread = statistics(tiny_generator, torch.device("cpu"))
+    content, style = tiny_generator.mapping(random_z(tiny_generator, 2, 5, torch.device("cpu")))
+    everywhere = torch.ones(1, 1, 16, 16)
+    shown = perceptual.target(tiny_generator.synthesis(content[None]), everywhere)
+    liked = perceptual.target(tiny_generator.synthesis(style[None]), everywhere, style=True)
+
+    def distances(weight: float) -> tuple[float, float]:
+        settings = InterpolateSettings(mode="style", style_weight=weight, steps=40)
+        steps = transfer_style(tiny_generator, spread, perceptual, content, style, settings)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                image = tiny_generator.synthesis(end.value[None])
+                return perceptual.loss(image, shown).item(), perceptual.compare(image, liked)[1].item()
+
+    (kept, before), (changed, after) = distances(0.0), distances(5.0)
+    assert after < 0.5 * before
+    assert kept < 1e-4
+    assert changed < perceptual.loss(tiny_generator.synthesis(style[None]), shown).item()
+
+
 @pytest.fixture(scope="module")
 def workspace() -> Workspace:
     return Workspace(torch.device("cpu"))
 
 
-def frames_of(workspace, latents, **settings) -> FramesReady:
-    request = InterpolateRequest(to_message(latents), settings=InterpolateSettings(**settings))
+def frames_of(workspace, latents, psis=None, **settings) -> FramesReady:
+    truncations = None if psis is None else to_message(np.array(psis, np.float32))
+    request = InterpolateRequest(to_message(latents), truncations, settings=InterpolateSettings(**settings))
     *progress, result = perform(request, workspace)
     assert [p.step for p in progress] == list(range(1, len(progress) + 1))
     return result
@@ -82,6 +114,36 @@ def test_the_images_change_smoothly_from_one_latent_to_the_other(workspace):
     assert ways.max() < np.abs(frames[0] - frames[-1]).mean()
     again = frames_of(workspace, from_message(result.latents)[[0, -1]], frames=2)
     assert np.array_equal(from_message(again.frames), from_message(result.frames)[[0, -1]])
+
+
+def test_the_way_on_the_sphere_ends_in_the_random_images_themselves(workspace):
+    drawn = [
+        list(perform(RandomRequest(settings=RandomSettings(seed=seed, truncation_psi=psi)), workspace))[-1]
+        for seed, psi in ((1, 0.5), (2, 0.8))
+    ]
+    zs = np.stack([from_message(each.z) for each in drawn])
+    frames = from_message(frames_of(workspace, zs, (0.5, 0.8), mode="spherical", frames=3).frames)
+    for frame, each in zip(frames[[0, -1]], drawn, strict=True):
+        assert np.abs(frame.astype(int) - from_message(each.image)).max() <= 1
+    assert (frames[1] != from_message(frames_of(workspace, zs, mode="spherical", frames=3).frames)[1]).any()
+
+
+def test_latents_in_w_plus_are_refused_for_the_way_on_the_sphere(workspace):
+    with pytest.raises(GanEditError, match="goes through z") as caught:
+        frames_of(workspace, np.zeros((2, 10, 512), np.float32), mode="spherical")
+    assert "linear" in caught.value.hint
+
+
+def test_style_transfer_reports_its_steps_and_gives_one_image(workspace):
+    latents = np.random.default_rng(1).standard_normal((2, 10, 512)).astype(np.float32)
+    result = frames_of(workspace, latents, mode="style", steps=2)
+    assert result.frames.shape == (1, 64, 64, 3)
+    assert not np.allclose(from_message(result.latents)[0], latents[0])
+
+
+def test_values_that_are_no_numbers_are_refused(workspace):
+    with pytest.raises(GanEditError, match="no numbers"):
+        frames_of(workspace, np.full((2, 10, 512), np.nan, np.float32))
 
 
 def test_latents_of_another_model_are_refused(workspace):

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from gan_edit_protocol import PROTOCOL_VERSION, wire
 from gan_edit_protocol.errors import GanEditError, SettingError, WireError
-from gan_edit_protocol.messages import MAX_ARRAY_BYTES, Array, EditRequest, ProjectRequest, RandomRequest, StatusRequest
+from gan_edit_protocol.messages import (
+    MAX_ARRAY_BYTES,
+    Array,
+    EditRequest,
+    InterpolateRequest,
+    ProjectRequest,
+    RandomRequest,
+    StatusRequest,
+)
 from protocol.strategies import events, garbage_frames, job_names, json_values, requests
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -185,6 +193,25 @@ def test_a_scribble_of_another_size_than_the_photo_is_refused() -> None:
 def test_a_mask_of_another_size_than_the_photo_is_refused() -> None:
     with pytest.raises(WireError, match="mask"):
         ProjectRequest(PHOTO, Array("uint8", (3, 2), bytes(6)))
+
+
+def test_latents_and_noise_of_another_form_are_refused() -> None:
+    latent, bent = Array("float32", (2, 3), bytes(24)), Array("uint8", (2, 3), bytes(6))
+    with pytest.raises(WireError, match="latent must be float32"):
+        ProjectRequest(PHOTO, latent=bent)
+    with pytest.raises(WireError, match="latent must be float32"):
+        ProjectRequest(PHOTO, latent=Array("float32", (6,), bytes(24)))
+    with pytest.raises(WireError, match="belong to a latent"):
+        ProjectRequest(PHOTO, noise=latent)
+    with pytest.raises(WireError, match="Noise maps must be float32"):
+        EditRequest(PHOTO, Array("uint8", (2, 3, 4), bytes(24)), latent=latent, noise=bent)
+
+
+def test_truncations_that_do_not_belong_to_one_z_each_are_refused() -> None:
+    zs, ws = Array("float32", (2, 3), bytes(24)), Array("float32", (2, 1, 3), bytes(24))
+    for latents, count in ((zs, 3), (ws, 2)):
+        with pytest.raises(WireError, match="one for each z"):
+            InterpolateRequest(latents, Array("float32", (count,), bytes(4 * count)))
 
 
 def test_another_version_is_told_apart_from_a_damaged_message() -> None:

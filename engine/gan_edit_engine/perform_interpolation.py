@@ -1,0 +1,82 @@
+"""What the worker does for an InterpolateRequest: latents in, frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_edit_engine.arrays import from_message, to_message
+from gan_edit_engine.interpolate import check_count, combine, path
+from gan_edit_engine.latents import label
+from gan_edit_engine.library import Model
+from gan_edit_engine.photo import from_unit
+from gan_edit_engine.progress import preview, report
+from gan_edit_engine.style import transfer_style
+from gan_edit_engine.view import to_colours
+from gan_edit_engine.workspace import Workspace
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.messages import FramesReady, InterpolateRequest, Progress
+
+
+def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[Progress, None, FramesReady]:
+    """Yields Progress for each step and each image; returns the frames. GanEditError when the latents do not fit."""
+    model, spread = workspace.model(request.model, request.settings.class_label)
+    settings, generator = request.settings, model.generator
+    given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
+    _check(given, request, model)
+    if settings.mode == "style":
+        check_count(given, settings)
+        perceptual = workspace.perceptual(settings, request.model)
+        searching = transfer_style(generator, spread, perceptual, given[0], given[1], settings)
+        chosen = (yield from report(searching, "Transferring the style", 0, settings.steps + 1))[None]
+        done = settings.steps
+    else:
+        chosen, done = _in_w_plus(combine(given, settings), request, model), 0
+    frames = []
+    for number, ws in enumerate(chosen, start=1):
+        with torch.no_grad():
+            colours = to_colours(generator.synthesis(ws[None]))
+        frames.append(from_unit(colours, np.dtype(np.uint8)))
+        yield Progress("Drawing the frames", done + number, done + len(chosen), 0.0, preview(colours))
+    latents = chosen.cpu().numpy().astype(np.float32)
+    return FramesReady(to_message(np.stack(frames)), to_message(latents), model=model.info.name)
+
+
+def _check(given: Tensor, request: InterpolateRequest, model: Model) -> None:
+    generator, mode = model.generator, request.settings.mode
+    if not bool(torch.isfinite(given).all()):
+        raise GanEditError("bad_latent", "The latents hold values that are no numbers.", "Use other ones.")
+    # A model without w has z in its place.
+    if mode == "spherical" and given.ndim == 3 and "w" in generator.spaces:
+        raise GanEditError(
+            "bad_latent",
+            "The mode spherical goes through z, and not all of these latents have one.",
+            "Use random images or projections in the space z, or the mode linear.",
+        )
+    shape = (generator.num_ws, generator.w_dim) if given.ndim == 3 else (generator.z_dim,)
+    if given.shape[1:] != shape or (mode in ("crossover", "style") and given.ndim == 2):
+        raise GanEditError(
+            "bad_latent",
+            f"Latents of shape {tuple(given.shape[1:])} do not fit {model.info.name} in the mode {mode}.",
+            f"It takes w+ of {generator.num_ws} × {generator.w_dim}, and z of {generator.z_dim} but for crossover and "
+            "style.",
+        )
+
+
+def _in_w_plus(latents: Tensor, request: InterpolateRequest, model: Model) -> Tensor:
+    """w+ [frames, num_ws, w_dim] of latents that are so already, or z: each with its share of the truncations."""
+    if latents.ndim == 3:
+        return latents
+    settings, generator = request.settings, model.generator
+    psis = torch.ones(len(latents))
+    if request.truncations is not None:
+        given = torch.from_numpy(from_message(request.truncations).astype(np.float32))
+        way = settings.mode in ("linear", "spherical")
+        psis = path(given, len(latents), settings.loop) if way else given[:1]
+    c = label(generator, 1, settings.class_label, latents.device)
+    with torch.no_grad():
+        pairs = zip(latents, psis.tolist(), strict=True)
+        return torch.cat([generator.mapping(z[None], c, truncation_psi=psi) for z, psi in pairs])
