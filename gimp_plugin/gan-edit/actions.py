@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,13 +49,18 @@ class Call:
     config: Gimp.ProcedureConfig
     engine: launch.EngineCommand
 
-    def ask(self) -> None:
-        """Show the dialog when there is a person; :class:`JobCancelledError` when it is dismissed."""
+    def ask(self, ordered: list[str] | None = None) -> None:
+        """Show the dialog when there is a person; :class:`JobCancelledError` when it is dismissed.
+
+        ``ordered``: names of layers whose order counts.
+        """
         if not self.interactive:
             return
         stack = layers.plain_layers(self.image) if self.image else []
+        if self.config.find_property(arguments.START_LAYER):
+            self.config.set_property(arguments.START_LAYER, None)  # last time's may be of another photo
         running = _status(self.engine)
-        if not dialogs.ask(self.procedure, self.config, stack, running.models if running else ()):
+        if not dialogs.ask(self.procedure, self.config, stack, running.models if running else (), ordered or []):
             raise JobCancelledError
 
 
@@ -107,9 +113,9 @@ def edit_with_scribble(call: Call) -> Values:
         photo=pixels.read_photo(scene.photo),
         scribble=pixels.read_scribble(scene.scribble, scene.photo),
         mask=_mask(image, scene.photo),
-        model=call.config.get_property("model"),
         align=layers.find_align(image, scene.photo),
         settings=settings,
+        **_model_and_start(call, parasites.read_projection),
     )
     if not pixels.any_painted(request.scribble, request.mask):
         raise GanEditError(
@@ -119,7 +125,7 @@ def edit_with_scribble(call: Call) -> Values:
         )
     result = _run_job(call, request, "Editing the photo")
     with insert.one_undo_step(image):
-        layer = insert.insert_edit(scene.photo, result, "scribble", settings)
+        layer = insert.insert_edit(scene.photo, result, "scribble", settings, request.model)
         if call.config.get_property("hide-scribble") and scene.scribble.is_valid():
             scene.scribble.set_visible(False)
     return [(Gimp.Layer, layer)]
@@ -134,13 +140,13 @@ def project(call: Call) -> Values:
     request = ProjectRequest(
         photo=pixels.read_photo(photo),
         mask=_mask(image, photo),
-        model=call.config.get_property("model"),
         align=layers.find_align(image, photo),
         settings=settings,
+        **_model_and_start(call, parasites.read),
     )
     result = _run_job(call, request, "Projecting the photo")
     with insert.one_undo_step(image):
-        layer = insert.insert_edit(photo, result, "projection", settings)
+        layer = insert.insert_edit(photo, result, "projection", settings, request.model)
     return [(Gimp.Layer, layer)]
 
 
@@ -148,50 +154,84 @@ def random_image(call: Call) -> Values:
     """Put a random image of the model into the open image, or into a new one."""
     call.ask()
     settings = arguments.read_settings(call.config, RandomSettings)
-    result = _run_job(call, RandomRequest(call.config.get_property("model"), settings), "Drawing a random image")
+    model = call.config.get_property("model")
+    result = _run_job(call, RandomRequest(model, settings), "Drawing a random image")
     if call.image is not None:
         with insert.one_undo_step(call.image):
-            layer = insert.insert_picture(call.image, result, "random", settings)
+            layer = insert.insert_picture(call.image, result, "random", settings, model)
         return [(Gimp.Layer, layer)]
     height, width = result.image.shape[:2]
     image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
-    layer = insert.insert_picture(image, result, "random", settings)
+    layer = insert.insert_picture(image, result, "random", settings, model)
     if call.interactive:
         Gimp.Display.new(image)
     return [(Gimp.Layer, layer)]
 
 
+def _model_and_start(
+    call: Call, read: Callable[[Gimp.Layer], parasites.KeptLatent | None]
+) -> dict[str, str | Array | None]:
+    """The request's model, and the latent of the layer to start from, if one is chosen."""
+    model, layer = call.config.get_property("model"), call.config.get_property(arguments.START_LAYER)
+    if layer is None:
+        return {"model": model}
+    kept = read(layer)
+    if kept is None:
+        raise GanEditError(
+            "no_latent",
+            f"No latent is kept with the layer “{layer.get_name()}”.",
+            "Start from a layer that GAN Edit made.",
+        )
+    if model not in ("default", kept.model):
+        raise GanEditError(
+            "bad_latent",
+            f"The layer “{layer.get_name()}” was made with the model {kept.model}, not {model}.",
+            "Choose that model, or no layer to start from.",
+        )
+    return {"model": kept.model, "latent": kept.latent, "noise": kept.noise}
+
+
 def interpolate(call: Call) -> Values:
     """Make a new image whose layers are the way between the latents of several layers."""
     image = _image(call)
-    kept = _kept_latents(image, call.drawables)
-    call.ask()
+    stops = _stops(image, call.drawables)
+    call.ask([layer.get_name() for layer, _ in stops])
     settings = arguments.read_settings(call.config, InterpolateSettings)
-    shape = (len(kept), *kept[0].latent.shape)
-    latents = Array("float32", shape, b"".join(each.latent.data for each in kept))
+    request = _interpolation([kept for _, kept in stops], settings)
     with _engine(call, "Interpolating") as (client, bar):
-        result = client.run(InterpolateRequest(latents, kept[0].model, settings), bar.show)
-    animation = insert.new_animation(result)
+        result = client.run(request, bar.show)
+    animation = insert.new_animation(result, settings, request.model)
     if call.interactive:
         Gimp.Display.new(animation)
     return [(Gimp.Image, animation)]
 
 
-def _kept_latents(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[parasites.KeptLatent]:
-    """The latents of the chosen layers, or of all layers where fewer than two are chosen, from the lowest layer up."""
+def _interpolation(kept: list[parasites.KeptLatent], settings: InterpolateSettings) -> InterpolateRequest:
+    """The way on the sphere goes through z, where all layers have one; everything else through w+."""
+    zs = [each.z for each in kept if each.z is not None]
+    in_z = settings.mode == "spherical" and len(zs) == len(kept)
+    chosen = zs if in_z else [each.latent for each in kept]
+    latents = Array("float32", (len(chosen), *chosen[0].shape), b"".join(each.data for each in chosen))
+    psis = struct.pack(f"<{len(kept)}f", *(each.truncation_psi for each in kept))
+    truncations = Array("float32", (len(kept),), psis) if in_z else None
+    return InterpolateRequest(latents, truncations, kept[0].model, settings)
+
+
+def _stops(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[tuple[Gimp.Layer, parasites.KeptLatent]]:
+    """The chosen layers, or all where fewer than two are chosen, that keep a latent, from the lowest layer up."""
     stack = layers.plain_layers(image)
     if len(chosen) >= 2:
         stack = [layer for layer in stack if layer in chosen]
-    kept = [latent for layer in reversed(stack) if (latent := parasites.read(layer)) is not None]
-    if len(kept) < 2:
+    stops = [(layer, kept) for layer in reversed(stack) if (kept := parasites.read(layer)) is not None]
+    if len(stops) < 2:
         raise GanEditError(
             "too_few_latents",
-            f"Interpolation needs two layers made by GAN Edit, and there are {len(kept)}.",
+            f"Interpolation needs two layers made by GAN Edit, and there are {len(stops)}.",
             "Make some with Random Image or Project Photo, or select them.",
         )
-    if len({(each.model, each.latent.shape) for each in kept}) > 1:
+    if len({(kept.model, kept.latent.shape) for _, kept in stops}) > 1:
         raise GanEditError("bad_latent", "The layers come from different models.", "Select layers of one model.")
-    return kept
+    return stops
 
 
 def show_status(call: Call) -> Values:

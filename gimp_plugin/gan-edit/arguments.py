@@ -29,6 +29,8 @@ SETTINGS: dict[str, type[Settings]] = {
 }
 """Which settings a procedure takes."""
 
+START_LAYER = "start-layer"
+
 READ_WRITE = GObject.ParamFlags.READWRITE
 
 
@@ -45,6 +47,12 @@ def declare(procedure: Gimp.Procedure, name: str) -> None:
         procedure.add_boolean_argument(
             "hide-scribble", "_Hide the scribble afterwards", "Hide the scribble layer so that the result is seen",
             True, READ_WRITE
+        )  # fmt: skip
+    if name in ("gan-edit-scribble", "gan-edit-project"):
+        procedure.add_layer_argument(
+            START_LAYER, "Start _from",
+            "A layer made by GAN Edit: its kept latent is projected further, or, in an edit, what the photo was "
+            "projected to is edited again without a new projection", True, READ_WRITE
         )  # fmt: skip
     if name != "gan-edit-interpolate":  # the layers' latents say which model
         procedure.add_string_argument(

@@ -7,25 +7,33 @@ from collections.abc import Callable
 import gi
 
 import arguments
+import parasites
 
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-from gi.repository import Gimp, GimpUi, GObject, Gtk  # noqa: E402  (after require_version)
+from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402  (after require_version)
 
 from gan_edit_protocol.messages import EngineStatus  # noqa: E402
 
 START, END = 1, 2
+NO_LAYER = "none"
+ORDERED_LINES = 6
 ADVANCED_HEIGHT = 178
 """Pixels: five settings; the whole dialog then fits a screen 768 pixels high."""
 
 
 def ask(
-    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, stack: list[Gimp.Layer], models: tuple[str, ...]
+    procedure: Gimp.Procedure,
+    config: Gimp.ProcedureConfig,
+    stack: list[Gimp.Layer],
+    models: tuple[str, ...],
+    ordered: list[str],
 ) -> bool:
     """Let the person change the arguments in ``config``; whether they said OK.
 
-    ``stack``: the layers that may be the scribble. ``models``: the names to offer.
+    ``stack``: the layers that may be the scribble, or the start when they keep a latent. ``models``: the names to
+    offer. ``ordered``: names of layers that are told in this order.
     """
     GimpUi.init("gan-edit")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, _title(procedure))
@@ -35,9 +43,15 @@ def ask(
     widgets = [dialog.get_widget(name, GObject.TYPE_NONE) for name in main + advanced]
     labels = [widget.get_label() for widget in widgets if isinstance(widget, GimpUi.Labeled)]
     if config.find_property("scribble"):
-        _add_row(dialog, config, "scribble", _layer_chooser(config, stack), labels)
+        _add_row(dialog, config, "scribble", _layer_chooser(config, "scribble", stack), labels)
     if config.find_property("model"):
         _add_row(dialog, config, "model", _model_chooser(config, models), labels)
+    starts = [layer for layer in stack if parasites.keeps_latent(layer)]
+    if config.find_property(arguments.START_LAYER) and starts:
+        chooser = _layer_chooser(config, arguments.START_LAYER, starts, "nothing: project anew")
+        _add_row(dialog, config, arguments.START_LAYER, chooser, labels)
+    if ordered:
+        dialog.get_content_area().pack_start(_order(ordered), False, False, 0)
     dialog.fill(main)
     if advanced:
         dialog.get_label("advanced-title", "Advanced", False, False)
@@ -60,16 +74,40 @@ def _title(procedure: Gimp.Procedure) -> str:
     return str(procedure.get_menu_label()).replace("_", "").rstrip("…")
 
 
-def _layer_chooser(config: Gimp.ProcedureConfig, stack: list[Gimp.Layer]) -> Gtk.Widget:
-    """The layers by name (GIMP's own chooser shows a thumbnail only, and a scribble's is nearly empty)."""
+def _layer_chooser(
+    config: Gimp.ProcedureConfig, name: str, choices: list[Gimp.Layer], none: str | None = None
+) -> Gtk.Widget:
+    """The layers by name (GIMP's own chooser shows a thumbnail only, and a scribble's is nearly empty).
+
+    ``none``: what to call no layer, where that may be chosen.
+    """
     chooser = Gtk.ComboBoxText()
-    for layer in stack:
+    if none is not None:
+        chooser.append(NO_LAYER, none)
+    for layer in choices:
         chooser.append(str(layer.get_id()), layer.get_name())
-    chooser.set_active_id(str(config.get_property("scribble").get_id()))
-    chooser.connect(
-        "changed", lambda of: config.set_property("scribble", Gimp.Layer.get_by_id(int(of.get_active_id())))
-    )
+    chosen = config.get_property(name)
+    chooser.set_active_id(NO_LAYER if chosen is None else str(chosen.get_id()))
+
+    def keep(of: Gtk.ComboBoxText) -> None:
+        number = of.get_active_id()
+        config.set_property(name, None if number == NO_LAYER else Gimp.Layer.get_by_id(int(number)))
+
+    chooser.connect("changed", keep)
     return chooser
+
+
+def _order(names: list[str]) -> Gtk.Widget:
+    """The layers as the modes count them."""
+    lines = [f"{number}.  {name}" for number, name in enumerate(names[:ORDERED_LINES], start=1)]
+    if len(names) > ORDERED_LINES:
+        lines.append(f"and {len(names) - ORDERED_LINES} more")
+    label = Gtk.Label(
+        label="\n".join(["Layers, the lowest first (move them to change the order):", *lines]), xalign=0.0
+    )
+    label.set_ellipsize(Pango.EllipsizeMode.END)
+    label.show()
+    return label
 
 
 def _model_chooser(config: Gimp.ProcedureConfig, models: tuple[str, ...]) -> Gtk.Widget:

@@ -11,7 +11,7 @@ import parasites
 import pixels
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array, FramesReady, ResultReady
-from gan_edit_protocol.settings import Settings
+from gan_edit_protocol.settings import InterpolateSettings, Settings
 
 FRAME_MILLISECONDS = 80
 """How long GIMP's export shows each frame, unless the person renames the layers."""
@@ -53,16 +53,17 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
         Gimp.displays_flush()
 
 
-def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Settings) -> Gimp.Layer:
+def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Settings, model: str) -> Gimp.Layer:
     """A layer right above ``photo`` with the result's pixels, shown through the result's mask.
 
-    Raises :class:`GanEditError` when the photo's layer was deleted while the engine worked.
+    ``model``: as the request named it. Raises :class:`GanEditError` when the photo's layer was deleted while the engine
+    worked.
     """
     if not photo.is_valid():
         raise GanEditError("layer_gone", "The photo's layer was deleted before the result was ready.", "Undo that.")
     image = photo.get_image()
     left, top = pixels.offsets(photo)
-    layer = _new_layer(image, result, kind, photo.type(), settings)
+    layer = _new_layer(image, result, kind, photo.type(), settings, model)
     layer.set_offsets(left + result.x, top + result.y)
     image.insert_layer(layer, photo.get_parent(), image.get_item_position(photo))
     if result.mask is not None:
@@ -72,14 +73,14 @@ def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Set
     return layer
 
 
-def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: Settings) -> Gimp.Layer:
+def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: Settings, model: str) -> Gimp.Layer:
     """A layer on top of ``image``, scaled into the selection's square, else at its own size in the middle."""
     layer_type = {
         Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
         Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
         Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
     }[image.get_base_type()]
-    layer = _new_layer(image, result, kind, layer_type, settings)
+    layer = _new_layer(image, result, kind, layer_type, settings, model)
     image.insert_layer(layer, None, 0)
     _, selected, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
     if selected:
@@ -90,22 +91,29 @@ def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: 
     return layer
 
 
-def new_animation(result: FramesReady) -> Gimp.Image:
-    """A new image with the frames as layers, the first at the bottom, named as GIMP's animation exports expect."""
+def new_animation(result: FramesReady, settings: InterpolateSettings, model: str) -> Gimp.Image:
+    """A new image with the frames as layers, the first at the bottom, named as GIMP's animation exports expect.
+
+    A single image is no animation and is named after how it was made. ``model``: as the request named it.
+    """
     count, height, width, channels = result.frames.shape
     image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
     size = height * width * channels
+    frames = []
     for number in range(count):
-        name = f"Frame {number + 1} ({FRAME_MILLISECONDS}ms)"
+        one = f"GAN Edit: {settings.mode} ({result.model})"
+        name = one if count == 1 else f"Frame {number + 1} ({FRAME_MILLISECONDS}ms)"
         layer = Gimp.Layer.new(image, name, width, height, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
         image.insert_layer(layer, None, 0)
         data = result.frames.data[number * size : (number + 1) * size]
         pixels.write_colors(layer, Array("uint8", (height, width, channels), data))
+        frames.append(layer)
+    parasites.attach_frames(frames, result, settings, model)
     return image
 
 
 def _new_layer(
-    image: Gimp.Image, result: ResultReady, kind: str, layer_type: Gimp.ImageType, settings: Settings
+    image: Gimp.Image, result: ResultReady, kind: str, layer_type: Gimp.ImageType, settings: Settings, model: str
 ) -> Gimp.Layer:
     """A layer, not yet in the image, with the result's pixels and latents."""
     height, width = result.image.shape[:2]
@@ -113,7 +121,7 @@ def _new_layer(
     layer = Gimp.Layer.new(image, name, width, height, layer_type, 100.0, Gimp.LayerMode.NORMAL)
     _composite_without_conversion(layer, image.get_precision())
     pixels.write_colors(layer, result.image)
-    parasites.attach(layer, result, kind, settings)
+    parasites.attach(layer, result, kind, settings, model)
     return layer
 
 

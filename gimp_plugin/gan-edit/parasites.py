@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import dataclass
+from typing import Any
 
 from gi.repository import Gimp
 
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, ResultReady
+from gan_edit_protocol.messages import Array, FramesReady, ResultReady
 from gan_edit_protocol.settings import Settings
 
 LATENT = "gan-edit-latent"
@@ -20,49 +22,87 @@ PERSISTENT = 1
 
 @dataclass(frozen=True)
 class KeptLatent:
-    """A latent (num_ws × w_dim float32) and the name of the model that it belongs to."""
+    """A latent (num_ws × w_dim float32) and the model that it belongs to, as a request names it.
+
+    ``noise``: the noise maps that belong to the latent; ``z`` and ``truncation_psi``: what the latent was made of. Each
+    as in ``ResultReady``, None where it is not known.
+    """
 
     latent: Array
     model: str
+    noise: Array | None = None
+    z: Array | None = None
+    truncation_psi: float = 1.0
 
 
-def attach(layer: Gimp.Layer, result: ResultReady, kind: str, settings: Settings) -> None:
-    """Keep the result's latents, and how they came about, with ``layer``."""
-    for name, latent in ((LATENT, result.latent), (START, result.latent_start)):
-        if latent is not None:
-            text = as_text(latent, result, kind, settings)
-            layer.attach_parasite(Gimp.Parasite.new(name, PERSISTENT, text.encode("ascii")))
+def attach(layer: Gimp.Layer, result: ResultReady, kind: str, settings: Settings, asked_model: str) -> None:
+    """Keep the result's latents, and how they came about, with ``layer``. ``asked_model``: as the request named it."""
+    model = asked_model if os.path.isabs(asked_model) else result.model  # a file is found by its path only
+    about = {"kind": kind, "model": model, "seed": result.seed, "settings": vars(settings)}
+    kept = KeptLatent(result.latent, model, result.noise, result.z, result.truncation_psi)
+    _attach(layer, LATENT, kept, about)
+    if result.latent_start is not None:
+        _attach(layer, START, KeptLatent(result.latent_start, model, result.noise), about)
 
 
-def as_text(latent: Array, result: ResultReady, kind: str, settings: Settings) -> str:
+def attach_frames(frames: list[Gimp.Layer], result: FramesReady, settings: Settings, model: str) -> None:
+    """Keep each frame's latent with its layer, so that a frame can be a start or a stop of another way."""
+    shape = result.latents.shape[1:]
+    size = len(result.latents.data) // len(frames)
+    about = {"kind": "interpolation", "model": model, "seed": 0, "settings": vars(settings)}
+    for number, layer in enumerate(frames):
+        latent = Array("float32", shape, result.latents.data[number * size : (number + 1) * size])
+        _attach(layer, LATENT, KeptLatent(latent, model), about)
+
+
+def _attach(layer: Gimp.Layer, name: str, kept: KeptLatent, about: dict[str, Any]) -> None:
     """A latent as JSON: model, seed and settings, and the values as base64 of little-endian float32 in C order.
 
     ASCII, because GIMP's Python takes a parasite's bytes as signed numbers in one release and may not in another.
     """
-    values = {
-        "kind": kind,
-        "model": result.model,
-        "seed": result.seed,
-        "settings": vars(settings),
-        "dtype": latent.dtype,
-        "shape": list(latent.shape),
-        "data": base64.b64encode(latent.data).decode("ascii"),
-    }
-    if result.noise is not None:
-        values["noise_shape"] = list(result.noise.shape)
-        values["noise"] = base64.b64encode(result.noise.data).decode("ascii")
-    return json.dumps(values)
+    values = {**about, "dtype": kept.latent.dtype, **_packed("", kept.latent), "truncation_psi": kept.truncation_psi}
+    for prefix, array in (("noise", kept.noise), ("z", kept.z)):
+        if array is not None:
+            values.update(_packed(f"{prefix}_", array))
+    layer.attach_parasite(Gimp.Parasite.new(name, PERSISTENT, json.dumps(values).encode("ascii")))
+
+
+def _packed(prefix: str, array: Array) -> dict[str, Any]:
+    return {f"{prefix}shape": list(array.shape), f"{prefix}data": base64.b64encode(array.data).decode("ascii")}
+
+
+def _unpacked(prefix: str, values: dict[str, Any]) -> Array | None:
+    if f"{prefix}data" not in values:
+        return None
+    return Array("float32", tuple(values[f"{prefix}shape"]), base64.b64decode(values[f"{prefix}data"]))
+
+
+def keeps_latent(layer: Gimp.Layer) -> bool:
+    """Whether a latent is kept with the layer."""
+    return layer.get_parasite(LATENT) is not None
 
 
 def read(layer: Gimp.Layer) -> KeptLatent | None:
     """The latent kept with a layer, None when there is none; :class:`GanEditError` when it is damaged."""
-    parasite = layer.get_parasite(LATENT)
+    return _read(layer, LATENT)
+
+
+def read_projection(layer: Gimp.Layer) -> KeptLatent | None:
+    """The latent that an edit started from, else the layer's own; None and errors as for :func:`read`."""
+    return _read(layer, START) or _read(layer, LATENT)
+
+
+def _read(layer: Gimp.Layer, name: str) -> KeptLatent | None:
+    parasite = layer.get_parasite(name)
     if parasite is None:
         return None
     try:
         values = json.loads(bytes(byte & 0xFF for byte in parasite.get_data()).rstrip(b"\0"))
-        latent = Array(values["dtype"], tuple(values["shape"]), base64.b64decode(values["data"]))
-        return KeptLatent(latent, str(values["model"]))
+        latent = _unpacked("", values)
+        if latent is None or values["dtype"] != "float32" or len(latent.shape) != 2:
+            raise ValueError
+        noise, z = _unpacked("noise_", values), _unpacked("z_", values)
+        return KeptLatent(latent, str(values["model"]), noise, z, float(values.get("truncation_psi", 1.0)))
     except (ValueError, KeyError, TypeError, GanEditError):
         raise GanEditError(
             "bad_latent",

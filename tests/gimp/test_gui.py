@@ -57,6 +57,16 @@ SEEDS = """
 edits = image.get_layers()[:2]
 answer = [json.loads(scenes.parasite_text(layer, "gan-edit-latent"))["settings"]["seed"] for layer in edits]
 """
+SEVERAL = """
+import scenes
+from gi.repository import Gimp
+image, photo, _ = scenes.make_image()
+for seed in (3, 4):
+    scenes.call("gan-edit-random", image, seed=seed)
+Gimp.Display.new(image)
+answer = None
+"""
+SMALL_SCREEN = 768
 UNDONE = """
 answer = {
     "as before": scenes.digest(scenes.projection(image)[0]) == seen_before,
@@ -116,6 +126,26 @@ def test_repeating_the_last_filter_uses_the_values_that_were_typed_in(desktop: D
     desktop.keys("ctrl+f")
     desktop.wait_for(lambda: len(layers(desktop)) == 3, "the second random image")
     assert desktop.evaluate(SEEDS) == [SEED, SEED]
+
+
+@pytest.mark.parametrize(
+    ("key", "title"), [("i", "Interpolate Layers"), ("p", "Project Photo"), ("e", "Edit Photo with Scribble")]
+)
+def test_the_dialogs_fit_a_small_screen_where_layers_keep_latents(desktop: Desktop, key: str, title: str) -> None:
+    desktop.evaluate(SEVERAL)
+    show_whole_photo(desktop)
+    desktop.keys("alt+r", "Up", "Right", key)
+    window = desktop.window(title)
+    desktop.photograph(SCREENSHOTS / f"gimp_dialog_{key}.png")
+    assert fits_a_screen(desktop, window)
+    desktop.keys("Escape")
+    desktop.wait_for(lambda: desktop.gone(title), "the dialog to close")
+
+
+def fits_a_screen(desktop: Desktop, window: str) -> bool:
+    geometry = desktop.xdotool("getwindowgeometry", "--shell", window)
+    height = int(next(line for line in geometry.splitlines() if line.startswith("HEIGHT=")).partition("=")[2])
+    return height <= SMALL_SCREEN
 
 
 def layers(desktop: Desktop) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gan_edit_engine import install
@@ -52,6 +54,44 @@ def test_the_way_between_the_selected_layers_becomes_an_animation(answers: dict[
     assert size == [64, 64]
     assert names == [f"Frame {number} (80ms)" for number in (1, 2, 3, 4)]
     assert ends[0] != ends[1]
+
+
+def test_the_way_on_the_sphere_ends_in_the_random_layers_and_its_frames_keep_their_latents(
+    answers: dict[str, Any],
+) -> None:
+    status, ends, parasites = answers["interpolation modes"]["spherical"]
+    assert status == "success"
+    assert max(ends) <= 1
+    assert parasites == [["gan-edit-latent"]] * 3
+    assert answers["interpolation modes"]["of a frame"] == "success"
+
+
+@pytest.mark.parametrize("mode", ["crossover", "style"])
+def test_a_mode_that_makes_one_image_names_it_after_itself(answers: dict[str, Any], mode: str) -> None:
+    status, (layer,) = answers["interpolation modes"][mode]
+    assert status == "success"
+    assert layer["name"] == f"GAN Edit: {mode} (cats64)"
+
+
+def test_interpolation_says_which_layers_a_mode_needs(answers: dict[str, Any]) -> None:
+    modes = answers["interpolation modes"]
+    assert "transfer needs 3 latents, 2 came" in message(modes["too few"])
+    assert "crossover takes 2 latents, 3 came" in message(modes["too many"])
+    assert "goes through z" in message(modes["without z"])
+    assert modes["transfer"] == "success"
+
+
+def test_a_projection_and_an_edit_start_from_the_latent_and_noise_of_a_chosen_layer(answers: dict[str, Any]) -> None:
+    starts = answers["starts"]
+    latents = [np.frombuffer(base64.b64decode(starts[name]["data"]), "<f4") for name in ("first", "further", "edit")]
+    assert np.array_equal(latents[0], latents[2])
+    assert 0 < np.abs(latents[0] - latents[1]).max() < 0.001
+    assert starts["first"]["noise_data"] == starts["further"]["noise_data"] == starts["edit"]["noise_data"]
+
+
+def test_a_layer_without_a_latent_or_of_another_model_is_no_start(answers: dict[str, Any]) -> None:
+    assert "No latent is kept with the layer “photo”." in message(answers["starts"]["nothing kept"])
+    assert "made with the model cats64, not dogs" in message(answers["starts"]["other model"])
 
 
 def test_interpolation_without_two_latents_says_what_it_needs(answers: dict[str, Any]) -> None:

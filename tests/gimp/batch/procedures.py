@@ -16,6 +16,7 @@ from scenes import (
     describe,
     digest,
     make_image,
+    parasite_text,
     projection,
     raw,
     select,
@@ -33,6 +34,8 @@ def main(config_file, scratch):
         "random without a selection": random_without_a_selection(),
         "random without an image": random_without_an_image(),
         "interpolation": interpolation(),
+        "interpolation modes": interpolation_modes(),
+        "starts": starts(),
         "interpolation of one": call("gan-edit-interpolate", make_image()[0], []),
         "status": call("gan-edit-status"),
         "layers": choice_of_layers(),
@@ -78,6 +81,47 @@ def interpolation():
     size = [animation.get_width(), animation.get_height()]
     ends = [digest(raw(layer)) for layer in (frames[0], frames[-1])]
     return status, size, [layer.get_name() for layer in frames], ends
+
+
+def interpolation_modes():
+    """Spherical: how far the ends are from the layers; the others: status and what the layer of the one image is."""
+    image, photo, _ = make_image()
+    drawn = [call("gan-edit-random", image, seed=seed)[1][0] for seed in (3, 4)]
+    status, values = call("gan-edit-interpolate", image, drawn, mode="spherical", frames=3)
+    frames = values[0].get_layers()[::-1]
+    ends = [largest_difference(raw(a), raw(b)) for a, b in zip((frames[0], frames[-1]), drawn, strict=True)]
+    answers = {"spherical": (status, ends, [frame.get_parasite_list() for frame in frames])}
+    for mode, more in (("crossover", {}), ("style", {"steps": 2})):
+        status, values = call("gan-edit-interpolate", image, drawn, mode=mode, **more)
+        answers[mode] = status, [describe(layer) for layer in values[0].get_layers()]
+    further = values[0].get_layers()[0]
+    answers["too few"] = call("gan-edit-interpolate", image, drawn, mode="transfer")
+    projected = call("gan-edit-project", image, [photo], steps=2)[1][0]
+    answers["without z"] = call("gan-edit-interpolate", image, [drawn[0], projected], mode="spherical")
+    answers["too many"] = call("gan-edit-interpolate", image, [*drawn, projected], mode="crossover")
+    answers["transfer"] = call("gan-edit-interpolate", image, [*drawn, projected], mode="transfer")[0]
+    answers["of a frame"] = call("gan-edit-project", image, [photo], start_layer=further, steps=1)[0]
+    return answers
+
+
+def largest_difference(rgb, rgba):
+    return max(abs(rgb[3 * i + c] - rgba[4 * i + c]) for i in range(len(rgb) // 3) for c in range(3))
+
+
+def starts():
+    """What is kept with a projection, with one that starts from it and with an edit that does; and two mistakes."""
+    image, photo, _ = make_image()
+    select(image)
+    first = call("gan-edit-project", image, [photo], steps=6, optimize_noise=True)[1][0]
+    further = call("gan-edit-project", image, [photo], start_layer=first, steps=1, learning_rate=1e-4)[1][0]
+    edit = call("gan-edit-scribble", image, [photo], start_layer=first, edit_steps=2)[1][0]
+    return {
+        "first": json.loads(parasite_text(first, "gan-edit-latent")),
+        "further": json.loads(parasite_text(further, "gan-edit-latent")),
+        "edit": json.loads(parasite_text(edit, "gan-edit-latent-start")),
+        "nothing kept": call("gan-edit-project", image, [photo], start_layer=photo),
+        "other model": call("gan-edit-project", image, [photo], start_layer=first, model="dogs"),
+    }
 
 
 def random_without_a_selection():
