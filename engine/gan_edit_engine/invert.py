@@ -89,6 +89,17 @@ def psnr(image: Tensor, subject: Subject) -> float:
     return (10 * torch.log10(4 / error.clamp_min(1e-10))).item()
 
 
+def stop_condition(subject: Subject, settings: ProjectSettings) -> Callable[[Step], bool]:
+    """Whether a Step is the last: its image is as close as the settings want, or the loss has stopped falling."""
+    plateau = Plateau(settings.patience)
+
+    def reached(step: Step) -> bool:
+        close = settings.stop_psnr > 0 and psnr(step.image, subject) >= settings.stop_psnr
+        return plateau(step) or close
+
+    return reached
+
+
 def synthesise(generator: generators.Generator, ws: Tensor, noise: NoiseMaps) -> Tensor:
     """The image [N, C, R, R] of ws with the given noise maps, or with the model's own when there are none."""
     image: Tensor = generator.synthesis(ws, noise=noise or "const")
@@ -108,12 +119,12 @@ class Objective:
     ) -> None:
         self._has_w = "w" in generator.spaces
         self._statistics, self._settings = statistics, settings
-        self._perceptual, self._subject = perceptual, subject
+        self._perceptual, self.subject = perceptual, subject
         self._features = perceptual.target(subject.image, subject.weight, style=settings.style_weight > 0)
 
     def look(self, image: Tensor) -> Tensor:
         """The image's terms: pixel, perceptual and style loss."""
-        settings, subject = self._settings, self._subject
+        settings, subject = self._settings, self.subject
         loss = settings.pixel_weight * pixel_loss(image, subject.image, subject.weight, settings.pixel_loss)
         if settings.style_weight:
             content, style = self._perceptual.compare(image, self._features)
@@ -192,7 +203,7 @@ class _Search:
             return loss, image
 
         taken = minimise([latent, *noises], evaluate, steps, settings, lambda: _tame(noises))
-        yield from self._number(until(taken, self._stop(Plateau(settings.patience))))
+        yield from self._number(until(taken, stop_condition(self._subject, settings)))
         return latent.detach()
 
     def _number(self, steps: Iterator[Step]) -> Iterator[Step]:
@@ -200,13 +211,6 @@ class _Search:
         for step in steps:
             self._taken = before + step.index
             yield Step(min(self._taken, self._settings.steps), self._settings.steps, step.loss, step.image)
-
-    def _stop(self, plateau: Plateau) -> Callable[[Step], bool]:
-        def reached(step: Step) -> bool:
-            wanted = self._settings.stop_psnr
-            return plateau(step) or (wanted > 0 and psnr(step.image, self._subject) >= wanted)
-
-        return reached
 
     def _start(self) -> Generator[Step, None, Tensor]:
         """z [1, z_dim] or w [1, w_dim] to begin with."""

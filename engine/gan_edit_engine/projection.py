@@ -70,21 +70,19 @@ def project(
     kept = _read(file, generator, subject) if settings.cache else None
     if kept is not None:
         return kept
-    if given is None or search:
+    inversion, delta, tuned = given, Delta({}), 0
+    if inversion is None or search:
         searching = invert(generator, statistics, perceptual, subject, settings, given)
-        inversion = yield from _renumbered(searching, 0, steps_of(settings))
-    else:
-        inversion = given
-    delta = Delta({})
+        inversion, _ = yield from _renumbered(searching, 0, steps_of(settings))
     if settings.tuning_steps:
         objective = Objective(generator, statistics, perceptual, _tuned_for(subject, settings), settings)
         outside = 1 - subject.selection if settings.tuning_selected_only and subject.selection is not None else None
         done, of = steps_of(settings, search) - settings.tuning_steps, steps_of(settings, search)
-        delta = yield from _renumbered(tune(generator, objective, inversion, settings, outside), done, of)
+        delta, tuned = yield from _renumbered(tune(generator, objective, inversion, settings, outside), done, of)
     if settings.cache:
         write_projection(file, inversion, delta)
     projection = _tuned(generator, inversion, delta, subject)
-    return dataclasses.replace(projection, steps=inversion.steps + settings.tuning_steps)
+    return dataclasses.replace(projection, steps=inversion.steps + tuned)
 
 
 def _tuned_for(subject: Subject, settings: ProjectSettings) -> Subject:
@@ -94,12 +92,17 @@ def _tuned_for(subject: Subject, settings: ProjectSettings) -> Subject:
     return dataclasses.replace(subject, weight=subject.weight * subject.selection)
 
 
-def _renumbered(steps: Generator[Step, None, ResultT], done: int, of: int) -> Generator[Step, None, ResultT]:
+def _renumbered(
+    steps: Generator[Step, None, ResultT], done: int, of: int
+) -> Generator[Step, None, tuple[ResultT, int]]:
+    """The steps as part of a longer way; returns what they return, and how many they were."""
+    taken = 0
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
-            return end.value
+            return end.value, taken
+        taken = step.index
         yield Step(done + step.index, of, step.loss, step.image)
 
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.func import functional_call
 
 from gan_edit_engine import generators
-from gan_edit_engine.invert import Inversion, NoiseMaps, Objective
+from gan_edit_engine.invert import Inversion, NoiseMaps, Objective, stop_condition
 from gan_edit_engine.latents import map_to_w, random_z
 from gan_edit_engine.losses import pixel_loss
-from gan_edit_engine.optimize import Step, adam
+from gan_edit_engine.optimize import Step, adam, until
 from gan_edit_protocol.settings import ProjectSettings
 
 RANK = 8
@@ -82,7 +82,8 @@ def tune(
         return loss, image
 
     parameters = [factor for pair in delta.factors.values() for factor in pair]
-    yield from adam(parameters, evaluate, settings.tuning_steps, settings.tuning_rate)
+    steps = adam(parameters, evaluate, settings.tuning_steps, settings.tuning_rate)
+    yield from until(steps, stop_condition(objective.subject, settings))
     # In the precision in which it is kept, so that the first edit and the next give the same image.
     return Delta(
         {name: (a.detach().half().float(), b.detach().half().float()) for name, (a, b) in delta.factors.items()}

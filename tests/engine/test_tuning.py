@@ -108,6 +108,15 @@ def test_tuned_on_what_is_selected_the_rest_of_the_image_stays(tiny_generator, p
     assert errors[True][1] < 0.3 * errors[False][1]
 
 
+def test_the_tuning_ends_where_the_image_is_close_enough(tiny_generator, perceptual, pivot, photo, tmp_path):
+    close = psnr(pivot.image, photo) + 1
+    settings = ProjectSettings(tuning_steps=200, tuning_rate=0.01, perceptual_weight=0.1, stop_psnr=close)
+    spread, model = statistics(tiny_generator, CPU), Model(tiny_generator, INFO)
+    found = finish(project(model, spread, perceptual, photo, settings, tmp_path, pivot, search=False))
+    assert 0 < found.steps < 150
+    assert found.inversion.psnr > close - 0.5
+
+
 def test_the_models_neighbours_are_of_the_photos_class(perceptual, monkeypatch):
     torch.manual_seed(0)
     config = StyleGAN2Config(z_dim=8, w_dim=8, c_dim=3, resolution=8, channel_base=64, channel_max=8, mapping_layers=1)

@@ -76,10 +76,14 @@ answer = {
 """
 
 
+@pytest.fixture(autouse=True)
+def _screenshots() -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+
+
 def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: Desktop, tmp_path: Path) -> None:
     photo = tmp_path / "cat.png"
     Image.fromarray(skimage.data.chelsea()).save(photo)
-    SCREENSHOTS.mkdir(exist_ok=True)
     desktop.evaluate(OPEN.format(path=str(photo)))
     show_whole_photo(desktop)
 
