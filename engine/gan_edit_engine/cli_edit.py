@@ -13,7 +13,7 @@ from gan_edit_engine import images
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.images import Picture
-from gan_edit_engine.latent_files import KeptLatent, read_latent, write_latent
+from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
 from gan_edit_engine.models_folder import model_names
 from gan_edit_engine.photo import AnyImage, composite
 from gan_edit_engine.session import engine
@@ -89,7 +89,7 @@ def edit(
         align=_align(align),
         crop=_crop(crop),
         settings=settings,
-        **_given_latent(latent_in),
+        **_given_latent(latent_in, model),
     )
     _make(request, picture, output, latent, device, as_json)
 
@@ -118,7 +118,7 @@ def project(
         align=_align(align),
         crop=_crop(crop),
         settings=settings,
-        **_given_latent(latent_in),
+        **_given_latent(latent_in, model),
     )
     _make(request, picture, output, latent, device, as_json)
 
@@ -167,11 +167,11 @@ def _kept(result: ResultReady) -> KeptLatent:
     return KeptLatent(latent, noise, z, result.truncation_psi, result.model)
 
 
-def _given_latent(path: Path | None) -> dict[str, Array | None]:
+def _given_latent(path: Path | None, model: str) -> dict[str, Array | None]:
     """The request's entries about the latent in a file."""
     if path is None:
         return {}
-    kept = read_latent(path)
+    kept = read_latent_of(path, model)
     return {"latent": to_message(kept.latent), "noise": None if kept.noise is None else to_message(kept.noise)}
 
 

@@ -13,7 +13,7 @@ from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, ModelName, model_argument
 from gan_edit_engine.cli_progress import progress_bar
-from gan_edit_engine.latent_files import KeptLatent, read_latent, write_latent
+from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array, InterpolateRequest
@@ -41,7 +41,7 @@ def interpolate(
     check_animation(output)
     settings = InterpolateSettings.from_assignments(assignments or [])
     request = InterpolateRequest(
-        **_latents([read_latent(file) for file in latent_files], settings.mode),
+        **_latents([read_latent_of(file, model) for file in latent_files], settings.mode),
         model=model_argument(model),
         settings=settings,
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from gan_edit_engine.models_folder import DEFAULT_NAMES
 from gan_edit_protocol.errors import GanEditError
 
 DIMENSIONS = {"latent": 2, "noise": 2, "z": 1}
@@ -39,6 +40,22 @@ def write_latent(path: Path, kept: KeptLatent) -> None:
         save_file(tensors, path, {"model": kept.model, "truncation_psi": repr(kept.truncation_psi)})
     except (OSError, SafetensorError) as error:
         raise GanEditError("bad_output", f"{path} cannot be written ({error}).") from None
+
+
+def read_latent_of(path: Path, model: str) -> KeptLatent:
+    """What :func:`read_latent` reads; :class:`GanEditError` when it is of another model than ``model``, name or file.
+
+    Two models' latents often have the same shape, and one's are noise to the other.
+    """
+    kept = read_latent(path)
+    names = DEFAULT_NAMES if model in DEFAULT_NAMES else (Path(model).stem,)
+    if kept.model and kept.model not in names:
+        raise GanEditError(
+            "bad_latent",
+            f"The latent in {path} is of the model {kept.model}, not {model}.",
+            f"Add --model {kept.model}, or use another latent.",
+        )
+    return kept
 
 
 def read_latent(path: Path) -> KeptLatent:

@@ -178,6 +178,26 @@ def test_a_search_in_z_keeps_z_and_starts_from_w_plus_only_where_they_are_the_sa
     assert torch.allclose(again.z, z, atol=1e-3)
 
 
+def test_the_prior_on_z_keeps_z_short(run_inversion):
+    free, held = (run_inversion(space="z", prior_weight=weight).z.square().mean() for weight in (0.0, 1.0))
+    assert held < 0.5 * free
+
+
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_a_conditional_models_search_stays_in_its_class(perceptual, space):
+    torch.manual_seed(0)
+    config = StyleGAN2Config(z_dim=8, w_dim=8, c_dim=3, resolution=8, channel_base=64, channel_max=8, mapping_layers=1)
+    generator = generators.build(config).requires_grad_(False).eval()
+    target = Subject(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8))
+    settings = ProjectSettings(space=space, steps=1, learning_rate=1e-4, init_samples=1, perceptual_weight=0.0)
+    for number in (0, 2):
+        chosen = dataclasses.replace(settings, class_label=number)
+        spread = statistics(generator, CPU, number)
+        found = finish(invert(generator, spread, perceptual, target, chosen))[1]
+        start = map_to_w(generator, random_z(generator, 1, 0, CPU), number)
+        assert torch.allclose(found.ws[:, 0], start, atol=1e-3)
+
+
 def test_lbfgs_refuses_to_search_noise(run_inversion):
     with pytest.raises(GanEditError, match="L-BFGS cannot search the noise maps") as caught:
         run_inversion(optimizer="lbfgs", optimize_noise=True)

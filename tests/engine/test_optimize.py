@@ -118,6 +118,16 @@ def test_a_gram_matrix_does_not_know_where_things_are():
     assert style_distances([gram(features**2, everywhere)], [gram(features, everywhere)])[0].item() > 0.01
 
 
+def test_a_gram_matrix_does_not_know_what_lies_outside_of_the_weight():
+    torch.manual_seed(0)
+    features, weight = torch.rand(1, 5, 8, 8), torch.zeros(1, 1, 8, 8)
+    weight[..., :4] = 1
+    other = features.clone()
+    other[..., 4:] = 9
+    assert torch.equal(gram(features, weight), gram(other, weight))
+    assert torch.allclose(gram(features, weight), gram(features[..., :4], weight[..., :4]))
+
+
 def test_a_masked_mean_does_not_depend_on_the_masks_area():
     values = torch.full((1, 3, 8, 8), 2.0)
     for area in (1, 5, 8):

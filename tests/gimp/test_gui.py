@@ -67,6 +67,7 @@ Gimp.Display.new(image)
 answer = None
 """
 SMALL_SCREEN = 768
+TITLE_BAR = 24
 UNDONE = """
 answer = {
     "as before": scenes.digest(scenes.projection(image)[0]) == seen_before,
@@ -133,23 +134,32 @@ def test_repeating_the_last_filter_uses_the_values_that_were_typed_in(desktop: D
 
 
 @pytest.mark.parametrize(
-    ("key", "title"), [("i", "Interpolate Layers"), ("p", "Project Photo"), ("e", "Edit Photo with Scribble")]
+    ("key", "title", "advanced"),
+    [
+        ("i", "Interpolate Layers", (57, 285)),
+        ("p", "Project Photo", (57, 207)),
+        ("e", "Edit Photo with Scribble", (57, 354)),
+    ],
 )
-def test_the_dialogs_fit_a_small_screen_where_layers_keep_latents(desktop: Desktop, key: str, title: str) -> None:
+def test_the_dialogs_fit_a_small_screen_with_all_settings_open(
+    desktop: Desktop, key: str, title: str, advanced: tuple[int, int]
+) -> None:
     desktop.evaluate(SEVERAL)
     show_whole_photo(desktop)
     desktop.keys("alt+r", "Up", "Right", key)
     window = desktop.window(title)
+    closed = height(desktop, window)
+    desktop.xdotool("mousemove", "--window", window, *map(str, advanced), "click", "1")
+    desktop.wait_for(lambda: height(desktop, window) > closed, "the advanced settings")
     desktop.photograph(SCREENSHOTS / f"gimp_dialog_{key}.png")
-    assert fits_a_screen(desktop, window)
+    assert height(desktop, window) + TITLE_BAR <= SMALL_SCREEN
     desktop.keys("Escape")
     desktop.wait_for(lambda: desktop.gone(title), "the dialog to close")
 
 
-def fits_a_screen(desktop: Desktop, window: str) -> bool:
+def height(desktop: Desktop, window: str) -> int:
     geometry = desktop.xdotool("getwindowgeometry", "--shell", window)
-    height = int(next(line for line in geometry.splitlines() if line.startswith("HEIGHT=")).partition("=")[2])
-    return height <= SMALL_SCREEN
+    return int(next(line for line in geometry.splitlines() if line.startswith("HEIGHT=")).partition("=")[2])
 
 
 def layers(desktop: Desktop) -> Any:

@@ -1,0 +1,57 @@
+"""Latents in files: all that belongs to them comes back, and what is none is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from gan_edit_engine.latent_files import KeptLatent, read_latent, read_latent_of, write_latent
+from gan_edit_protocol.errors import GanEditError
+
+LATENT = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def test_noise_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) -> None:
+    kept = KeptLatent(LATENT, np.ones((1, 1024), np.float32), np.zeros(4, np.float32), 0.7, "cats64")
+    write_latent(tmp_path / "a.safetensors", kept)
+    again = read_latent(tmp_path / "a.safetensors")
+    assert again.noise is not None
+    assert again.z is not None
+    assert (again.latent == LATENT).all()
+    assert (again.noise == 1).all()
+    assert again.z.shape == (4,)
+    assert (again.truncation_psi, again.model) == (0.7, "cats64")
+
+
+def test_a_file_with_nothing_but_a_latent_is_read(tmp_path: Path) -> None:
+    save_file({"latent": LATENT, "something else": LATENT}, tmp_path / "a.safetensors")
+    again = read_latent(tmp_path / "a.safetensors")
+    assert (again.noise, again.z, again.truncation_psi, again.model) == (None, None, 1.0, "")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "header"),
+    [
+        ({"noise": LATENT}, {}),
+        ({"latent": LATENT[0]}, {}),
+        ({"latent": LATENT.astype(np.float64)}, {}),
+        ({"latent": LATENT, "z": LATENT}, {}),
+        ({"latent": LATENT}, {"truncation_psi": "nan"}),
+        ({"latent": LATENT}, {"truncation_psi": "much"}),
+    ],
+)
+def test_what_is_no_latent_is_refused(tmp_path: Path, tensors: dict[str, np.ndarray], header: dict[str, str]) -> None:
+    save_file(tensors, tmp_path / "a.safetensors", header)
+    with pytest.raises(GanEditError, match="a.safetensors"):
+        read_latent(tmp_path / "a.safetensors")
+
+
+def test_a_latent_of_another_model_is_refused_by_both_names(tmp_path: Path) -> None:
+    write_latent(tmp_path / "a.safetensors", KeptLatent(LATENT, model="cats64"))
+    for model in ("default", "cats64", "/elsewhere/cats64.safetensors"):
+        assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats64"
+    with pytest.raises(GanEditError, match="of the model cats64, not dogs"):
+        read_latent_of(tmp_path / "a.safetensors", "dogs")
