@@ -85,7 +85,15 @@ class Comparison:
     def _ours(self, name: str, subject: Subject, settings: ProjectSettings) -> tuple[Score, Timed]:
         perceptual = self.workspace.perceptual(settings, self.model_name)
         found, timed = drain(
-            project(self.model, self.spread, perceptual, subject, settings, self.workspace.projections)
+            project(
+                self.model,
+                self.spread,
+                perceptual,
+                subject,
+                settings,
+                self.workspace.projections,
+                encoder=self.workspace.encoder(self.model, settings),
+            )
         )
         return self.judge.score(name, found.inversion.image, subject, timed.seconds[-1], found.steps), timed
 

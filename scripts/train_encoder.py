@@ -19,7 +19,7 @@ import torch
 import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
-from gan_edit_engine.encoder import save_encoder
+from gan_edit_engine.encoder import GENERATOR_DIGEST, save_encoder, weights_digest
 from gan_edit_engine.perceptual import load_perceptual
 from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
 from gan_edit_engine.training.pace import Meter, StopRequest, passed
@@ -78,7 +78,11 @@ def train(
     if saved:
         trainer.load_state_dict(saved["state"])
     shown = [square_pixels(source.open(name), generator.resolution) for name in kept_out[:SHOWN]]
-    header = {"model": found.get("name", model.stem), "model_images_seen": found.get("images_seen", "")}
+    header = {
+        "model": found.get("name", model.stem),
+        "model_images_seen": found.get("images_seen", ""),
+        GENERATOR_DIGEST: weights_digest(generator),
+    }
     run(trainer, run_folder, header, torch.from_numpy(np.stack(shown)), every)
 
 

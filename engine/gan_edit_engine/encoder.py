@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.errors import CheckpointError
 from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
-from gan_edit_engine.generators import check_state
+from gan_edit_engine.generators import Generator, check_state
 
 # The photo is enlarged to this side for the frozen features, as in the discriminator.
 FEATURE_SIDE = 128
@@ -26,6 +27,8 @@ DELTA_RANK = 64
 LRELU_SLOPE = 0.2
 MAX_SIZE = 1024
 ARCHITECTURE = "encoder"
+GENERATOR_DIGEST = "generator_sha256"
+"""Header entry: `weights_digest` of the generator that the encoder was trained for."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Encoder(nn.Module):
         # In a tuple, so that the frozen weights are not saved again with the encoder's.
         self._network = (EfficientNetLite0().to(memory_format=torch.channels_last),)
 
+    @property
+    def answer_shape(self) -> tuple[int, int]:
+        """(num_ws, w_dim) of an answer."""
+        return self.config.num_ws, self.config.w_dim
+
     def forward(self, photo: Tensor) -> Tensor:
         if photo.shape[-1] != FEATURE_SIDE:
             photo = F.interpolate(photo, size=FEATURE_SIDE, mode="bilinear", align_corners=False)
@@ -81,6 +89,18 @@ class Encoder(nn.Module):
         x = F.leaky_relu(self.hidden(x.flatten(1)), LRELU_SLOPE)
         deltas = self.directions(self.to_deltas(x).unflatten(1, (self.config.num_ws, DELTA_RANK)))
         return self.w_avg + self.config.w_std * (self.to_w(x)[:, None] + deltas)
+
+
+def weights_digest(generator: Generator) -> str:
+    """SHA-256 of a generator's weights in float32, in hexadecimal: names, shapes and values, and nothing of its header.
+
+    A half-precision file and what it was imported to agree, for half-precision numbers are float32 numbers too.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(generator.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def save_encoder(path: Path, encoder: Encoder, header: dict[str, str]) -> None:

@@ -91,11 +91,12 @@ def evaluate(
     judge = Judge(workspace.device)
     model, spread = workspace.model(model_name, settings.class_label)
     perceptual = workspace.perceptual(settings, model_name)
+    encoder = workspace.encoder(model, settings)
     for file in files:
         begin(file.name)
         subject = subject_of(file, model, workspace.device)
         started = time.perf_counter()
-        search = project(model, spread, perceptual, subject, settings, workspace.projections)
+        search = project(model, spread, perceptual, subject, settings, workspace.projections, encoder=encoder)
         while True:
             try:
                 next(search)

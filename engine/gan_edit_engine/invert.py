@@ -246,7 +246,7 @@ class _Search:
         z = random_z(generator, settings.init_samples, seed, self._device)
         with torch.no_grad():
             latents = z if settings.space == "z" else map_to_w(generator, z, settings.class_label)
-        if settings.start == "mean":
+        if settings.start != "best":
             return latents.mean(0, keepdim=True)
         losses: list[float] = []
         for some in latents.split(_CANDIDATES_AT_ONCE):

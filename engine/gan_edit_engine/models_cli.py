@@ -17,7 +17,7 @@ from rich.table import Table
 
 from gan_edit_engine import library
 from gan_edit_engine.library import catalogue, downloads, importing, models, perceptual_files, pulling
-from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE
+from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE, encoder_path
 from gan_edit_engine.models_folder import models_dir as folder_in_use
 from gan_edit_protocol.errors import GanEditError
 
@@ -38,7 +38,10 @@ def list_models(models_dir: ModelsDir = None, as_json: AsJson = False) -> None:
     names = {info.name for info in found}
     available = [entry for entry in catalogue.MODELS if entry.name not in names]
     if as_json:
-        listed = {"installed": [_info_json(i) for i in found], "available": [dataclasses.asdict(e) for e in available]}
+        listed = {
+            "installed": [_info_json(i, models_dir) for i in found],
+            "available": [dataclasses.asdict(e) for e in available],
+        }
         print(json.dumps(listed))
         return
     table = Table("name", "family", "pixels", "shows", "licence", title="installed", title_justify="left")
@@ -111,10 +114,20 @@ def import_file(
 
 
 @app.command()
+def encoder(
+    name: Annotated[str, typer.Argument(help="An imported model's name.")],
+    file: Annotated[Path, typer.Argument(help="What scripts/train_encoder.py wrote for this model.")],
+    models_dir: ModelsDir = None,
+) -> None:
+    """Give an imported model its encoder: projections then start from its answer."""
+    print(f"{name} has an encoder: {library.attach_encoder(name, file, models_dir)}")
+
+
+@app.command()
 def remove(
     name: Annotated[str, typer.Argument(help="An imported model's name.")], models_dir: ModelsDir = None
 ) -> None:
-    """Delete an imported model."""
+    """Delete an imported model, and its encoder."""
     print(f"Deleted {library.remove_model(name, models_dir)}")
 
 
@@ -130,7 +143,7 @@ def path(
 def _describe(name: str, folder: Path | None) -> dict[str, object]:
     """Facts of an installed model or file; of the catalogue's entry when only that exists."""
     try:
-        return _info_json(library.open_model(name, folder=folder).info)
+        return _info_json(library.open_model(name, folder=folder).info, folder)
     except GanEditError as error:
         if error.code != "unknown_model" or not any(entry.name == name for entry in catalogue.MODELS):
             raise
@@ -139,8 +152,11 @@ def _describe(name: str, folder: Path | None) -> dict[str, object]:
     return {**dataclasses.asdict(entry), "installed": False, "place_by_hand_at": by_hand}
 
 
-def _info_json(info: library.ModelInfo) -> dict[str, object]:
-    return {**dataclasses.asdict(info), "path": str(info.path), "installed": True}
+def _info_json(info: library.ModelInfo, folder: Path | None) -> dict[str, object]:
+    encoder_file = encoder_path(info.path, folder)
+    has_one = encoder_file is not None and encoder_file.is_file()
+    found = {"path": str(info.path), "encoder": str(encoder_file) if has_one else None, "installed": True}
+    return {**dataclasses.asdict(info), **found}
 
 
 def _short(licence: str) -> str:

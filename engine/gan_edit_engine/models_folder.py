@@ -26,6 +26,15 @@ def default_model_path() -> Path:
     return Path(str(resources.files("gan_edit_engine"))) / "data" / "cats64.safetensors"
 
 
+def encoder_path(model: Path, folder: Path | None = None) -> Path | None:
+    """Where the encoder of a model file is, if it has one; None for a file that is not installed: it never has."""
+    if model == default_model_path():
+        return model.with_name(f"{model.stem}-encoder.safetensors")
+    if model.parent == models_dir(folder):
+        return model.parent / "encoders" / model.name
+    return None
+
+
 def model_files(folder: Path | None = None) -> list[Path]:
     """The model files of the models folder by name, unread; a model's name is its file's stem."""
     return sorted(models_dir(folder).glob("*.safetensors"))

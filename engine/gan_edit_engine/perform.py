@@ -74,7 +74,10 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     seen = view(request, model, workspace.device)
     perceptual = workspace.perceptual(request.settings, request.model)
     given = _given(request, model, seen)
-    steps = project(model, spread, perceptual, seen.subject, request.settings, workspace.projections, given)
+    encoder = workspace.encoder(model, request.settings) if given is None else None
+    steps = project(
+        model, spread, perceptual, seen.subject, request.settings, workspace.projections, given, encoder=encoder
+    )
     found = yield from report(steps, "Projecting the photo", 0, steps_of(request.settings))
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
     result = _result(seen, image, _blend(seen, feather=0.0), found.inversion, model)
@@ -91,7 +94,10 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     given = _given(request, model, seen)
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
-    searching = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None)
+    encoder = workspace.encoder(model, settings) if given is None else None
+    searching = project(
+        model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None, encoder
+    )
     projection = yield from report(searching, "Projecting the photo", 0, total)
     projected = projection.inversion
     following = follow_scribble(projection.generator, spread, perceptual, projected, painted, settings)

@@ -19,7 +19,7 @@ from torch import Tensor
 from gan_edit_engine import generators
 from gan_edit_engine.invert import Inversion, Objective, Subject, invert, psnr, synthesise
 from gan_edit_engine.latents import Statistics
-from gan_edit_engine.library import Model
+from gan_edit_engine.library import Model, ModelEncoder
 from gan_edit_engine.optimize import Step
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.tuning import Delta, tune
@@ -58,21 +58,24 @@ def project(
     folder: Path,
     given: Inversion | None = None,
     search: bool = True,
+    encoder: ModelEncoder | None = None,
 ) -> Generator[Step, None, Projection]:
     """Yields a Step per optimisation step, none when the projection is found in ``folder``; returns it.
 
-    ``given``: the latent to start from; without ``search`` it stays as it is, and only the tuning is done to it.
+    ``encoder``: the one whose answer the search starts from, if any. ``given``: the latent to start from; without
+    ``search`` it stays as it is, and only the tuning is done to it.
     """
     generator = model.generator
     if given is not None and not search and not settings.tuning_steps:
         return Projection(given, generator)
-    file = folder / f"{_key(model, perceptual, subject, settings, given, search)}.safetensors"
+    file = folder / f"{_key(model, perceptual, subject, settings, encoder, given, search)}.safetensors"
     kept = _read(file, generator, subject) if settings.cache else None
     if kept is not None:
         return kept
     inversion, delta, tuned = given, Delta({}), 0
     if inversion is None or search:
-        searching = invert(generator, statistics, perceptual, subject, settings, given)
+        start = _answer(encoder, generator, subject) if encoder is not None else given
+        searching = invert(generator, statistics, perceptual, subject, settings, start)
         inversion, _ = yield from _renumbered(searching, 0, steps_of(settings))
     if settings.tuning_steps:
         objective = Objective(generator, statistics, perceptual, _tuned_for(subject, settings), settings)
@@ -83,6 +86,13 @@ def project(
         write_projection(file, inversion, delta)
     projection = _tuned(generator, inversion, delta, subject)
     return dataclasses.replace(projection, steps=inversion.steps + tuned)
+
+
+@torch.no_grad()
+def _answer(encoder: ModelEncoder, generator: generators.Generator, subject: Subject) -> Inversion:
+    ws = encoder.network(subject.image.expand(-1, 3, -1, -1))
+    image = synthesise(generator, ws, {})
+    return Inversion(ws, image, psnr(image, subject))
 
 
 def _tuned_for(subject: Subject, settings: ProjectSettings) -> Subject:
@@ -120,13 +130,16 @@ def _key(
     perceptual: Perceptual,
     subject: Subject,
     settings: ProjectSettings,
+    encoder: ModelEncoder | None,
     given: Inversion | None,
     search: bool,
 ) -> str:
-    """Everything that the projection depends on: pixels, where they count, model, network, settings, given latent."""
+    """Everything that the projection depends on: pixels, where they count, model, networks, settings, given latent."""
     names = [field.name for field in dataclasses.fields(ProjectSettings)]
     digest = hashlib.sha256()
-    digest.update(json.dumps([_FORMAT, model.info.sha256, perceptual.name, search], sort_keys=True).encode())
+    digest.update(
+        json.dumps([_FORMAT, model.info.sha256, perceptual.name, encoder and encoder.sha256, search]).encode()
+    )
     digest.update(json.dumps({name: getattr(settings, name) for name in names}, sort_keys=True).encode())
     tensors = [subject.image, subject.weight]
     if settings.tuning_selected_only and subject.selection is not None:

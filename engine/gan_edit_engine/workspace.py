@@ -10,8 +10,10 @@ import platformdirs
 import torch
 
 from gan_edit_engine.latents import Statistics, statistics
-from gan_edit_engine.library import Model, open_discriminator, open_model
+from gan_edit_engine.library import Model, ModelEncoder, open_discriminator, open_encoder, open_model
+from gan_edit_engine.models_folder import encoder_path
 from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import InterpolateSettings, ProjectSettings
 
 CACHE_DIR_VARIABLE = "GAN_EDIT_CACHE_DIR"
@@ -25,6 +27,7 @@ class Workspace:
         self.device = device
         self.projections = cache_dir() / "projections"
         self._models: OrderedDict[tuple[str, int], tuple[Model, Statistics]] = OrderedDict()
+        self._encoders: OrderedDict[tuple[Path, int], ModelEncoder | None] = OrderedDict()
         self._perceptual: dict[tuple[str, ...], Perceptual] = {}
         # The same request with the same seed gives the same image on the same device; cuBLAS needs the variable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -40,6 +43,34 @@ class Workspace:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
         return self._models[key]
+
+    def encoder(self, model: Model, settings: ProjectSettings) -> ModelEncoder | None:
+        """The encoder that a search by ``settings`` starts from; None where the model has none or it is not wanted.
+
+        Raises GanEditError (no_encoder) when it is asked for and cannot be, and as `open_encoder` does.
+        """
+        asked_for = settings.start == "encoder"
+        if asked_for and settings.space == "z":
+            raise GanEditError("no_encoder", "No encoder answers in z.", "Search in w or w+, or set start to auto.")
+        # Who wants several starts wants them to differ, perhaps because the encoder is wrong about this photo.
+        if not asked_for and (settings.start != "auto" or settings.space == "z" or settings.restarts > 1):
+            return None
+        file = encoder_path(model.info.path)
+        if file is None or not file.is_file():
+            if asked_for:
+                raise GanEditError(
+                    "no_encoder",
+                    "This model has no encoder to start from.",
+                    "Set start to auto or mean, or give it one: gan-edit models encoder NAME FILE",
+                )
+            return None
+        key = file, file.stat().st_mtime_ns  # one that is attached or exchanged while the engine runs counts at once
+        if key not in self._encoders:
+            self._encoders[key] = open_encoder(model)
+            if len(self._encoders) > _MODELS_KEPT:
+                self._encoders.popitem(last=False)
+        self._encoders.move_to_end(key)
+        return self._encoders[key]
 
     def perceptual(self, settings: ProjectSettings | InterpolateSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""

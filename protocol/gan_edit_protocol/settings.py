@@ -157,9 +157,10 @@ class ProjectSettings(Settings):
         "w+", "Latent space that is searched; w+ fits the photo best, w stays most typical", choices=("z", "w", "w+")
     )
     start: str = _setting(
-        "mean",
-        "The search starts from the mean of the random latents, or from the one whose pixels come closest",
-        choices=("mean", "best"),
+        "auto",
+        "The search starts from the encoder's answer, from the mean of the random latents or from the one whose pixels "
+        "come closest; auto is the encoder where the model has one, else the mean",
+        choices=("auto", "encoder", "mean", "best"),
         advanced=True,
     )
     init_samples: int = _setting(10, "Number of random latents at the start", 1, 10000, advanced=True)

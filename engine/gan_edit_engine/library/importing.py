@@ -14,8 +14,9 @@ from gan_edit_engine.checkpoints import (
     safetensors_file,
 )
 from gan_edit_engine.library.downloads import sha256_of
+from gan_edit_engine.library.encoders import forget_other_encoder
 from gan_edit_engine.library.models import ModelInfo, discriminator_path, model_info
-from gan_edit_engine.models_folder import DEFAULT_NAMES, models_dir
+from gan_edit_engine.models_folder import DEFAULT_NAMES, encoder_path, models_dir
 from gan_edit_protocol.errors import GanEditError
 
 
@@ -41,8 +42,9 @@ def import_model(
 ) -> ModelInfo:
     """Convert ``file`` to ``NAME.safetensors`` in the models folder (its stem when no name is given).
 
-    The discriminator of a training snapshot is kept beside it for feature losses. Raises GanEditError
-    (bad_checkpoint, bad_name) and leaves an existing model of that name as it was.
+    The discriminator of a training snapshot is kept beside it for feature losses; the encoder of an earlier model of
+    that name stays only if it belongs to these weights. Raises GanEditError (bad_checkpoint, bad_name) and leaves an
+    existing model of that name as it was.
     """
     name = checked_name(file.stem if name is None else name)
     generator, header = read_generator(file)
@@ -52,6 +54,7 @@ def import_model(
     given = (description or Description()).header()
     safetensors_file.write(target, generator, {**known, **header, **given, "name": name})
     _import_discriminator(file, discriminator_path(name, folder))
+    forget_other_encoder(target, generator, folder)
     return model_info(target)
 
 
@@ -78,10 +81,13 @@ def checked_name(name: str) -> str:
 
 
 def remove_model(name: str, folder: Path | None = None) -> Path:
-    """Delete an imported model (and its discriminator); the file's path. GanEditError when there is none."""
+    """Delete an imported model, its discriminator and its encoder; the file's path. GanEditError when there is none."""
     path = models_dir(folder) / f"{checked_name(name)}.safetensors"
     if not path.is_file():
         raise GanEditError("unknown_model", f"There is no imported model named {name!r} in {path.parent}.")
     path.unlink()
     discriminator_path(name, folder).unlink(missing_ok=True)
+    encoder = encoder_path(path, folder)
+    if encoder is not None:
+        encoder.unlink(missing_ok=True)
     return path
