@@ -65,6 +65,7 @@ def train(
     exclude: Annotated[Path, typer.Option(help="List of photos to keep out of the training, one name a line.")],
     images: Annotated[int, typer.Option(help="Length of a new run in images.")] = EncoderSettings.images,
     every: Annotated[int, typer.Option(help="Report and save after so many images.")] = 4_000,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, where the processor has units.")] = False,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = os.cpu_count() or 1,
 ) -> None:
     """Train, or go on."""
@@ -72,7 +73,7 @@ def train(
     run_folder, source, kept_out = RunFolder(folder), PhotoSource(photos), read_names(exclude)
     generator, found = safetensors_file.read(model)
     saved = run_folder.load() if run_folder.state.exists() else None
-    settings = EncoderSettings(**saved["settings"]) if saved else replace(EncoderSettings(), images=images)
+    settings = EncoderSettings(**saved["settings"]) if saved else replace(EncoderSettings(), images=images, bf16=bf16)
     pixels = load_photos(source, generator.resolution, kept_out)
     trainer = EncoderTrainer(settings, generator, load_perceptual("auto", torch.device("cpu")), pixels)
     if saved:

@@ -70,6 +70,12 @@ def test_training_brings_answers_nearer_to_the_latents_of_samples() -> None:
     assert np.mean(latent[-5:]) < 0.9 * np.mean(latent[:5])
 
 
+def test_in_bfloat16_the_losses_are_nearly_the_same() -> None:
+    whole, half = tiny_trainer(), tiny_trainer(bf16=True)
+    assert half.generator.synthesis.b16.compute_dtype == torch.bfloat16
+    assert half.step() == pytest.approx(whole.step(), rel=0.05, abs=1e-3)
+
+
 def test_an_encoder_run_goes_on_bit_exactly(tmp_path: Path) -> None:
     whole = tiny_trainer()
     for _ in range(2):

@@ -1,7 +1,7 @@
 """Training of an encoder for a frozen generator, on its own samples and on photos.
 
-Samples teach the latent itself, photos teach what samples lack: both are judged by what the generator makes of the
-answer (hybrid training as in idinvert, Zhu et al. 2020, and e4e, Tov et al. 2021).
+Samples teach the latent itself; photos teach what samples lack, judged by what the generator makes of the answer
+(hybrid training as in idinvert, Zhu et al. 2020, and e4e, Tov et al. 2021).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from gan_edit_engine.encoder import Encoder, EncoderConfig
 from gan_edit_engine.generators import Generator
+from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.latents import Statistics, statistics
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.training.augment import blur
@@ -41,6 +42,8 @@ class EncoderSettings:
     spread_weight: float = 0.05
     # Share of the samples whose layers come from two latents: answers in w+ are then learnt too.
     mixing: float = 0.5
+    # Generator and VGG compute in bfloat16: faster on processors with units for it, far slower on others.
+    bf16: bool = False
 
 
 def new_encoder(generator: Generator, spread: Statistics) -> Encoder:
@@ -58,6 +61,8 @@ class EncoderTrainer:
         self.settings, self.generator, self.perceptual, self.photos = settings, generator, perceptual, photos
         torch.manual_seed(settings.seed)
         self.encoder = new_encoder(generator, statistics(generator, torch.device("cpu")))
+        if settings.bf16 and isinstance(generator, StyleGAN2):  # the others have one precision
+            generator.synthesis.set_compute_dtype(torch.bfloat16)
         parameters = list(self.encoder.parameters())
         self.optimizer = torch.optim.Adam(parameters, lr=0.0, betas=ADAM_BETAS, fused=True)
         self.steps = 0
@@ -88,9 +93,8 @@ class EncoderTrainer:
         half = settings.batch // 2
         ws, samples = self._samples(half)
         photos = flip_randomly(draw_photos(self.photos, self.steps * half, half, settings.seed))
-        targets = torch.cat([samples, photos])
         answers = self.encoder(torch.cat([degrade(samples), photos]))
-        losses = self._losses(answers, ws, targets)
+        losses = self._losses(answers, ws, photos)
         self.optimizer.zero_grad()
         torch.stack([weight * value for weight, value in losses.values()]).sum().backward()
         self.optimizer.step()
@@ -98,16 +102,23 @@ class EncoderTrainer:
         self.images += settings.batch
         return {name: value.item() for name, (_, value) in losses.items()}
 
-    def _losses(self, answers: Tensor, ws: Tensor, targets: Tensor) -> dict[str, tuple[float, Tensor]]:
+    def _losses(self, answers: Tensor, ws: Tensor, photos: Tensor) -> dict[str, tuple[float, Tensor]]:
+        """Weight and value of each term; the first answers are for the samples of ``ws``, the others for ``photos``."""
         settings, std = self.settings, self.encoder.config.w_std
-        images = self.generator.synthesis(answers, noise="const")
-        everywhere = torch.ones_like(targets[:, :1])
-        target = self.perceptual.target(targets, everywhere)
+        # The samples' answers are judged by their latents alone: their images would cost as much again as the photos',
+        # and for the same seconds the photos came out worse (LPIPS .464 instead of .431 after five minutes).
+        images = self.generator.synthesis(answers[len(ws) :], noise="const")
+        everywhere = torch.ones_like(photos[:, :1])
+        # The backward pass of EfficientNet's depthwise convolutions is ten times slower in bfloat16.
+        half = settings.bf16 and self.perceptual.name.startswith("vgg")
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            target = self.perceptual.target(photos, everywhere)
+            perceptual = self.perceptual.loss(images, target)
         spread = (answers - answers.mean(dim=1, keepdim=True)) / std
         return {
             "latent": (settings.latent_weight, ((answers[: len(ws)] - ws) / std).square().mean()),
-            "pixel": (settings.pixel_weight, F.mse_loss(images, targets)),
-            "perceptual": (settings.perceptual_weight, self.perceptual.loss(images, target)),
+            "pixel": (settings.pixel_weight, F.mse_loss(images, photos)),
+            "perceptual": (settings.perceptual_weight, perceptual),
             "spread": (settings.spread_weight, spread.square().mean()),
         }
 
