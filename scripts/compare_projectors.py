@@ -83,6 +83,7 @@ class Comparison:
         return {"photo": name, **{key: asdict(score) for key, score in scores.items()}, "reached_after": reached}
 
     def _ours(self, name: str, subject: Subject, settings: ProjectSettings) -> tuple[Score, Timed]:
+        settings = self.workspace.settled(settings)
         perceptual = self.workspace.perceptual(settings, self.model_name)
         found, timed = drain(
             project(

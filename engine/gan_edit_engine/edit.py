@@ -19,6 +19,7 @@ from gan_edit_engine.latents import Statistics
 from gan_edit_engine.losses import latent_distance, pixel_loss
 from gan_edit_engine.optimize import Step, minimise
 from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.precision import dtype_of
 from gan_edit_protocol.settings import EditSettings
 
 _BESIDE = 16
@@ -58,7 +59,7 @@ def follow_scribble(
     ws = projected.ws.clone().requires_grad_()
 
     def evaluate() -> tuple[Tensor, Tensor]:
-        image = synthesise(generator, ws, projected.noise)
+        image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision))
         loss = settings.scribble_weight * pixel_loss(image, scribble.image, painted)
         loss = loss + settings.keep_weight * pixel_loss(image, start, 1 - painted)
         loss = loss + settings.keep_weight * pixel_loss(image, start, beside)

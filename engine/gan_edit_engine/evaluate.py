@@ -90,6 +90,7 @@ def evaluate(
     """Project each photo and score it; ``begin(name)`` is called before each."""
     judge = Judge(workspace.device)
     model, spread = workspace.model(model_name, settings.class_label)
+    settings = workspace.settled(settings)
     perceptual = workspace.perceptual(settings, model_name)
     encoder = workspace.encoder(model, settings)
     for file in files:

@@ -18,6 +18,7 @@ from gan_edit_engine.latents import Statistics, check_space, label, map_to_w, ra
 from gan_edit_engine.losses import noise_regularity, pixel_loss, weighted_mean
 from gan_edit_engine.optimize import Plateau, Step, minimise, until
 from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.precision import dtype_of
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
@@ -100,9 +101,15 @@ def stop_condition(subject: Subject, settings: ProjectSettings) -> Callable[[Ste
     return reached
 
 
-def synthesise(generator: generators.Generator, ws: Tensor, noise: NoiseMaps) -> Tensor:
-    """The image [N, C, R, R] of ws with the given noise maps, or with the model's own when there are none."""
-    image: Tensor = generator.synthesis(ws, noise=noise or "const")
+def synthesise(
+    generator: generators.Generator, ws: Tensor, noise: NoiseMaps, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The image [N, C, R, R] of ws with the given noise maps, or with the model's own when there are none.
+
+    Computed in ``dtype`` where the family can, given in float32.
+    """
+    with generator.computing_in(dtype):
+        image: Tensor = generator.synthesis(ws, noise=noise or "const")
     return image
 
 
@@ -196,7 +203,7 @@ class _Search:
         noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
 
         def evaluate() -> tuple[Tensor, Tensor]:
-            image = synthesise(self._generator, to_ws(latent), self._noise)
+            image = synthesise(self._generator, to_ws(latent), self._noise, dtype_of(settings.precision))
             loss = self._objective.look(image) + self._objective.prior(latent)
             if noises:
                 loss = loss + settings.noise_weight * noise_regularity(noises)

@@ -108,8 +108,15 @@ def _unit(features: Tensor) -> Tensor:
     return F.normalize(features, dim=1, eps=1e-10)
 
 
-def load_perceptual(choice: str, device: torch.device, layers: str = ProjectSettings.perceptual_layers) -> Perceptual:
+def load_perceptual(
+    choice: str,
+    device: torch.device,
+    layers: str = ProjectSettings.perceptual_layers,
+    dtype: torch.dtype = torch.float32,
+) -> Perceptual:
     """A perceptual network by name, on ``device``; ``layers``: of a VGG, as ``read_layers`` reads them.
+
+    ``dtype``: what a VGG computes in; the others are small, and bfloat16 would make them slower.
 
     "auto" is the first of LPIPS, VGG-19 and EfficientNet-lite0 whose weights are on this machine; the last always are.
     Downloads nothing. Raises GanEditError when the network is not installed or a layer does not exist.
@@ -117,27 +124,30 @@ def load_perceptual(choice: str, device: torch.device, layers: str = ProjectSett
     if choice == "auto":
         choice = next(name for name in _PREFERENCE if _is_installed(name))
     if choice == "vgg16-lpips":
-        return load_lpips(device)
+        return load_lpips(device, dtype)
     if choice in ("vgg16", "vgg19"):
-        return _plain_vgg(choice, read_layers(choice, layers), device)
+        return _plain_vgg(choice, read_layers(choice, layers), device, dtype)
     lite0 = EfficientNetLite0().to(device)
     return Perceptual(
         "efficientnet-lite0", lambda image: lite0.features(_enlarge(image).expand(-1, 3, -1, -1), _LITE0_MAPS)
     )
 
 
-def _plain_vgg(architecture: str, layers: Mapping[str, float], device: torch.device) -> Perceptual:
+def _plain_vgg(architecture: str, layers: Mapping[str, float], device: torch.device, dtype: torch.dtype) -> Perceptual:
     """Distances at the chosen layers of a VGG, every channel alike. VGG-16's convolutions come with LPIPS."""
     state = _vgg19_state() if architecture == "vgg19" else load_file(perceptual_weights("vgg16-lpips"))
-    network = Vgg(architecture, state, tuple(layers)).to(device)
+    network = Vgg(architecture, state, tuple(layers), dtype).to(device)
     normalise = _normaliser(device)
     return Perceptual(architecture, lambda image: network(normalise(_enlarge(image))), shares=tuple(layers.values()))
 
 
-def load_lpips(device: torch.device) -> Perceptual:
-    """LPIPS v0.1 with VGG-16, as published: no enlarging, distances summed over its five layers."""
+def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perceptual:
+    """LPIPS v0.1 with VGG-16, as published: no enlarging, distances summed over its five layers.
+
+    ``dtype``: what the convolutions compute in; the distances themselves are always float32.
+    """
     state = load_file(perceptual_weights("vgg16-lpips"))
-    network = Vgg("vgg16", state, _LPIPS_LAYERS).to(device)
+    network = Vgg("vgg16", state, _LPIPS_LAYERS, dtype).to(device)
     normalise = _normaliser(device)
     heads = [state[f"lin{number}"].float().to(device) for number in range(len(_LPIPS_LAYERS))]
     return Perceptual("vgg16-lpips", lambda image: network(normalise(image)), heads)

@@ -71,14 +71,13 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
 
 def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     model, spread = workspace.model(request.model, request.settings.class_label)
+    settings = workspace.settled(request.settings)
     seen = view(request, model, workspace.device)
-    perceptual = workspace.perceptual(request.settings, request.model)
+    perceptual = workspace.perceptual(settings, request.model)
     given = _given(request, model, seen)
-    encoder = workspace.encoder(model, request.settings) if given is None else None
-    steps = project(
-        model, spread, perceptual, seen.subject, request.settings, workspace.projections, given, encoder=encoder
-    )
-    found = yield from report(steps, "Projecting the photo", 0, steps_of(request.settings))
+    encoder = workspace.encoder(model, settings) if given is None else None
+    steps = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, encoder=encoder)
+    found = yield from report(steps, "Projecting the photo", 0, steps_of(settings))
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
     result = _result(seen, image, _blend(seen, feather=0.0), found.inversion, model)
     z = None if found.inversion.z is None else pack_latent(found.inversion.z)
@@ -87,7 +86,7 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     model, spread = workspace.model(request.model, request.settings.class_label)
-    settings = request.settings
+    settings = workspace.settled(request.settings)
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
     painted = scribble(request, seen, model.generator.image_channels, workspace.device)

@@ -19,10 +19,13 @@ _WORTH_IT = 1.2  # times faster, or the exact format is kept
 _ROUNDS = 5
 
 
-def search_dtype(wanted: str, device: torch.device, cache: Path) -> torch.dtype:
-    """``wanted`` "float32" or "bfloat16", or "auto": the faster on ``device``, remembered in the folder ``cache``."""
-    if wanted != "auto":
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+def dtype_of(precision: str) -> torch.dtype:
+    """bfloat16 if the setting says so; "auto", where nobody has measured, is float32."""
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def faster_precision(device: torch.device, cache: Path) -> str:
+    """ "bfloat16" where that is plainly faster on ``device``, else "float32"; remembered in the folder ``cache``."""
     file = cache / "precision.json"
     # What was measured with another torch or on another machine (a cache on a network drive) does not count.
     key = f"{torch.__version__} {device} {_hardware(device)}"
@@ -30,7 +33,7 @@ def search_dtype(wanted: str, device: torch.device, cache: Path) -> torch.dtype:
     if known.get(key) not in ("float32", "bfloat16"):
         known[key] = "bfloat16" if speedup(device) > _WORTH_IT else "float32"
         _write(file, known)
-    return torch.bfloat16 if known[key] == "bfloat16" else torch.float32
+    return known[key]
 
 
 def speedup(device: torch.device) -> float:

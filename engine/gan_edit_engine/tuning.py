@@ -19,6 +19,7 @@ from gan_edit_engine.invert import Inversion, NoiseMaps, Objective, stop_conditi
 from gan_edit_engine.latents import map_to_w, random_z
 from gan_edit_engine.losses import pixel_loss
 from gan_edit_engine.optimize import Step, adam, until
+from gan_edit_engine.precision import dtype_of
 from gan_edit_protocol.settings import ProjectSettings
 
 RANK = 8
@@ -65,7 +66,8 @@ def tune(
 
     def image_of(ws: Tensor, noise: NoiseMaps) -> Tensor:
         weights = delta.weights(generator.synthesis)
-        image: Tensor = functional_call(generator.synthesis, weights, (ws,), {"noise": noise or "const"})
+        with generator.computing_in(dtype_of(settings.precision)):
+            image: Tensor = functional_call(generator.synthesis, weights, (ws,), {"noise": noise or "const"})
         return image
 
     def evaluate() -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -58,27 +59,36 @@ class Vgg(nn.Module):
     """The convolutions of a VGG up to the last of ``layers``, with weights under torchvision's ``features.N`` names.
 
     ``layers``: names such as conv1_2; a map is what comes out of the layer's ReLU.
+    Computes in ``dtype``, gives float32.
     """
 
-    def __init__(self, architecture: str, state: Mapping[str, Tensor], layers: Sequence[str]) -> None:
+    def __init__(
+        self,
+        architecture: str,
+        state: Mapping[str, Tensor],
+        layers: Sequence[str],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__()
+        self.dtype = dtype
         names = layer_names(architecture)
         self.layers = frozenset(layers)
         self.depth = max(names.index(name) for name in layers) + 1
         self.names = names[: self.depth]
         for name, position in zip(self.names, _positions(architecture), strict=False):
-            self.register_buffer(f"{name}_weight", state[f"features.{position}.weight"].float())
-            self.register_buffer(f"{name}_bias", state[f"features.{position}.bias"].float())
+            self.register_buffer(f"{name}_weight", state[f"features.{position}.weight"].to(dtype))
+            self.register_buffer(f"{name}_bias", state[f"features.{position}.bias"].to(dtype))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The chosen maps, in order, of an image [N, 3, H, W] normalised as the weights expect."""
         maps = []
+        x = x.to(self.dtype)
         for name in self.names:
             if name.endswith("_1") and name != "conv1_1":
                 x = F.max_pool2d(x, kernel_size=2)
             x = F.relu(F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1))
             if name in self.layers:
-                maps.append(x)
+                maps.append(x.float())
         return maps
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import OrderedDict
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 import torch
@@ -13,8 +15,11 @@ from gan_edit_engine.latents import Statistics, statistics
 from gan_edit_engine.library import Model, ModelEncoder, open_discriminator, open_encoder, open_model
 from gan_edit_engine.models_folder import encoder_path
 from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
+from gan_edit_engine.precision import dtype_of, faster_precision
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import InterpolateSettings, ProjectSettings
+
+SettingsT = TypeVar("SettingsT", bound=ProjectSettings)
 
 CACHE_DIR_VARIABLE = "GAN_EDIT_CACHE_DIR"
 _MODELS_KEPT = 2
@@ -72,18 +77,29 @@ class Workspace:
         self._encoders.move_to_end(key)
         return self._encoders[key]
 
+    def settled(self, settings: SettingsT) -> SettingsT:
+        """``settings`` with the precision that "auto" stands for on this device.
+
+        L-BFGS keeps float32: its line search takes the rounding of a coarser format for the shape of the loss.
+        """
+        if settings.precision != "auto":
+            return settings
+        faster = "float32" if settings.optimizer == "lbfgs" else faster_precision(self.device, cache_dir())
+        return dataclasses.replace(settings, precision=faster)
+
     def perceptual(self, settings: ProjectSettings | InterpolateSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""
         choice, layers = settings.perceptual, settings.perceptual_layers
-        key = (choice, model if choice == "discriminator" else "", layers)
+        precision = settings.precision if isinstance(settings, ProjectSettings) else "float32"
+        key = (choice, model if choice == "discriminator" else "", layers, precision)
         if key not in self._perceptual:
-            self._perceptual[key] = self._load_perceptual(choice, layers, model)
+            self._perceptual[key] = self._load_perceptual(choice, layers, model, precision)
         return self._perceptual[key]
 
-    def _load_perceptual(self, choice: str, layers: str, model: str) -> Perceptual:
+    def _load_perceptual(self, choice: str, layers: str, model: str, precision: str) -> Perceptual:
         if choice == "discriminator":
             return discriminator_features(open_discriminator(model, self.device))
-        return load_perceptual(choice, self.device, layers)
+        return load_perceptual(choice, self.device, layers, dtype_of(precision))
 
 
 def cache_dir() -> Path:

@@ -224,6 +224,13 @@ class ProjectSettings(Settings):
     tuning_selected_only: bool = _setting(
         False, "Tune on what is selected, and hold the rest of the model's image as it was", advanced=True
     )
+    precision: str = _setting(
+        "auto",
+        "Number format of the search; auto is bfloat16 where that is measured to be faster, else float32. The result "
+        "itself is always float32",
+        choices=("auto", "float32", "bfloat16"),
+        advanced=True,
+    )
     cache: bool = _setting(
         True, "Keep the projection, so that the next edit of this photo starts at once", advanced=True
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from searches import finish
 from typer.testing import CliRunner
 
 from gan_edit_engine import library, models_cli, projection
@@ -65,11 +66,7 @@ def run_search(tiny_generator, perceptual, ws, tmp_path):
         steps = projection.project(
             model, spread, perceptual, subject, chosen, tmp_path, encoder=library.ModelEncoder(encoder, "")
         )
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value.inversion
+        return finish(steps).inversion
 
     return run
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from searches import finish
 
 from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
@@ -79,12 +80,8 @@ def test_style_transfer_takes_on_the_textures_and_keeps_the_picture(tiny_generat
     def distances(weight: float) -> tuple[float, float]:
         settings = InterpolateSettings(mode="style", style_weight=weight, steps=40)
         steps = transfer_style(tiny_generator, spread, perceptual, content, style, settings)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                image = tiny_generator.synthesis(end.value[None])
-                return perceptual.loss(image, shown).item(), perceptual.compare(image, liked)[1].item()
+        image = tiny_generator.synthesis(finish(steps)[None])
+        return perceptual.loss(image, shown).item(), perceptual.compare(image, liked)[1].item()
 
     (kept, before), (changed, after) = distances(0.0), distances(5.0)
     assert after < 0.5 * before

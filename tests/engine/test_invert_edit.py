@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from searches import follow
 
 from gan_edit_engine import generators
 from gan_edit_engine.edit import Edited, Scribble, follow_scribble
@@ -18,16 +19,6 @@ from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 CPU = torch.device("cpu")
-
-
-def finish(steps):
-    """Run a generator of Steps to its end: (the losses, what it returns)."""
-    losses = []
-    while True:
-        try:
-            losses.append(next(steps).loss)
-        except StopIteration as end:
-            return losses, end.value
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +37,7 @@ def subject(tiny_generator):
 def run_inversion(tiny_generator, spread, perceptual, subject):
     def run(on: Subject = subject, given: Inversion | None = None, **settings) -> Inversion:
         chosen = ProjectSettings(**{"steps": 60, "perceptual_weight": 0.0, **settings})
-        return finish(invert(tiny_generator, spread, perceptual, on, chosen, given))[1]
+        return follow(invert(tiny_generator, spread, perceptual, on, chosen, given))[1]
 
     return run
 
@@ -174,7 +165,7 @@ def test_a_search_in_z_keeps_z_and_starts_from_w_plus_only_where_they_are_the_sa
     given = Inversion(z[:, None], dcgan(z), 99.0)
     settings = ProjectSettings(space="z", steps=1, learning_rate=1e-4, perceptual_weight=0.0)
     target = Subject(given.image, torch.ones(1, 1, 8, 8))
-    again = finish(invert(dcgan, statistics(dcgan, CPU), perceptual, target, settings, given))[1]
+    again = follow(invert(dcgan, statistics(dcgan, CPU), perceptual, target, settings, given))[1]
     assert torch.allclose(again.z, z, atol=1e-3)
 
 
@@ -193,7 +184,7 @@ def test_a_conditional_models_search_stays_in_its_class(perceptual, space):
     for number in (0, 2):
         chosen = dataclasses.replace(settings, class_label=number)
         spread = statistics(generator, CPU, number)
-        found = finish(invert(generator, spread, perceptual, target, chosen))[1]
+        found = follow(invert(generator, spread, perceptual, target, chosen))[1]
         start = map_to_w(generator, random_z(generator, 1, 0, CPU), number)
         assert torch.allclose(found.ws[:, 0], start, atol=1e-3)
 
@@ -304,7 +295,7 @@ def run_edit(tiny_generator, spread, perceptual, projected):
 
     def run(**changes) -> tuple[Edited, Scribble]:
         settings = EditSettings(**{"edit_steps": 80, "perceptual_weight": 0.1, **changes})
-        return finish(follow_scribble(tiny_generator, spread, perceptual, projected, scribble, settings))[1], scribble
+        return follow(follow_scribble(tiny_generator, spread, perceptual, projected, scribble, settings))[1], scribble
 
     return run
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save
+from searches import finish
 
 from gan_edit_engine import generators, tuning
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
@@ -41,15 +42,6 @@ def tuned(generator, perceptual, pivot, photo, **changes) -> Delta:
     settings = ProjectSettings(**{"tuning_steps": 80, "tuning_rate": 0.01, "perceptual_weight": 0.1, **changes})
     objective = Objective(generator, statistics(generator, CPU), perceptual, photo, settings)
     return finish(tune(generator, objective, pivot, settings))
-
-
-def finish(steps):
-    """What a generator of Steps returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def test_the_tuned_generator_gives_the_photo_and_the_shared_one_stays_as_it_was(
