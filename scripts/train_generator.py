@@ -10,8 +10,6 @@ docs/training.md says what to expect.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +23,7 @@ from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from gan_edit_engine.training.discriminators import Discriminator, ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
 from gan_edit_engine.training.run import run
-from gan_edit_engine.training.settings import TrainingSettings
+from gan_edit_engine.training.settings import TrainingSettings, changed
 from gan_edit_engine.training.start import grown, new_generator
 from gan_edit_engine.training.state import RunFolder
 from gan_edit_engine.training.trainer import Trainer
@@ -62,26 +60,6 @@ def new_discriminator(settings: TrainingSettings, generator: StyleGAN2) -> Discr
             DiscriminatorConfig(shape.resolution, channel_base=shape.channel_base, channel_max=shape.channel_max)
         )
     raise SettingError(f"There is no discriminator {settings.discriminator!r}.", "Known: projected, stylegan2.")
-
-
-def changed(settings: TrainingSettings, assignments: list[str]) -> TrainingSettings:
-    """``settings`` with NAME=VALUE assignments applied; SettingError names an unknown one."""
-    fields = {f.name for f in dataclasses.fields(settings)}
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        name, _, value = assignment.partition("=")
-        if name not in fields:
-            raise SettingError(f"There is no training setting {name!r}; known: {', '.join(sorted(fields))}.")
-        values[name] = parsed(value)
-    return dataclasses.replace(settings, **values)
-
-
-def parsed(value: str) -> Any:
-    """A number, true or false; anything else is a text."""
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value
 
 
 def train(

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.training.pace import Meter, StopRequest, passed
 from gan_edit_engine.training.samples import fixed_latents, sample_images, save_grid
-from gan_edit_engine.training.start import set_w_avg
 from gan_edit_engine.training.state import RunFolder
 from gan_edit_engine.training.trainer import Trainer
 
@@ -45,13 +44,13 @@ def save_state(trainer: Trainer, folder: RunFolder, header: dict[str, str]) -> N
 def write_samples(trainer: Trainer, folder: RunFolder) -> None:
     """A grid of the averaged generator's samples at fixed z, truncation 1."""
     columns, rows = GRID
-    images = sample_images(trainer.average, fixed_latents(columns * rows, trainer.average.z_dim, seed=1))
+    model = trainer.model()
+    images = sample_images(model, fixed_latents(columns * rows, model.z_dim, seed=1))
     save_grid(folder.samples / f"{trainer.images:09d}.png", images, columns)
 
 
 def write_model(trainer: Trainer, folder: RunFolder, header: dict[str, str]) -> None:
     """The averaged generator as a model file of the library."""
-    set_w_avg(trainer.average)
     seen = str(int(header.get("images_seen_before", "0")) + trainer.images)
     target = folder.models / f"{trainer.images:09d}.safetensors"
-    safetensors_file.write(target, trainer.average, {**header, "images_seen": seen})
+    safetensors_file.write(target, trainer.model(), {**header, "images_seen": seen})

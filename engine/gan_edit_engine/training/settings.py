@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
+from typing import Any
+
+from gan_edit_protocol.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -36,3 +41,23 @@ class TrainingSettings:
     save_every: int = 4_000
     sample_every: int = 8_000
     model_every: int = 16_000
+
+
+def changed(settings: TrainingSettings, assignments: list[str]) -> TrainingSettings:
+    """``settings`` with NAME=VALUE assignments applied; SettingError names an unknown one."""
+    fields = {f.name for f in dataclasses.fields(settings)}
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        if name not in fields:
+            raise SettingError(f"There is no training setting {name!r}; known: {', '.join(sorted(fields))}.")
+        values[name] = _parsed(value)
+    return dataclasses.replace(settings, **values)
+
+
+def _parsed(value: str) -> Any:
+    """A number, true or false; anything else is a text."""
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value

@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_edit_engine.generators import Generator
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.training.augment import blur, diff_augment
 from gan_edit_engine.training.discriminators import Discriminator
 from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.photos import draw_photos, flip_randomly
 from gan_edit_engine.training.settings import TrainingSettings
+from gan_edit_engine.training.start import set_w_avg
 
 ADAM_BETAS = (0.0, 0.99)
 # The gradient penalty is taken so seldom and counts so much more (lazy regularisation, StyleGAN2 section 3.1).
@@ -28,16 +30,19 @@ STEPS_PER_SEED = 10**9
 
 
 class Trainer:
-    """Generator, its average, discriminator and both optimisers; `step` advances them by one batch."""
+    """Generator, its average, discriminator and both optimisers; `step` advances them by one batch.
+
+    The class itself trains a StyleGAN2; another family says what it does otherwise (`dcgan`).
+    """
 
     def __init__(
-        self, settings: TrainingSettings, generator: StyleGAN2, discriminator: Discriminator, photos: Tensor
+        self, settings: TrainingSettings, generator: Generator, discriminator: Discriminator, photos: Tensor
     ) -> None:
         """``photos`` [P, 3, R, R] uint8; ``generator`` may be new or trained, it is trained further in place."""
         self.settings = settings
         self.photos = photos
         self.generator = generator.train().requires_grad_()
-        self.generator.synthesis.set_compute_dtype(torch.bfloat16 if settings.bf16 else torch.float32)
+        self._set_precision()
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.discriminator = discriminator.train()
         self._learning = [p for p in discriminator.parameters() if p.requires_grad]
@@ -45,6 +50,21 @@ class Trainer:
         self.discriminator_optimizer = self._adam(self._learning)
         self.steps = 0
         self.images = 0
+
+    def _set_precision(self) -> None:
+        assert isinstance(self.generator, StyleGAN2)
+        self.generator.synthesis.set_compute_dtype(torch.bfloat16 if self.settings.bf16 else torch.float32)
+
+    def _samples(self) -> Tensor:
+        """One batch of the generator's images [N, 3, R, R], of new random latents."""
+        images: Tensor = self.generator(torch.randn(self.settings.batch, self.generator.z_dim), noise="random")
+        return images
+
+    def model(self) -> Generator:
+        """The averaged generator, ready to be sampled and kept."""
+        assert isinstance(self.average, StyleGAN2)
+        set_w_avg(self.average)
+        return self.average
 
     @staticmethod
     def _adam(parameters: list[nn.Parameter]) -> torch.optim.Adam:
@@ -84,7 +104,7 @@ class Trainer:
         self._set_rates()
         photos = flip_randomly(draw_photos(self.photos, self.images, batch, self.settings.seed))
         with torch.set_grad_enabled(not self.generator_waits):
-            samples = self.generator(torch.randn(batch, self.generator.z_dim), noise="random")
+            samples = self._samples()
             sample_features = self.discriminator.features(self._seen(samples))
         metrics = self._discriminator_step(photos, [f.detach() for f in sample_features])
         if not self.generator_waits:
