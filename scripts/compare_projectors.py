@@ -21,7 +21,6 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 import torch
 import typer
-from official_projector import STEPS, project_officially
 
 from gan_edit_engine.evaluate import Judge, Score
 from gan_edit_engine.invert import Subject
@@ -32,6 +31,7 @@ from gan_edit_engine.training.photos import PhotoSource, read_names, square_pixe
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
+from official_projector import STEPS, project_officially
 
 ResultT = TypeVar("ResultT")
 METHODS = {
