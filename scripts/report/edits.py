@@ -161,11 +161,15 @@ def _prior_findings(numbers: list[dict[str, Any]]) -> tuple[Finding, ...]:
             f"{near:.2f} with the prior and {far:.2f} without: it {'keeps' if helps else 'does not keep'} the image "
             "among the model's own.",
         ),
-        Finding(
-            None,
-            f"Its price is the colours: off by {loose:.0f} of 255 under the strokes, and by {tight:.0f} without it.",
-        ),
+        Finding(None, _price(loose, tight)),
     )
+
+
+def _price(loose: float, tight: float) -> str:
+    """What the prior costs: colours are off by ``loose`` 255ths with it, by ``tight`` without."""
+    if round(loose) <= round(tight):
+        return f"It costs no colour: under the strokes they are off by {loose:.0f} of 255 with it, {tight:.0f} without."
+    return f"Its price is the colours: off by {loose:.0f} of 255 under the strokes, and by {tight:.0f} without it."
 
 
 def edit(bench: Bench) -> Figure:
