@@ -59,8 +59,10 @@ class Call:
         stack = layers.plain_layers(self.image) if self.image else []
         if self.config.find_property(arguments.START_LAYER):
             self.config.set_property(arguments.START_LAYER, None)  # last time's may be of another photo
-        running = _status(self.engine)
-        if not dialogs.ask(self.procedure, self.config, stack, running.models if running else (), ordered or []):
+        # Started before the dialog: it lists the installed models, and the worker is ready when OK is pressed.
+        with _engine(self, "Starting the GAN Edit engine") as (client, _):
+            models = client.status().models
+        if not dialogs.ask(self.procedure, self.config, stack, models, ordered or []):
             raise JobCancelledError
 
 
