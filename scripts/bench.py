@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""How fast the engine's parts are, as ratios within one run: on a shared machine single times say little.
+
+    scripts/bench.py                     # the default model, all processors
+    scripts/bench.py --threads 1 --device cuda
+
+Each group's cases take turns, so that a machine that slows down slows all of them; printed are the median of each and
+how many times faster it is than the first of its group.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gan_edit_engine.device import choose_device, describe_device
+from gan_edit_engine.edit import Scribble, follow_scribble
+from gan_edit_engine.encoder import Encoder, EncoderConfig
+from gan_edit_engine.generators import Generator
+from gan_edit_engine.invert import Inversion, Subject, invert, synthesise
+from gan_edit_engine.latents import random_z
+from gan_edit_engine.perceptual import load_lpips, load_perceptual
+from gan_edit_engine.workspace import Workspace
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import EditSettings, ProjectSettings
+from official_projector import project_officially
+
+FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+FOREVER = 20_000  # steps: no case ends before the bench does
+
+Case = Callable[[], Any]
+Group = dict[str, Case]
+
+
+class Bench:
+    """The cases, on one model and device."""
+
+    def __init__(self, model: str, device: torch.device) -> None:
+        self.workspace, self.device = Workspace(device), device
+        opened, self.spread = self.workspace.model(model)
+        self.generator: Generator = opened.generator
+        with torch.no_grad():
+            self.ws = self.generator.mapping(random_z(self.generator, 1, 0, device))
+            image = synthesise(self.generator, self.ws, {}).clamp(-1, 1)
+        self.subject = Subject(image, torch.ones_like(image[:, :1]))
+
+    def groups(self) -> dict[str, Group]:
+        """By title; the first case of a group is what the others are compared with."""
+        return {
+            "image and gradient of the latent": {name: self._gradient(kind) for name, kind in FORMATS.items()},
+            "LPIPS and gradient of the image": {name: self._lpips(kind) for name, kind in FORMATS.items()},
+            "one step of a projection": {
+                "official algorithm, float32": self._official(),
+                **{f"default, {name}": self._projection(name) for name in FORMATS},
+                "default with efficientnet-lite0": self._projection("auto", perceptual="efficientnet-lite0"),
+            },
+            "one step of an edit": {name: self._edit(name) for name in FORMATS},
+            "a photo's first latent": {"one step of the default": self._projection("auto"), "encoder": self._encoder()},
+        }
+
+    def _gradient(self, dtype: torch.dtype) -> Case:
+        def run() -> None:
+            ws = self.ws.clone().requires_grad_()
+            synthesise(self.generator, ws, {}, dtype).square().mean().backward()
+
+        return run
+
+    def _lpips(self, dtype: torch.dtype) -> Case:
+        lpips = load_lpips(self.device, dtype)
+        target = lpips.target(self.subject.image, self.subject.weight)
+
+        def run() -> None:
+            image = (self.subject.image * 0.9).requires_grad_()
+            lpips.loss(image, target).backward()
+
+        return run
+
+    def _official(self) -> Case:
+        steps = project_officially(self.generator, self.spread, load_lpips(self.device), self.subject, FOREVER)
+        return lambda: next(steps)
+
+    def _projection(self, precision: str, **changes: Any) -> Case:
+        settings = self.workspace.settled(
+            ProjectSettings(steps=FOREVER, precision=precision, w_fraction=0.0, **changes)
+        )
+        perceptual = load_perceptual(settings.perceptual, self.device, dtype=FORMATS[settings.precision])
+        steps = invert(self.generator, self.spread, perceptual, self.subject, settings)
+        return lambda: next(steps)
+
+    def _edit(self, precision: str) -> Case:
+        settings = EditSettings(edit_steps=FOREVER, precision=precision)
+        perceptual = load_perceptual(settings.perceptual, self.device, dtype=FORMATS[precision])
+        painted = torch.zeros_like(self.subject.weight)
+        painted[..., : painted.shape[-2] // 4, : painted.shape[-1] // 4] = 1
+        steps = follow_scribble(
+            self.generator,
+            self.spread,
+            perceptual,
+            Inversion(self.ws, self.subject.image, 0.0),
+            Scribble(torch.zeros_like(self.subject.image), painted),
+            settings,
+        )
+        return lambda: next(steps)
+
+    def _encoder(self) -> Case:
+        config = EncoderConfig(self.generator.num_ws, self.generator.w_dim, self.spread.std)
+        encoder = Encoder(config).eval().requires_grad_(False).to(self.device)
+        return lambda: encoder(self.subject.image.expand(-1, 3, -1, -1))
+
+
+def measure(group: Group, rounds: int, device: torch.device) -> Iterator[tuple[str, float]]:
+    """The median milliseconds of each case."""
+    seconds: dict[str, list[float]] = {name: [] for name in group}
+    for number in range(rounds + 2):  # the first two warm up
+        for name, run in group.items():
+            started = time.perf_counter()
+            run()
+            if device.type != "cpu":
+                torch.accelerator.synchronize()
+            if number >= 2:
+                seconds[name].append(time.perf_counter() - started)
+    for name, times in seconds.items():
+        yield name, 1000 * statistics.median(times)
+
+
+def bench(
+    model: Annotated[str, typer.Option(help="An installed model's name, or a model file.")] = "default",
+    device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the first that works.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = os.cpu_count() or 1,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each case.")] = 15,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Time the parts of a projection and an edit."""
+    torch.set_num_threads(threads)
+    chosen = choose_device(device)
+    table = Table("", "ms", "times faster", title=f"{model} on {describe_device(chosen)}, {threads} threads")
+    found: dict[str, dict[str, float]] = {}
+    for title, group in Bench(model, chosen).groups().items():
+        found[title] = dict(measure(group, rounds, chosen))
+        table.add_section()
+        table.add_row(f"[bold]{title}")
+        first = next(iter(found[title].values()))
+        for name, milliseconds in found[title].items():
+            table.add_row(f"  {name}", f"{milliseconds:.1f}", f"{first / milliseconds:.2f}")
+    if as_json:
+        print(json.dumps({"model": model, "device": describe_device(chosen), "threads": threads, "ms": found}))
+    else:
+        Console().print(table)
+
+
+def main() -> None:
+    try:
+        typer.run(bench)
+    except GanEditError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

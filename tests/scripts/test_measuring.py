@@ -1,0 +1,81 @@
+"""The scripts that measure: the yardstick is what it says, and the figures are worked out right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import bench
+import compare_projectors
+from gan_edit_engine import generators
+from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
+from gan_edit_engine.invert import Subject
+from gan_edit_engine.latents import statistics
+from gan_edit_engine.perceptual import load_perceptual
+from official_projector import project_officially
+
+CPU = torch.device("cpu")
+
+
+def test_the_official_algorithm_finds_an_image_in_w_and_throws_its_noise_away() -> None:
+    torch.manual_seed(0)
+    config = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=64, channel_max=8, mapping_layers=1)
+    generator = generators.build(config).requires_grad_(False).eval()
+    for name, weight in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            weight += 0.5
+    target = generator(torch.randn(1, 8)).clamp(-1, 1)
+    lite0 = load_perceptual("efficientnet-lite0", CPU)
+    subject = Subject(target, torch.ones(1, 1, 16, 16))
+    steps, losses = project_officially(generator, statistics(generator, CPU), lite0, subject, 60), []
+    while True:
+        try:
+            step = next(steps)
+            losses.append(step.loss)
+        except StopIteration as end:
+            image = end.value
+            break
+    assert [len(losses), step.of] == [60, 60]
+    shown = lite0.target(target, subject.weight)
+    start = generator.synthesis(generator.w_avg.expand(1, generator.num_ws, -1))
+    assert lite0.loss(image, shown) < lite0.loss(start, shown)
+    # The step's image had searched noise; the result has the model's own, and is another image.
+    assert not torch.allclose(image, step.image, atol=1e-2)
+
+
+def test_the_table_gives_means_and_the_ratios_aimed_at(tmp_path: Path) -> None:
+    def row(photo: str, reached: float | None) -> dict[str, object]:
+        figures = {"ssim": 0.5, "steps": 10}
+        return {
+            "photo": photo,
+            "official": {"lpips": 0.2, "psnr": 15.0, "seconds": 100.0, **figures},
+            "default": {"lpips": 0.1, "psnr": 22.0, "seconds": 30.0, **figures},
+            "equal_time": {"lpips": 0.08, "psnr": 24.0, "seconds": 100.0, **figures},
+            "reached_after": reached,
+        }
+
+    results = tmp_path / "results.jsonl"
+    rows = [row("a", 5.0), row("b", 7.0), row("c", None)]
+    results.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    table = compare_projectors.table(compare_projectors.read(results))
+    assert "3 photos. In the same time: LPIPS 60 % lower, PSNR 9.0 dB higher." in table
+    assert "on 2 of 3 photos, after 0.060 of its time" in table
+
+
+def test_without_results_the_comparison_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(compare_projectors.GanEditError, match="no results") as caught:
+        compare_projectors.compare(tmp_path / "none.jsonl")
+    assert "--photos" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_the_bench_times_every_part_against_the_first_of_its_group() -> None:
+    app = bench.typer.Typer()
+    app.command()(bench.bench)
+    found = json.loads(CliRunner().invoke(app, ["--rounds", "1", "--threads", "1", "--json"], catch_exceptions=False).stdout)
+    assert all(milliseconds > 0 for group in found["ms"].values() for milliseconds in group.values())
+    assert list(found["ms"]["one step of a projection"])[0] == "official algorithm, float32"
