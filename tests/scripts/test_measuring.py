@@ -76,6 +76,7 @@ def test_without_results_the_comparison_says_what_to_do(tmp_path: Path) -> None:
 def test_the_bench_times_every_part_against_the_first_of_its_group() -> None:
     app = bench.typer.Typer()
     app.command()(bench.bench)
-    found = json.loads(CliRunner().invoke(app, ["--rounds", "1", "--threads", "1", "--json"], catch_exceptions=False).stdout)
+    arguments = ["--rounds", "1", "--threads", "1", "--json"]
+    found = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
     assert all(milliseconds > 0 for group in found["ms"].values() for milliseconds in group.values())
     assert list(found["ms"]["one step of a projection"])[0] == "official algorithm, float32"
