@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -167,7 +168,8 @@ def write_projection(file: Path, inversion: Inversion, delta: Delta) -> None:
         os.replace(part, file)
         _forget_oldest(file.parent)
     except (OSError, SafetensorError):
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -135,3 +135,10 @@ def test_a_tuned_projection_of_256_pixels_with_its_noise_takes_less_than_ten_meg
     assert len(delta.factors) == 20  # 13 convolutions and 7 ToRGB
     write_projection(tmp_path / "kept.safetensors", pivot, delta)
     assert 1e6 < (tmp_path / "kept.safetensors").stat().st_size < 10e6
+
+
+def test_a_cache_that_cannot_be_written_costs_no_result(tmp_path):
+    (tmp_path / "file").write_text("")
+    image = torch.zeros(1, 3, 8, 8)
+    write_projection(tmp_path / "file" / "kept.safetensors", Inversion(torch.zeros(1, 4, 8), image, 0.0), Delta({}))
+    assert (tmp_path / "file").read_text() == ""
