@@ -16,7 +16,7 @@ from torch import Tensor
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.invert import Subject, synthesise
 from gan_edit_engine.latents import Statistics
-from gan_edit_engine.losses import noise_regularity
+from gan_edit_engine.losses import noise_regularity, renormalise_noise
 from gan_edit_engine.optimize import Step, ramped
 from gan_edit_engine.perceptual import Perceptual
 
@@ -50,14 +50,7 @@ def project_officially(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        _renormalise(list(noise.values()))
+        renormalise_noise(noise.values())
         yield Step(index + 1, steps, loss.item(), image.detach())
     with torch.no_grad():
         return synthesise(generator, w.expand(-1, generator.num_ws, -1), {})
-
-
-@torch.no_grad()
-def _renormalise(maps: list[Tensor]) -> None:
-    for noise in maps:
-        noise -= noise.mean()
-        noise *= noise.square().mean().rsqrt()

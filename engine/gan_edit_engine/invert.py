@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gan_edit_engine import generators
 from gan_edit_engine.latents import Statistics, check_space, label, map_to_w, random_z
-from gan_edit_engine.losses import noise_regularity, pixel_loss, weighted_mean
+from gan_edit_engine.losses import noise_regularity, pixel_loss, renormalise_noise, weighted_mean
 from gan_edit_engine.optimize import Plateau, Step, minimise, until
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.precision import dtype_of
@@ -209,7 +209,7 @@ class _Search:
                 loss = loss + settings.noise_weight * noise_regularity(noises)
             return loss, image
 
-        taken = minimise([latent, *noises], evaluate, steps, settings, lambda: _tame(noises))
+        taken = minimise([latent, *noises], evaluate, steps, settings, lambda: renormalise_noise(noises))
         yield from self._number(until(taken, stop_condition(self._subject, settings)))
         return latent.detach()
 
@@ -291,11 +291,3 @@ class _Search:
         noise = {name: value.detach() for name, value in self._noise.items()}
         image = synthesise(self._generator, ws.detach(), noise)
         return Inversion(ws.detach().contiguous(), image, psnr(image, self._subject), self._taken, noise)
-
-
-@torch.no_grad()
-def _tame(noises: list[Tensor]) -> None:
-    """Noise back to mean 0 and variance 1 after each step (Karras et al., StyleGAN2, 2020, appendix D)."""
-    for noise in noises:
-        noise -= noise.mean()
-        noise *= noise.square().mean().rsqrt()

@@ -61,6 +61,14 @@ def noise_regularity(noises: Iterable[Tensor]) -> Tensor:
     return total
 
 
+@torch.no_grad()
+def renormalise_noise(noises: Iterable[Tensor]) -> None:
+    """Noise maps back to mean 0 and variance 1, in place (Karras et al., StyleGAN2, 2020, appendix D)."""
+    for noise in noises:
+        noise -= noise.mean()
+        noise *= noise.square().mean().rsqrt()
+
+
 def resize_weight(weight: Tensor, side: tuple[int, int]) -> Tensor:
     """A weight map [N, 1, H, W] at another resolution, each value the mean of the area it covers."""
     return F.adaptive_avg_pool2d(weight, side) if weight.shape[-2:] != torch.Size(side) else weight
