@@ -2,8 +2,8 @@
 
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, section 5 and appendix D, with the
 constants of the projector in stylegan2-ada-pytorch: one w, 1000 steps of Adam, noise on w that fades, noise maps that
-are optimised under a regulariser, and VGG-16 LPIPS as the only image term. Its float32 and its flaw are kept: the
-optimised noise maps are thrown away, and the image is made with the model's own.
+are optimised under a regulariser, and VGG-16 LPIPS as the only image term. Its flaw is kept: the optimised noise maps
+are thrown away, and the image is made with the model's own.
 """
 
 from __future__ import annotations
@@ -27,11 +27,17 @@ REGULARITY_WEIGHT = 1e5
 
 
 def project_officially(
-    generator: Generator, statistics: Statistics, lpips: Perceptual, subject: Subject, steps: int = STEPS
+    generator: Generator,
+    statistics: Statistics,
+    lpips: Perceptual,
+    subject: Subject,
+    steps: int = STEPS,
+    dtype: torch.dtype = torch.float32,
 ) -> Steps[Step, None, Tensor]:
     """Yields a Step per step; returns the image [1, C, R, R] that the official code would save.
 
-    ``lpips``: as `load_lpips` gives it. Random by torch's global generator.
+    ``lpips``: as `load_lpips` gives it. ``dtype``: what the generator computes in while it is searched. Random by
+    torch's global generator.
     """
     w = statistics.mean[None, None].clone().requires_grad_()
     noise = {name: torch.randn_like(stored).requires_grad_() for name, stored in generator.noise_consts().items()}
@@ -45,7 +51,7 @@ def project_officially(
             group["lr"] = PEAK_RATE * ramped(t)
         strength = spread * NOISE_ON_W * max(0.0, 1 - t / NOISE_ON_W_UNTIL) ** 2
         ws = (w + torch.randn_like(w) * strength).expand(-1, generator.num_ws, -1)
-        image = synthesise(generator, ws, dict(noise))
+        image = synthesise(generator, ws, dict(noise), dtype)
         loss = lpips.loss(image, target) + REGULARITY_WEIGHT * noise_regularity(noise.values())
         optimizer.zero_grad()
         loss.backward()

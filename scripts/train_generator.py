@@ -3,7 +3,7 @@
 
     scripts/train_generator.py my-run --photos my-photos.zip --resolution 64
     scripts/train_generator.py my-run --photos my-photos.zip            # goes on where it stopped
-    scripts/train_generator.py grown --photos my-photos.zip --resolution 128 --init my-run/models/000400000.safetensors
+    scripts/train_generator.py grown --photos my-photos.zip --resolution 128 --init my-run
 
 docs/training.md says what to expect.
 """
@@ -11,6 +11,7 @@ docs/training.md says what to expect.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,19 @@ def begin(settings: TrainingSettings, init: Path | None, header: Header) -> tupl
     return grown(trained, settings.resolution, settings.seed), {**found, **before, **header}
 
 
+def begin_from_run(settings: TrainingSettings, saved: dict[str, Any], header: Header) -> tuple[list[StyleGAN2], Header]:
+    """Generator and average of another run, grown, and the header of the new models."""
+    config = safetensors_file.decode_config(saved["header"])
+    assert isinstance(config, StyleGAN2Config)  # begin() wrote it
+    players = []
+    for player in ("generator", "average"):
+        trained = StyleGAN2(config)
+        trained.load_state_dict(saved["state"][player])
+        players.append(grown(trained, settings.resolution, settings.seed))
+    seen = int(saved["header"].get("images_seen_before", "0")) + saved["state"]["images"]
+    return players, {**saved["header"], "images_seen_before": str(seen), **header}
+
+
 def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
     """A trainer at step 0 with a new discriminator."""
     torch.manual_seed(settings.seed)
@@ -67,7 +81,9 @@ def train(
     photos: Annotated[Path, typer.Option(help="Folder or zip file of the photos.")],
     until: Annotated[int, typer.Option(help="Stop after so many images.")] = 1_000_000,
     resolution: Annotated[int, typer.Option(help="Side of the images in pixels (a new run).")] = 64,
-    init: Annotated[Path | None, typer.Option(help="Model file to train further or grow (a new run).")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Model file, or folder of a run, to train further or grow (a new run).")
+    ] = None,
     exclude: Annotated[Path | None, typer.Option(help="List of photos to keep out, one name a line.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a training setting.")] = None,
     name: Annotated[str, typer.Option(help="Name of the model (a new run).")] = "",
@@ -79,22 +95,29 @@ def train(
     torch.set_num_threads(threads)
     run_folder = RunFolder(folder)
     header = {k: v for k, v in {"name": name, "domain": domain, "provenance": provenance}.items() if v}
-    state: dict[str, Any] | None = None
-    if run_folder.state.exists():
-        saved = run_folder.load()
-        header, state = saved["header"], saved["state"]
+    saved = run_folder.load() if run_folder.state.exists() else None
+    grown_from = RunFolder(init).load() if saved is None and init is not None and init.is_dir() else None
+    average: StyleGAN2 | None = None
+    if saved is not None:
+        header = saved["header"]
         settings = changed(TrainingSettings(**saved["settings"]), change or [])
         config = safetensors_file.decode_config(header)
         assert isinstance(config, StyleGAN2Config)  # begin() wrote it
         generator = StyleGAN2(config)
+    elif grown_from is not None:
+        before = TrainingSettings(**grown_from["settings"])
+        settings = changed(replace(before, resolution=resolution, discriminator_head_start=0), change or [])
+        (generator, average), header = begin_from_run(settings, grown_from, header)
     else:
         settings = changed(TrainingSettings(resolution=resolution), change or [])
         generator, header = begin(settings, init, header)
-        header |= safetensors_file.encode_config("stylegan2", generator.config)
+    header |= safetensors_file.encode_config("stylegan2", generator.config)
     pixels = load_photos(PhotoSource(photos), settings.resolution, read_names(exclude) if exclude else ())
     trainer = make_trainer(settings, generator, pixels)
-    if state is not None:
-        trainer.load_state_dict(state)
+    if saved is not None:
+        trainer.load_state_dict(saved["state"])
+    elif grown_from is not None and average is not None:
+        trainer.take_over(average, grown_from["state"])
     typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")
     run(trainer, run_folder, header, until)
 

@@ -167,6 +167,30 @@ def test_the_generator_waits_while_the_discriminator_has_its_head_start() -> Non
     assert not torch.equal(before, trainer.generator.synthesis.b16.conv1.weight)
 
 
+def test_a_run_can_go_on_against_the_discriminator_of_another() -> None:
+    before = tiny_trainer(rate_warm_up_steps=1)
+    before.step()
+    state = before.state_dict()
+    bigger = grown(before.generator, 32, seed=0)
+    settings = TrainingSettings(resolution=32, batch=4)
+    photos = torch.zeros(10, 3, 32, 32, dtype=torch.uint8)
+    torch.manual_seed(1)
+    trainer = Trainer(settings, bigger, ProjectedDiscriminator(width=8, hidden=8), photos)
+    trainer.take_over(grown(before.average, 32, seed=0), state)
+    assert all(torch.equal(value, state["discriminator"][n]) for n, value in trainer.discriminator.state_dict().items())
+    assert torch.equal(trainer.average.synthesis.b16.conv1.weight, before.average.synthesis.b16.conv1.weight)
+    assert not torch.equal(trainer.average.synthesis.b16.conv1.weight, bigger.synthesis.b16.conv1.weight)
+    assert (trainer.steps, trainer.images) == (0, 0)
+    moments = trainer.discriminator_optimizer.state_dict()["state"]
+    assert moments.keys() == state["discriminator_optimizer"]["state"].keys() != set()
+
+
+def test_the_discriminator_of_a_run_of_another_kind_is_refused() -> None:
+    trainer = tiny_trainer()
+    with pytest.raises(SettingError, match="does not fit"):
+        trainer.take_over(trainer.average, stylegan2_trainer().state_dict())
+
+
 def test_the_discriminator_learns_to_tell_photos_from_samples() -> None:
     trainer = tiny_trainer(discriminator_head_start=10_000, rate_warm_up_steps=1, discriminator_rate=5e-3)
     losses = [trainer.step()["loss_d"] for _ in range(30)]
@@ -213,10 +237,10 @@ def test_the_frechet_distance_sees_rotated_covariances() -> None:
     assert frechet_distance(moments(x), moments(turned)) == pytest.approx(2 * (3 - 0.5) ** 2, rel=0.05)
 
 
-def train(folder: Path, photos: Path, model: Path, until: int) -> subprocess.Popen[bytes]:
+def train(folder: Path, photos: Path, init: Path, until: int, resolution: int = 16) -> subprocess.Popen[bytes]:
     """scripts/train_generator.py on one thread, saving after every step."""
     command = [sys.executable, str(REPOSITORY / "scripts" / "train_generator.py"), str(folder)]
-    command += ["--photos", str(photos), "--init", str(model), "--resolution", "16", "--until", str(until)]
+    command += ["--photos", str(photos), "--init", str(init), "--resolution", str(resolution), "--until", str(until)]
     settings = ("batch=4", "save_every=4", "report_every=4", "sample_every=1000", "model_every=40")
     for setting in settings:
         command += ["--set", setting]
@@ -257,6 +281,20 @@ def test_a_killed_run_goes_on_bit_exactly(tmp_path: Path) -> None:
     for index, entry in moments_of[0].items():
         for name, value in entry.items():
             assert torch.equal(value, moments_of[1][index][name]), (index, name)
+
+
+@pytest.mark.slow
+def test_a_run_grows_into_one_of_a_higher_resolution(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    write_photos(photos, [(32, 32)] * 10)
+    model = tmp_path / "tiny.safetensors"
+    safetensors_file.write(model, new_generator(TINY, seed=0), {"name": "tiny", "images_seen": "100"})
+    assert train(tmp_path / "small", photos, model, until=40).wait(300) == 0
+    assert train(tmp_path / "big", photos, tmp_path / "small", until=40, resolution=32).wait(300) == 0
+    generator, header = safetensors_file.read(tmp_path / "big" / "models" / "000000040.safetensors")
+    assert generator.resolution == 32
+    assert (header["name"], header["images_seen"]) == ("tiny", "180")
 
 
 def test_lpips_is_zero_for_equal_images_and_grows_with_noise() -> None:

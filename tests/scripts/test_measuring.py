@@ -48,21 +48,23 @@ def test_the_official_algorithm_finds_an_image_in_w_and_throws_its_noise_away() 
 
 
 def test_the_table_gives_means_and_the_ratios_aimed_at(tmp_path: Path) -> None:
-    def row(photo: str, reached: float | None) -> dict[str, object]:
+    def row(photo: str, reached: float | None, **more: object) -> dict[str, object]:
         figures = {"ssim": 0.5, "steps": 10}
         return {
             "photo": photo,
             "official": {"lpips": 0.2, "psnr": 15.0, "seconds": 100.0, **figures},
             "default": {"lpips": 0.1, "psnr": 22.0, "seconds": 30.0, **figures},
-            "equal_time": {"lpips": 0.08, "psnr": 24.0, "seconds": 100.0, **figures},
             "reached_after": reached,
+            **more,
         }
 
     results = tmp_path / "results.jsonl"
-    rows = [row("a", 5.0), row("b", 7.0), row("c", None)]
+    longer = {"lpips": 0.08, "psnr": 24.0, "seconds": 100.0, "ssim": 0.5, "steps": 33}
+    rows = [row("a", 5.0), row("b", 7.0, equal_time=longer), row("c", None)]
     results.write_text("".join(json.dumps(each) + "\n" for each in rows))
     table = compare_projectors.table(compare_projectors.read(results))
-    assert "3 photos. In the same time: LPIPS 60 % lower, PSNR 9.0 dB higher." in table
+    assert "(3 photos), in 0.30 of the official seconds: LPIPS 50 % lower, PSNR 7.0 dB higher." in table
+    assert "(1 photos), in 1.00 of the official seconds: LPIPS 60 % lower, PSNR 9.0 dB higher." in table
     assert "on 2 of 3 photos, after 0.060 of its time" in table
 
 
