@@ -19,7 +19,7 @@ import torch
 import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
-from gan_edit_engine.encoder import GENERATOR_DIGEST, save_encoder, weights_digest
+from gan_edit_engine.encoder import GENERATOR_DIGEST, load_encoder, save_encoder, weights_digest
 from gan_edit_engine.perceptual import load_perceptual
 from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
 from gan_edit_engine.training.pace import Meter, StopRequest, passed
@@ -63,6 +63,9 @@ def train(
     model: Annotated[Path, typer.Option(help="The generator's model file.")],
     photos: Annotated[Path, typer.Option(help="Folder or zip file of photos cropped as the generator's were.")],
     exclude: Annotated[Path, typer.Option(help="List of photos to keep out of the training, one name a line.")],
+    init: Annotated[
+        Path | None, typer.Option(help="Encoder of an earlier state of this generator to begin with (a new run).")
+    ] = None,
     images: Annotated[int, typer.Option(help="Length of a new run in images.")] = EncoderSettings.images,
     every: Annotated[int, typer.Option(help="Report and save after so many images.")] = 4_000,
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, where the processor has units.")] = False,
@@ -75,9 +78,12 @@ def train(
     saved = run_folder.load() if run_folder.state.exists() else None
     settings = EncoderSettings(**saved["settings"]) if saved else replace(EncoderSettings(), images=images, bf16=bf16)
     pixels = load_photos(source, generator.resolution, kept_out)
-    trainer = EncoderTrainer(settings, generator, load_perceptual("auto", torch.device("cpu")), pixels)
+    perceptual = load_perceptual("auto", torch.device("cpu"), dtype=torch.bfloat16 if settings.bf16 else torch.float32)
+    trainer = EncoderTrainer(settings, generator, perceptual, pixels)
     if saved:
         trainer.load_state_dict(saved["state"])
+    elif init is not None:
+        trainer.take_over(load_encoder(init)[0])
     shown = [square_pixels(source.open(name), generator.resolution) for name in kept_out[:SHOWN]]
     header = {
         "model": found.get("name", model.stem),

@@ -15,6 +15,7 @@ from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.perceptual import load_perceptual
 from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
 from gan_edit_engine.training.start import new_generator
+from gan_edit_protocol.errors import SettingError
 
 TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=64, channel_max=8, mapping_layers=1)
 MEGABYTE = 1e6
@@ -68,6 +69,24 @@ def test_training_brings_answers_nearer_to_the_latents_of_samples() -> None:
     trainer = tiny_trainer(pixel_weight=0.0, perceptual_weight=0.0, images=100_000)
     latent = [trainer.step()["latent"] for _ in range(30)]
     assert np.mean(latent[-5:]) < 0.9 * np.mean(latent[:5])
+
+
+def test_the_perceptual_loss_may_see_smaller_images_than_the_pixel_loss() -> None:
+    whole, reduced = tiny_trainer().step(), tiny_trainer(perceptual_side=8).step()
+    assert reduced["perceptual"] != whole["perceptual"]
+    assert reduced["pixel"] == whole["pixel"]
+
+
+def test_a_run_may_begin_with_an_earlier_encoder() -> None:
+    earlier, trainer = tiny_trainer(), tiny_trainer()
+    earlier.step()
+    earlier.encoder.w_avg.fill_(7)
+    mean = trainer.encoder.w_avg.clone()
+    trainer.take_over(earlier.encoder)
+    assert torch.equal(trainer.encoder.to_w.weight, earlier.encoder.to_w.weight)
+    assert torch.equal(trainer.encoder.w_avg, mean), "the mean is this generator's"
+    with pytest.raises(SettingError, match="another shape"):
+        trainer.take_over(Encoder(EncoderConfig(num_ws=4, w_dim=8, w_std=0.5)))
 
 
 def test_in_bfloat16_the_losses_are_nearly_the_same() -> None:

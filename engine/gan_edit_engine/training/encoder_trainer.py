@@ -22,6 +22,7 @@ from gan_edit_engine.training.augment import blur
 from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.photos import draw_photos, flip_randomly
 from gan_edit_engine.training.trainer import STEPS_PER_SEED
+from gan_edit_protocol.errors import SettingError
 
 ADAM_BETAS = (0.9, 0.99)
 
@@ -38,11 +39,14 @@ class EncoderSettings:
     latent_weight: float = 0.5
     pixel_weight: float = 2.0
     perceptual_weight: float = 1.0
+    # Photos and images are area-averaged down to this side for the perceptual loss: at 128 px VGG would cost four times
+    # as much, and what it sees more of is detail that an encoder does not catch.
+    perceptual_side: int = 64
     # Pulls each layer's vector towards the mean of all layers, so that answers stay near W.
     spread_weight: float = 0.05
     # Share of the samples whose layers come from two latents: answers in w+ are then learnt too.
     mixing: float = 0.5
-    # Generator and VGG compute in bfloat16: faster on processors with units for it, far slower on others.
+    # The generator computes in bfloat16: faster on processors with units for it, far slower on others.
     bf16: bool = False
 
 
@@ -57,7 +61,7 @@ class EncoderTrainer:
     """Encoder, optimiser and counters; `step` advances them by one batch, a function of seed and step alone."""
 
     def __init__(self, settings: EncoderSettings, generator: Generator, perceptual: Perceptual, photos: Tensor) -> None:
-        """``generator`` frozen; ``photos`` [P, 3, R, R] uint8 at its resolution."""
+        """``generator`` and ``perceptual`` frozen; ``photos`` [P, 3, R, R] uint8 at the generator's resolution."""
         self.settings, self.generator, self.perceptual, self.photos = settings, generator, perceptual, photos
         torch.manual_seed(settings.seed)
         self.encoder = new_encoder(generator, statistics(generator, torch.device("cpu")))
@@ -82,6 +86,14 @@ class EncoderTrainer:
         self.encoder.load_state_dict(state["encoder"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps, self.images = state["steps"], state["images"]
+
+    def take_over(self, earlier: Encoder) -> None:
+        """Begin with an encoder of a similar generator; SettingError when its answers have another shape."""
+        if earlier.answer_shape != self.encoder.answer_shape:
+            raise SettingError("The encoder to begin with belongs to a generator of another shape.")
+        mean = self.encoder.w_avg.clone()
+        self.encoder.load_state_dict(earlier.state_dict())
+        self.encoder.w_avg.copy_(mean)
 
     def step(self) -> Metrics:
         """One batch."""
@@ -108,19 +120,19 @@ class EncoderTrainer:
         # The samples' answers are judged by their latents alone: their images would cost as much again as the photos',
         # and for the same seconds the photos came out worse (LPIPS .464 instead of .431 after five minutes).
         images = self.generator.synthesis(answers[len(ws) :], noise="const")
-        everywhere = torch.ones_like(photos[:, :1])
-        # The backward pass of EfficientNet's depthwise convolutions is ten times slower in bfloat16.
-        half = settings.bf16 and self.perceptual.name.startswith("vgg")
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            target = self.perceptual.target(photos, everywhere)
-            perceptual = self.perceptual.loss(images, target)
+        small_photos, small_images = self._reduced(photos), self._reduced(images)
+        target = self.perceptual.target(small_photos, torch.ones_like(small_photos[:, :1]))
         spread = (answers - answers.mean(dim=1, keepdim=True)) / std
         return {
             "latent": (settings.latent_weight, ((answers[: len(ws)] - ws) / std).square().mean()),
             "pixel": (settings.pixel_weight, F.mse_loss(images, photos)),
-            "perceptual": (settings.perceptual_weight, perceptual),
+            "perceptual": (settings.perceptual_weight, self.perceptual.loss(small_images, target)),
             "spread": (settings.spread_weight, spread.square().mean()),
         }
+
+    def _reduced(self, images: Tensor) -> Tensor:
+        side = min(images.shape[-1], self.settings.perceptual_side)
+        return images if images.shape[-1] == side else F.interpolate(images, size=side, mode="area")
 
     @torch.no_grad()
     def _samples(self, count: int) -> tuple[Tensor, Tensor]:
