@@ -19,7 +19,7 @@ from gan_edit_engine.checkpoints.safetensors_file import read_tensors
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.layers import upsample
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
-from gan_edit_engine.training.augment import blur, colour, cutout, translate
+from gan_edit_engine.training.augment import blur, colour, cutout, diff_augment, translate
 from gan_edit_engine.training.discriminators import ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.evaluation import diversity
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
@@ -116,6 +116,15 @@ def test_cutout_removes_at_most_a_quarter() -> None:
     kept = cutout(torch.ones(200, 1, 16, 16)).mean(dim=(1, 2, 3))
     assert kept.min() == 0.75
     assert kept.max() < 1
+
+
+def test_each_change_of_an_augmentation_happens_as_often_as_asked() -> None:
+    images = torch.rand(400, 3, 16, 16) * 0.1 + 0.5
+    torch.manual_seed(0)
+    kept = (diff_augment(images, probability=0.5) == images).flatten(1).all(dim=1)
+    assert kept.float().mean().item() == pytest.approx(0.5**3, abs=0.06)
+    assert torch.equal(diff_augment(images, probability=0.0), images)
+    assert not (diff_augment(images) == images).flatten(1).all(dim=1).any()
 
 
 def test_blur_keeps_brightness_and_a_sigma_of_zero_keeps_all() -> None:

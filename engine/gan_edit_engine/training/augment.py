@@ -46,9 +46,18 @@ def cutout(images: Tensor) -> Tensor:
     return images * (~inside)[:, None].to(images.dtype)
 
 
-def diff_augment(images: Tensor) -> Tensor:
-    """Colour, translation and cutout of DiffAugment on [N, C, H, W] in -1..1; random by torch's global generator."""
-    return cutout(translate(colour(images)))
+def diff_augment(images: Tensor, probability: float = 1.0) -> Tensor:
+    """Colour, translation and cutout of DiffAugment on [N, C, H, W] in -1..1; random by torch's global generator.
+
+    Each of the three happens to an image with this ``probability`` (that of Karras et al. 2020, "Training Generative
+    Adversarial Networks with Limited Data", is one for all): what an image is never seen without is learned loosely.
+    """
+    for change in (colour, translate, cutout):
+        changed = change(images)
+        if probability < 1:
+            changed = torch.where(torch.rand(len(images), 1, 1, 1) < probability, changed, images)
+        images = changed
+    return images
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

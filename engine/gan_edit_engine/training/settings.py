@@ -31,6 +31,9 @@ class TrainingSettings:
     # Photos and samples are blurred for the discriminator, less and less until so many images were seen.
     blur_sigma: float = 2.0
     blur_images: int = 40_000
+    # Probability of each of DiffAugment's three changes. Lower it late: with all of them always, the discriminator
+    # never sees a whole face in its own colours.
+    augment_probability: float = 1.0
     # Weight of mean(relu(|x| - 1)^2), which keeps samples in the range of an image.
     range_weight: float = 2.0
     # Images after which a weight counts half in the average that is kept as the model.

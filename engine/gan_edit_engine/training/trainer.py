@@ -139,7 +139,7 @@ class Trainer:
     def _seen(self, images: Tensor) -> Tensor:
         """What the discriminator gets to see of images [N, 3, R, R]."""
         left = max(0.0, 1 - self.images / self.settings.blur_images) if self.settings.blur_images else 0.0
-        return diff_augment(blur(images, self.settings.blur_sigma * left))
+        return diff_augment(blur(images, self.settings.blur_sigma * left), self.settings.augment_probability)
 
     def _discriminator_step(self, photos: Tensor, sample_features: list[Tensor]) -> Metrics:
         with torch.no_grad():
