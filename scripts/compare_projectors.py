@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import typer
 
-from gan_edit_engine.evaluate import Judge, Score
+from gan_edit_engine.evaluate import Judge, Score, mean
 from gan_edit_engine.invert import Subject
 from gan_edit_engine.optimize import Step
 from gan_edit_engine.perceptual import load_lpips
@@ -127,10 +127,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     """The means in Markdown, and the ratios that are aimed at."""
     lines = ["| projection | photos | LPIPS | PSNR dB | SSIM | processor seconds | steps |", "|---|" + "---|" * 6]
     for key, title in METHODS.items():
-        scores = [row[key] for row in rows if key in row]
+        scores = [Score(**row[key]) for row in rows if key in row]
         if scores:
-            m = means(scores)
-            figures = f"{m['lpips']:.3f} | {m['psnr']:.1f} | {m['ssim']:.3f} | {m['seconds']:.1f} | {m['steps']:.0f}"
+            m = mean(scores)
+            figures = f"{m.lpips:.3f} | {m.psnr:.1f} | {m.ssim:.3f} | {m.seconds:.1f} | {m.steps}"
             lines.append(f"| {title} | {len(scores)} | {figures} |")
     lines += ["", *(against(rows, key) for key in ("default", "equal_time"))]
     reached = [row["reached_after"] for row in rows]
@@ -142,21 +142,16 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def means(scores: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of each figure."""
-    return {n: float(np.mean([score[n] for score in scores])) for n in ("lpips", "psnr", "ssim", "seconds", "steps")}
-
-
 def against(rows: list[dict[str, Any]], key: str) -> str:
     """How a method compares with the official one on the photos that both were run on."""
     both = [row for row in rows if key in row]
     if not both:
         return f"{METHODS[key]}: not run."
-    ours, official = means([row[key] for row in both]), means([row["official"] for row in both])
+    ours, official = (mean([Score(**row[method]) for row in both]) for method in (key, "official"))
     return (
-        f"{METHODS[key]} ({len(both)} photos), in {ours['seconds'] / official['seconds']:.2f} of the official seconds: "
-        f"LPIPS {100 * (1 - ours['lpips'] / official['lpips']):.0f} % lower, "
-        f"PSNR {ours['psnr'] - official['psnr']:.1f} dB higher."
+        f"{METHODS[key]} ({len(both)} photos), in {ours.seconds / official.seconds:.2f} of the official seconds: "
+        f"LPIPS {100 * (1 - ours.lpips / official.lpips):.0f} % lower, "
+        f"PSNR {ours.psnr - official.psnr:.1f} dB higher."
     )
 
 

@@ -23,7 +23,7 @@ from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from gan_edit_engine.training.discriminators import Discriminator, ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
-from gan_edit_engine.training.run import run
+from gan_edit_engine.training.run import images_seen, run
 from gan_edit_engine.training.settings import TrainingSettings, changed
 from gan_edit_engine.training.start import grown, new_generator
 from gan_edit_engine.training.state import RunFolder
@@ -45,17 +45,25 @@ def begin(settings: TrainingSettings, init: Path | None, header: Header) -> tupl
     return grown(trained, settings.resolution, settings.seed), {**found, **before, **header}
 
 
-def begin_from_run(settings: TrainingSettings, saved: dict[str, Any], header: Header) -> tuple[list[StyleGAN2], Header]:
+def untrained(header: Header) -> StyleGAN2:
+    """A generator of the shape that the header of a run says."""
+    config = safetensors_file.decode_config(header)
+    assert isinstance(config, StyleGAN2Config)  # train() wrote it
+    return StyleGAN2(config)
+
+
+def begin_from_run(
+    settings: TrainingSettings, saved: dict[str, Any], header: Header
+) -> tuple[StyleGAN2, StyleGAN2, Header]:
     """Generator and average of another run, grown, and the header of the new models."""
-    config = safetensors_file.decode_config(saved["header"])
-    assert isinstance(config, StyleGAN2Config)  # begin() wrote it
-    players = []
-    for player in ("generator", "average"):
-        trained = StyleGAN2(config)
-        trained.load_state_dict(saved["state"][player])
-        players.append(grown(trained, settings.resolution, settings.seed))
-    seen = int(saved["header"].get("images_seen_before", "0")) + saved["state"]["images"]
-    return players, {**saved["header"], "images_seen_before": str(seen), **header}
+
+    def player(name: str) -> StyleGAN2:
+        trained = untrained(saved["header"])
+        trained.load_state_dict(saved["state"][name])
+        return grown(trained, settings.resolution, settings.seed)
+
+    before = {"images_seen_before": images_seen(saved["header"], saved["state"]["images"])}
+    return player("generator"), player("average"), {**saved["header"], **before, **header}
 
 
 def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
@@ -95,29 +103,29 @@ def train(
     torch.set_num_threads(threads)
     run_folder = RunFolder(folder)
     header = {k: v for k, v in {"name": name, "domain": domain, "provenance": provenance}.items() if v}
-    saved = run_folder.load() if run_folder.state.exists() else None
-    grown_from = RunFolder(init).load() if saved is None and init is not None and init.is_dir() else None
-    average: StyleGAN2 | None = None
-    if saved is not None:
-        header = saved["header"]
+    state: dict[str, Any] | None = None
+    inherited: tuple[StyleGAN2, dict[str, Any]] | None = None
+    if run_folder.state.exists():
+        saved = run_folder.load()
+        header, state = saved["header"], saved["state"]
         settings = changed(TrainingSettings(**saved["settings"]), change or [])
-        config = safetensors_file.decode_config(header)
-        assert isinstance(config, StyleGAN2Config)  # begin() wrote it
-        generator = StyleGAN2(config)
-    elif grown_from is not None:
-        before = TrainingSettings(**grown_from["settings"])
+        generator = untrained(header)
+    elif init is not None and init.is_dir():
+        saved = RunFolder(init).load()
+        before = TrainingSettings(**saved["settings"])
         settings = changed(replace(before, resolution=resolution, discriminator_head_start=0), change or [])
-        (generator, average), header = begin_from_run(settings, grown_from, header)
+        generator, average, header = begin_from_run(settings, saved, header)
+        inherited = average, saved["state"]
     else:
         settings = changed(TrainingSettings(resolution=resolution), change or [])
         generator, header = begin(settings, init, header)
     header |= safetensors_file.encode_config("stylegan2", generator.config)
     pixels = load_photos(PhotoSource(photos), settings.resolution, read_names(exclude) if exclude else ())
     trainer = make_trainer(settings, generator, pixels)
-    if saved is not None:
-        trainer.load_state_dict(saved["state"])
-    elif grown_from is not None and average is not None:
-        trainer.take_over(average, grown_from["state"])
+    if state is not None:
+        trainer.load_state_dict(state)
+    elif inherited is not None:
+        trainer.take_over(*inherited)
     typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")
     run(trainer, run_folder, header, until)
 

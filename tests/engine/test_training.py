@@ -256,6 +256,15 @@ def train(folder: Path, photos: Path, init: Path, until: int, resolution: int = 
     return subprocess.Popen([*command, "--threads", "1"])
 
 
+def beginning(folder: Path, side: int, **header: str) -> tuple[Path, Path]:
+    """Ten photos of ``side`` pixels and a tiny model to train further."""
+    photos, model = folder / "photos", folder / "tiny.safetensors"
+    photos.mkdir()
+    write_photos(photos, [(side, side)] * 10)
+    safetensors_file.write(model, new_generator(TINY, seed=0), {"name": "tiny", **header})
+    return photos, model
+
+
 def wait_for_steps(log: Path, process: subprocess.Popen[bytes], steps: int) -> None:
     deadline = time.monotonic() + 240
     while not log.exists() or len(log.read_text().splitlines()) < steps:
@@ -266,11 +275,7 @@ def wait_for_steps(log: Path, process: subprocess.Popen[bytes], steps: int) -> N
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_bit_exactly(tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    write_photos(photos, [(16, 16)] * 10)
-    model = tmp_path / "tiny.safetensors"
-    safetensors_file.write(model, new_generator(TINY, seed=0), {"name": "tiny"})
+    photos, model = beginning(tmp_path, 16)
     assert train(tmp_path / "whole", photos, model, until=40).wait(300) == 0
 
     killed = train(tmp_path / "killed", photos, model, until=40)
@@ -294,11 +299,7 @@ def test_a_killed_run_goes_on_bit_exactly(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_grows_into_one_of_a_higher_resolution(tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    write_photos(photos, [(32, 32)] * 10)
-    model = tmp_path / "tiny.safetensors"
-    safetensors_file.write(model, new_generator(TINY, seed=0), {"name": "tiny", "images_seen": "100"})
+    photos, model = beginning(tmp_path, 32, images_seen="100")
     assert train(tmp_path / "small", photos, model, until=40).wait(300) == 0
     assert train(tmp_path / "big", photos, tmp_path / "small", until=40, resolution=32).wait(300) == 0
     generator, header = safetensors_file.read(tmp_path / "big" / "models" / "000000040.safetensors")

@@ -49,7 +49,7 @@ def test_the_official_algorithm_finds_an_image_in_w_and_throws_its_noise_away() 
 
 def test_the_table_gives_means_and_the_ratios_aimed_at(tmp_path: Path) -> None:
     def row(photo: str, reached: float | None, **more: object) -> dict[str, object]:
-        figures = {"ssim": 0.5, "steps": 10}
+        figures = {"photo": photo, "ssim": 0.5, "steps": 10}
         return {
             "photo": photo,
             "official": {"lpips": 0.2, "psnr": 15.0, "seconds": 100.0, **figures},
@@ -59,7 +59,7 @@ def test_the_table_gives_means_and_the_ratios_aimed_at(tmp_path: Path) -> None:
         }
 
     results = tmp_path / "results.jsonl"
-    longer = {"lpips": 0.08, "psnr": 24.0, "seconds": 100.0, "ssim": 0.5, "steps": 33}
+    longer = {"lpips": 0.08, "psnr": 24.0, "seconds": 100.0, "photo": "b", "ssim": 0.5, "steps": 33}
     rows = [row("a", 5.0), row("b", 7.0, equal_time=longer), row("c", None)]
     results.write_text("".join(json.dumps(each) + "\n" for each in rows))
     table = compare_projectors.table(compare_projectors.read(results))

@@ -20,7 +20,7 @@ from gan_edit_engine.latents import Statistics, statistics
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.training.augment import blur
 from gan_edit_engine.training.pace import Metrics
-from gan_edit_engine.training.photos import draw_photos, flip_randomly
+from gan_edit_engine.training.photos import area_averaged, draw_photos, flip_randomly
 from gan_edit_engine.training.trainer import STEPS_PER_SEED
 from gan_edit_protocol.errors import SettingError
 
@@ -91,9 +91,7 @@ class EncoderTrainer:
         """Begin with an encoder of a similar generator; SettingError when its answers have another shape."""
         if earlier.answer_shape != self.encoder.answer_shape:
             raise SettingError("The encoder to begin with belongs to a generator of another shape.")
-        mean = self.encoder.w_avg.clone()
-        self.encoder.load_state_dict(earlier.state_dict())
-        self.encoder.w_avg.copy_(mean)
+        self.encoder.load_state_dict({**earlier.state_dict(), "w_avg": self.encoder.w_avg})
 
     def step(self) -> Metrics:
         """One batch."""
@@ -120,7 +118,8 @@ class EncoderTrainer:
         # The samples' answers are judged by their latents alone: their images would cost as much again as the photos',
         # and for the same seconds the photos came out worse (LPIPS .464 instead of .431 after five minutes).
         images = self.generator.synthesis(answers[len(ws) :], noise="const")
-        small_photos, small_images = self._reduced(photos), self._reduced(images)
+        side = min(self.generator.resolution, settings.perceptual_side)
+        small_photos, small_images = area_averaged(photos, side), area_averaged(images, side)
         target = self.perceptual.target(small_photos, torch.ones_like(small_photos[:, :1]))
         spread = (answers - answers.mean(dim=1, keepdim=True)) / std
         return {
@@ -129,10 +128,6 @@ class EncoderTrainer:
             "perceptual": (settings.perceptual_weight, self.perceptual.loss(small_images, target)),
             "spread": (settings.spread_weight, spread.square().mean()),
         }
-
-    def _reduced(self, images: Tensor) -> Tensor:
-        side = min(images.shape[-1], self.settings.perceptual_side)
-        return images if images.shape[-1] == side else F.interpolate(images, size=side, mode="area")
 
     @torch.no_grad()
     def _samples(self, count: int) -> tuple[Tensor, Tensor]:
