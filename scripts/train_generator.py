@@ -21,7 +21,13 @@ import typer
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from gan_edit_engine.training.discriminators import Discriminator, ProjectedDiscriminator, StyleGAN2Discriminator
+from gan_edit_engine.training.detail import DetailTrainer
+from gan_edit_engine.training.discriminators import (
+    DetailDiscriminator,
+    Discriminator,
+    ProjectedDiscriminator,
+    StyleGAN2Discriminator,
+)
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
 from gan_edit_engine.training.run import images_seen, run
 from gan_edit_engine.training.settings import TrainingSettings, changed
@@ -36,13 +42,20 @@ Header = dict[str, str]
 def begin(settings: TrainingSettings, init: Path | None, header: Header) -> tuple[StyleGAN2, Header]:
     """The generator to train and the header of its models."""
     if init is None:
+        if settings.discriminator == "detail":
+            raise SettingError("Only a trained generator can get more detail.", "Name one with --init.")
         config = StyleGAN2Config(resolution=settings.resolution, channel_base=4096, channel_max=192, mapping_layers=2)
         return new_generator(config, settings.seed), header
-    trained, found = safetensors_file.read(init)
+    trained, found = read_trained(init)
+    return grown(trained, settings.resolution, settings.seed), {**found, **header}
+
+
+def read_trained(path: Path) -> tuple[StyleGAN2, Header]:
+    """A model to train further and its header, with the images it has seen as those before the run."""
+    trained, found = safetensors_file.read(path)
     if not isinstance(trained, StyleGAN2):
-        raise SettingError(f"{init} holds no StyleGAN2.", "Only StyleGAN2 generators can be trained further.")
-    before = {"images_seen_before": found.get("images_seen", "0")}
-    return grown(trained, settings.resolution, settings.seed), {**found, **before, **header}
+        raise SettingError(f"{path} holds no StyleGAN2.", "Only StyleGAN2 generators can be trained further.")
+    return trained, {**found, "images_seen_before": found.get("images_seen", "0")}
 
 
 def untrained(header: Header) -> StyleGAN2:
@@ -69,19 +82,23 @@ def begin_from_run(
 def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
     """A trainer at step 0 with a new discriminator."""
     torch.manual_seed(settings.seed)
-    return Trainer(settings, generator, new_discriminator(settings, generator), photos)
+    kind = DetailTrainer if settings.discriminator == "detail" else Trainer
+    return kind(settings, generator, new_discriminator(settings, generator), photos)
 
 
 def new_discriminator(settings: TrainingSettings, generator: StyleGAN2) -> Discriminator:
     """Of the kind that the settings name; SettingError when there is no such kind."""
+    precision = torch.bfloat16 if settings.bf16 else torch.float32
     if settings.discriminator == "projected":
-        return ProjectedDiscriminator(compute_dtype=torch.bfloat16 if settings.bf16 else torch.float32)
+        return ProjectedDiscriminator(compute_dtype=precision)
+    if settings.discriminator == "detail":
+        return DetailDiscriminator(width=32, hidden=64, compute_dtype=precision)
     if settings.discriminator == "stylegan2":
         shape = generator.config
         return StyleGAN2Discriminator(
             DiscriminatorConfig(shape.resolution, channel_base=shape.channel_base, channel_max=shape.channel_max)
         )
-    raise SettingError(f"There is no discriminator {settings.discriminator!r}.", "Known: projected, stylegan2.")
+    raise SettingError(f"There is no discriminator {settings.discriminator!r}.", "Known: projected, stylegan2, detail.")
 
 
 def train(
@@ -124,6 +141,10 @@ def train(
     trainer = make_trainer(settings, generator, pixels)
     if state is not None:
         trainer.load_state_dict(state)
+        if init is not None and isinstance(trainer, DetailTrainer):
+            trained, found = read_trained(init)
+            trainer.stand_on(trained)
+            header["images_seen_before"] = found["images_seen_before"]
     elif inherited is not None:
         trainer.take_over(*inherited)
     typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")

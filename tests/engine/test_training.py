@@ -20,7 +20,12 @@ from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.layers import upsample
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.training.augment import blur, colour, cutout, diff_augment, translate
-from gan_edit_engine.training.discriminators import ProjectedDiscriminator, StyleGAN2Discriminator
+from gan_edit_engine.training.detail import DetailTrainer
+from gan_edit_engine.training.discriminators import (
+    DetailDiscriminator,
+    ProjectedDiscriminator,
+    StyleGAN2Discriminator,
+)
 from gan_edit_engine.training.evaluation import diversity
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
 from gan_edit_engine.training.photos import PhotoSource, draw_photos, load_photos, read_names
@@ -232,6 +237,58 @@ def stylegan2_trainer() -> Trainer:
     return Trainer(settings, new_generator(TINY, seed=0), discriminator, photos)
 
 
+def detail_trainer(**changes: object) -> DetailTrainer:
+    """A tiny generator grown to 32 px, whose new block alone learns."""
+    torch.manual_seed(0)
+    photos = torch.randint(0, 256, (10, 3, 32, 32)).to(torch.uint8)
+    settings = TrainingSettings(resolution=32, batch=4, discriminator="detail", rate_warm_up_steps=1, **changes)
+    bigger = grown(new_generator(TINY, seed=0), 32, seed=0)
+    return DetailTrainer(settings, bigger, DetailDiscriminator(width=8, hidden=8), photos)
+
+
+def test_only_the_new_block_learns_detail() -> None:
+    trainer = detail_trainer()
+    before = {name: value.clone() for name, value in trainer.generator.named_parameters()}
+    trainer.step()
+    trainer.step()
+    # Its styles begin with biases of 1 and its noise with a strength of 0, and both move with the rest.
+    for name, value in trainer.generator.named_parameters():
+        assert torch.equal(value, before[name]) is not name.startswith("synthesis.b32."), name
+    for name, value in trainer.average.named_parameters():
+        assert torch.equal(value, before[name]) or name.startswith("synthesis.b32."), name
+
+
+def test_detail_is_held_to_the_image_at_half_its_size() -> None:
+    changes = {}
+    for weight in (0.0, 1e4):
+        trainer = detail_trainer(half_size_weight=weight)
+        changes[weight] = [trainer.step()["half_size_change"] for _ in range(40)][-1]
+    assert changes[1e4] < 0.8 * changes[0.0]
+
+
+def test_detail_can_go_on_upon_a_generator_that_was_trained_further() -> None:
+    trainer = detail_trainer()
+    trainer.step()
+    detail = trainer.generator.synthesis.b32.conv1.weight.clone()
+    better = new_generator(TINY, seed=5)
+    trainer.stand_on(better)
+    for model in (trainer.generator, trainer.average):
+        assert torch.equal(model.synthesis.b16.conv1.weight, better.synthesis.b16.conv1.weight)
+    assert torch.equal(trainer.generator.synthesis.b32.conv1.weight, detail)
+
+
+def test_the_judges_of_detail_see_small_pieces() -> None:
+    torch.manual_seed(0)
+    discriminator = DetailDiscriminator(width=8, hidden=8).eval()
+    image = torch.rand(1, 3, 256, 256) * 2 - 1
+    changed = image.clone()
+    changed[..., :64, :64] = 0
+    for here, there in zip(*(discriminator.judge(discriminator.features(x)) for x in (image, changed)), strict=True):
+        middle = here.shape[-1] // 2
+        assert not torch.equal(here[..., :middle, :middle], there[..., :middle, :middle])
+        torch.testing.assert_close(here[..., middle:, middle:], there[..., middle:, middle:])
+
+
 def test_the_frechet_distance_of_gaussians_is_the_closed_form() -> None:
     a = Moments(np.array([0.0, 1.0]), np.diag([1.0, 4.0]))
     b = Moments(np.array([3.0, 1.0]), np.diag([4.0, 9.0]))
@@ -246,12 +303,14 @@ def test_the_frechet_distance_sees_rotated_covariances() -> None:
     assert frechet_distance(moments(x), moments(turned)) == pytest.approx(2 * (3 - 0.5) ** 2, rel=0.05)
 
 
-def train(folder: Path, photos: Path, init: Path, until: int, resolution: int = 16) -> subprocess.Popen[bytes]:
+def train(
+    folder: Path, photos: Path, init: Path, until: int, resolution: int = 16, *changes: str
+) -> subprocess.Popen[bytes]:
     """scripts/train_generator.py on one thread, saving after every step."""
     command = [sys.executable, str(REPOSITORY / "scripts" / "train_generator.py"), str(folder)]
     command += ["--photos", str(photos), "--init", str(init), "--resolution", str(resolution), "--until", str(until)]
     settings = ("batch=4", "save_every=4", "report_every=4", "sample_every=1000", "model_every=40")
-    for setting in settings:
+    for setting in (*settings, *changes):
         command += ["--set", setting]
     return subprocess.Popen([*command, "--threads", "1"])
 
@@ -305,6 +364,22 @@ def test_a_run_grows_into_one_of_a_higher_resolution(tmp_path: Path) -> None:
     generator, header = safetensors_file.read(tmp_path / "big" / "models" / "000000040.safetensors")
     assert generator.resolution == 32
     assert (header["name"], header["images_seen"]) == ("tiny", "180")
+
+
+@pytest.mark.slow
+def test_a_run_that_adds_detail_takes_over_a_better_generator(tmp_path: Path) -> None:
+    photos, model = beginning(tmp_path, 32, images_seen="100")
+    better = tmp_path / "better.safetensors"
+    safetensors_file.write(better, new_generator(TINY, seed=5), {"name": "tiny", "images_seen": "900"})
+    run = (tmp_path / "detail", photos)
+    assert train(*run, model, 40, 32, "discriminator=detail").wait(300) == 0
+    assert train(*run, better, 80, 32).wait(300) == 0
+    for images, small in ((40, model), (80, better)):
+        generator, header = safetensors_file.read(tmp_path / "detail" / "models" / f"{images:09d}.safetensors")
+        expected, found = safetensors_file.read(small)
+        assert header["images_seen"] == str(int(found["images_seen"]) + images)
+        assert torch.equal(generator.synthesis.b16.conv1.weight, expected.synthesis.b16.conv1.weight)
+    assert not torch.equal(generator.synthesis.b32.torgb.weight, torch.zeros(()))
 
 
 def test_lpips_is_zero_for_equal_images_and_grows_with_noise() -> None:

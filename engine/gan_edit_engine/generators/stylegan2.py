@@ -282,7 +282,8 @@ class SynthesisNetwork(nn.Module):
         elif noise not in ("const", "none", "random"):
             raise ValueError(f"Noise must be const, none, random or a mapping of tensors, not {noise!r}.")
 
-    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+    def images(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor | None]:
+        """The running image after each block, coarse to fine: None before the first ToRGB, the last is the image."""
         self._check(ws, noise)
         noises = [noise.get(n) if isinstance(noise, Mapping) else noise for n in self.conv_names()]
         vectors = list(ws.to(next(self.parameters()).dtype).unbind(dim=1))
@@ -293,7 +294,11 @@ class SynthesisNetwork(nn.Module):
             end = start + block.num_conv
             x = block.features(x, vectors[start:end], noises[start:end])
             image = block.to_image(x, image, vectors[end])
+            yield image
             start = end
+
+    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+        *_, image = self.images(ws, noise)
         assert image is not None
         return image
 

@@ -19,8 +19,6 @@ from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 
 # The networks look at faces enlarged to this side; their weights were trained at 224 and see too little at 64.
 PROJECTED_SIDE = 128
-# The map at stride 2 is left out: it costs most and tells little beyond texture.
-PROJECTED_SCALES = LITE0_CHANNELS[1:]
 LRELU_SLOPE = 0.2
 
 
@@ -115,23 +113,50 @@ def judge_of_side(side: int, width: int, hidden: int) -> nn.Sequential:
 class ProjectedDiscriminator(Discriminator):
     """Four judges on frozen EfficientNet-lite0 features (strides 4 to 32), randomly mixed."""
 
+    # The map at stride 2 is left out: it costs most and tells little beyond texture.
+    finest, end = 1, 5
+
     def __init__(self, width: int = 64, hidden: int = 128, compute_dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.compute_dtype = compute_dtype
-        self.mixing = RandomMixing(PROJECTED_SCALES, width)
-        sides = [PROJECTED_SIDE // 4 >> i for i in range(len(PROJECTED_SCALES))]
-        self.judges = nn.ModuleList(judge_of_side(side, width, hidden) for side in sides)
+        self.mixing = RandomMixing(LITE0_CHANNELS[self.finest : self.end], width)
+        strides = [2 << i for i in range(self.finest, self.end)]
+        self.judges = nn.ModuleList(self._judge(PROJECTED_SIDE // stride, width, hidden) for stride in strides)
         # In a tuple, so that the frozen weights are neither saved with the state nor moved with it.
         self._network = (EfficientNetLite0().to(compute_dtype).to(memory_format=torch.channels_last),)
         self.mixing.to(compute_dtype).to(memory_format=torch.channels_last)
 
+    def _judge(self, side: int, width: int, hidden: int) -> nn.Module:
+        return judge_of_side(side, width, hidden)
+
+    def _at_its_size(self, images: Tensor) -> Tensor:
+        if images.shape[-1] == PROJECTED_SIDE:
+            return images
+        antialias = images.shape[-1] > PROJECTED_SIDE
+        return F.interpolate(images, size=PROJECTED_SIDE, mode="bilinear", antialias=antialias)
+
     def features(self, images: Tensor) -> list[Tensor]:
-        if images.shape[-1] != PROJECTED_SIDE:
-            images = F.interpolate(images, size=PROJECTED_SIDE, mode="bilinear", antialias=images.shape[-1] > 128)
-        images = images.to(self.compute_dtype).contiguous(memory_format=torch.channels_last)
-        mixed: list[Tensor] = self.mixing(self._network[0].features(images)[1:])
+        images = self._at_its_size(images).to(self.compute_dtype)
+        images = images.contiguous(memory_format=torch.channels_last)
+        maps = self._network[0].features(images, self.end)
+        mixed: list[Tensor] = self.mixing(maps[self.finest :])
         return mixed
 
     def judge(self, features: list[Tensor]) -> list[Tensor]:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.compute_dtype == torch.bfloat16):
             return [judge(x).float() for judge, x in zip(self.judges, features, strict=True)]
+
+
+class DetailDiscriminator(ProjectedDiscriminator):
+    """Three judges (strides 2 to 8) that see small pieces only, each from a few tens of pixels: fur, not faces."""
+
+    finest, end = 0, 3
+
+    def _at_its_size(self, images: Tensor) -> Tensor:
+        return images
+
+    def _judge(self, side: int, width: int, hidden: int) -> nn.Module:
+        layers: list[nn.Module] = []
+        for channels in (width, hidden):
+            layers += [_spectral(channels, hidden, 3, 1, 1), nn.BatchNorm2d(hidden), nn.LeakyReLU(LRELU_SLOPE)]
+        return nn.Sequential(*layers, _spectral(hidden, 1, 1, 1, 0))

@@ -17,7 +17,8 @@ class TrainingSettings:
     resolution: int = 64
     batch: int = 16
     seed: int = 0
-    # "projected": frozen pretrained features; "stylegan2": the image itself, which needs r1_weight and far more images.
+    # "projected": frozen pretrained features; "stylegan2": the image itself, which needs r1_weight and far more images;
+    # "detail": only the highest block learns, judged by small pieces (training/detail.py).
     discriminator: str = "projected"
     # The gradient penalty r1_weight / 2 * |d logits / d photos|^2, taken every 16th step (StyleGAN2, section 3.1).
     r1_weight: float = 0.0
@@ -36,6 +37,8 @@ class TrainingSettings:
     augment_probability: float = 1.0
     # Weight of mean(relu(|x| - 1)^2), which keeps samples in the range of an image.
     range_weight: float = 2.0
+    # "detail" only: weight of the mean squared change of the image at half its size.
+    half_size_weight: float = 50.0
     # Images after which a weight counts half in the average that is kept as the model.
     ema_half_life: int = 10_000
     bf16: bool = False

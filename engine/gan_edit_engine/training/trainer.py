@@ -42,15 +42,19 @@ class Trainer:
         """``photos`` [P, 3, R, R] uint8; ``generator`` may be new or trained, it is trained further in place."""
         self.settings = settings
         self.photos = photos
-        self.generator = generator.train().requires_grad_()
+        self.generator = generator.train()
         self._set_precision()
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.discriminator = discriminator.train()
         self._learning = [p for p in discriminator.parameters() if p.requires_grad]
-        self.generator_optimizer = self._adam(list(generator.parameters()))
+        self.generator_optimizer = self._adam(self._trained_parameters())
         self.discriminator_optimizer = self._adam(self._learning)
         self.steps = 0
         self.images = 0
+
+    def _trained_parameters(self) -> list[nn.Parameter]:
+        """Those of the generator that learn."""
+        return list(self.generator.requires_grad_().parameters())
 
     def _set_precision(self) -> None:
         assert isinstance(self.generator, StyleGAN2)
@@ -171,14 +175,18 @@ class Trainer:
             parameter.requires_grad_(False)
         logits = self.discriminator.judge(sample_features)
         adversarial = torch.stack([self.discriminator.generator_loss(x) for x in logits]).mean()
-        out_of_range = F.relu(samples.abs() - 1).square().mean()
-        loss = len(logits) * adversarial + self.settings.range_weight * out_of_range
+        penalties = self._penalties(samples)
+        loss = len(logits) * adversarial + sum(weight * value for weight, value in penalties.values())
         self.generator_optimizer.zero_grad()
         loss.backward()
         self.generator_optimizer.step()
         for parameter in self._learning:
             parameter.requires_grad_()
-        return {"loss_g": adversarial.item(), "out_of_range": out_of_range.item()}
+        return {"loss_g": adversarial.item(), **{name: value.item() for name, (_, value) in penalties.items()}}
+
+    def _penalties(self, samples: Tensor) -> dict[str, tuple[float, Tensor]]:
+        """What samples are held to besides the discriminator: weight and value under the name of the metric."""
+        return {"out_of_range": (self.settings.range_weight, F.relu(samples.abs() - 1).square().mean())}
 
     @torch.no_grad()
     def _update_average(self) -> None:
