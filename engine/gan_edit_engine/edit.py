@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_edit_engine import generators
-from gan_edit_engine.invert import Inversion, synthesise
+from gan_edit_engine.invert import Inversion, looks_of, synthesise
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.losses import latent_distance, pixel_loss
 from gan_edit_engine.optimize import Step, minimise
@@ -55,15 +55,15 @@ def follow_scribble(
     start = projected.image.detach()
     painted = scribble.weight
     beside = (_grow(painted, generator.resolution // _BESIDE) - painted).clamp_min(0)
-    features = perceptual.target(start, 1 - painted)
+    looks = looks_of(perceptual, settings, start, 1 - painted)
     ws = projected.ws.clone().requires_grad_()
 
-    def evaluate() -> tuple[Tensor, Tensor]:
+    def evaluate(share: float) -> tuple[Tensor, Tensor]:
         image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision))
         loss = settings.scribble_weight * pixel_loss(image, scribble.image, painted)
         loss = loss + settings.keep_weight * pixel_loss(image, start, 1 - painted)
         loss = loss + settings.keep_weight * pixel_loss(image, start, beside)
-        loss = loss + settings.perceptual_weight * perceptual.loss(image, features)
+        loss = loss + settings.perceptual_weight * perceptual.loss(image, looks.at(share))
         loss = loss + settings.edit_prior_weight * latent_distance(ws, projected.ws, statistics.std)
         return loss, image
 

@@ -17,7 +17,7 @@ from gan_edit_engine import generators
 from gan_edit_engine.latents import Statistics, check_space, label, map_to_w, random_z
 from gan_edit_engine.losses import noise_regularity, pixel_loss, renormalise_noise, weighted_mean
 from gan_edit_engine.optimize import Plateau, Step, minimise, until
-from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.perceptual import Perceptual, Target
 from gan_edit_engine.precision import dtype_of
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -113,6 +113,32 @@ def synthesise(
     return image
 
 
+@dataclass(frozen=True)
+class Looks:
+    """The perceptual target at two sizes: ``coarse`` before ``coarse_until`` of the steps, ``fine`` from there on."""
+
+    coarse: Target
+    fine: Target
+    coarse_until: float
+
+    def at(self, share: float) -> Target:
+        """The target at this ``share`` of the steps, 0..1."""
+        return self.coarse if share < self.coarse_until else self.fine
+
+
+def looks_of(
+    perceptual: Perceptual, settings: ProjectSettings, image: Tensor, weight: Tensor, style: bool = False
+) -> Looks:
+    """What an image is to look like, ``image`` [1, C, R, R] where ``weight`` [1, 1, R, R] counts.
+
+    At first at half the size: shape and colours settle there at a quarter of the network's cost.
+    """
+    side = min(settings.perceptual_side, image.shape[-1])
+    fine, coarse = (perceptual.target(image, weight, style, s) for s in (side, side // 2))
+    # A change of the loss in mid-search would look like a plateau, or hide one.
+    return Looks(coarse, fine, 0.0 if settings.patience else settings.coarse_fraction)
+
+
 class Objective:
     """The weighted sum of the settings' terms, as a function of an image and the latent that made it."""
 
@@ -127,17 +153,17 @@ class Objective:
         self._has_w = "w" in generator.spaces
         self._statistics, self._settings = statistics, settings
         self._perceptual, self.subject = perceptual, subject
-        self._features = perceptual.target(subject.image, subject.weight, style=settings.style_weight > 0)
+        self._looks = looks_of(perceptual, settings, subject.image, subject.weight, style=settings.style_weight > 0)
 
-    def look(self, image: Tensor) -> Tensor:
-        """The image's terms: pixel, perceptual and style loss."""
+    def look(self, image: Tensor, share: float = 1.0) -> Tensor:
+        """The image's terms: pixel, perceptual and style loss, as they are at this ``share`` of the steps."""
         settings, subject = self._settings, self.subject
         loss = settings.pixel_weight * pixel_loss(image, subject.image, subject.weight, settings.pixel_loss)
         if settings.style_weight:
-            content, style = self._perceptual.compare(image, self._features)
+            content, style = self._perceptual.compare(image, self._looks.at(share))
             loss = loss + settings.perceptual_weight * content + settings.style_weight * style
         elif settings.perceptual_weight:
-            loss = loss + settings.perceptual_weight * self._perceptual.loss(image, self._features)
+            loss = loss + settings.perceptual_weight * self._perceptual.loss(image, self._looks.at(share))
         return loss
 
     def prior(self, latent: Tensor) -> Tensor:
@@ -202,9 +228,11 @@ class _Search:
         latent = start.detach().clone().requires_grad_()
         noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
 
-        def evaluate() -> tuple[Tensor, Tensor]:
+        before, of = self._taken, self._settings.steps
+
+        def evaluate(share: float) -> tuple[Tensor, Tensor]:
             image = synthesise(self._generator, to_ws(latent), self._noise, dtype_of(settings.precision))
-            loss = self._objective.look(image) + self._objective.prior(latent)
+            loss = self._objective.look(image, (before + share * steps) / of) + self._objective.prior(latent)
             if noises:
                 loss = loss + settings.noise_weight * noise_regularity(noises)
             return loss, image

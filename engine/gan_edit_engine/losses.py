@@ -69,6 +69,7 @@ def renormalise_noise(noises: Iterable[Tensor]) -> None:
         noise *= noise.square().mean().rsqrt()
 
 
-def resize_weight(weight: Tensor, side: tuple[int, int]) -> Tensor:
-    """A weight map [N, 1, H, W] at another resolution, each value the mean of the area it covers."""
-    return F.adaptive_avg_pool2d(weight, side) if weight.shape[-2:] != torch.Size(side) else weight
+def area_averaged(images: Tensor, height: int, width: int) -> Tensor:
+    """Images or weight maps [N, C, H, W] at another resolution, each value the mean of the area it covers."""
+    size = (height, width)
+    return F.adaptive_avg_pool2d(images, size) if images.shape[-2:] != torch.Size(size) else images

@@ -12,8 +12,11 @@ from torch import Tensor
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
-Evaluate = Callable[[], tuple[Tensor, Tensor]]
-"""Gives the scalar loss and the image [1, C, H, W] that it was computed from."""
+Evaluate = Callable[[float], tuple[Tensor, Tensor]]
+"""Gives the scalar loss and the image [1, C, H, W] that it was computed from, at a share 0..1 of the steps.
+
+L-BFGS always asks for the loss as it is at the end, 1: it must not change under a line search.
+"""
 
 _RAMP_UP, _RAMP_DOWN = 0.05, 0.25  # shares of the steps; Karras et al., StyleGAN2, 2020, appendix D
 _RECOVERIES = 8
@@ -67,7 +70,8 @@ def adam(
     recoveries = 0
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.999))
     for index in range(1, steps + 1):
-        loss, image, recoveries, optimizer = _finite(parameters, evaluate, good, recoveries, optimizer)
+        share = (index - 1) / steps
+        loss, image, recoveries, optimizer = _finite(parameters, evaluate, share, good, recoveries, optimizer)
         _copy(parameters, good)
         # The ramp is taken in the middle of each step, so that neither the first nor the last is lost to a rate of 0.
         for group in optimizer.param_groups:
@@ -80,6 +84,7 @@ def adam(
 def _finite(
     parameters: Sequence[Tensor],
     evaluate: Evaluate,
+    share: float,
     good: Sequence[Tensor],
     recoveries: int,
     optimizer: torch.optim.Adam,
@@ -87,7 +92,7 @@ def _finite(
     """Evaluate with gradients, going back to ``good`` until loss and gradients are numbers."""
     for attempt in range(recoveries, _RECOVERIES + 1):
         optimizer.zero_grad(set_to_none=True)
-        loss, image = evaluate()
+        loss, image = evaluate(share)
         loss.backward()
         if _all_finite(loss, parameters):
             return loss.item(), image, attempt, optimizer
@@ -109,7 +114,7 @@ def lbfgs(parameters: Sequence[Tensor], evaluate: Evaluate, evaluations: int) ->
 
     def closure() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss, image = evaluate()
+        loss, image = evaluate(1.0)
         loss.backward()
         if not _all_finite(loss, parameters):
             raise _NotFiniteError

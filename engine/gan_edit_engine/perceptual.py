@@ -8,6 +8,7 @@ alike, and ``vgg16`` and ``vgg19`` their layers as one asks for.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 from gan_edit_engine.feature_networks import EfficientNetLite0
 from gan_edit_engine.generators.discriminator import Discriminator
 from gan_edit_engine.library import perceptual_weights
-from gan_edit_engine.losses import gram, resize_weight, style_distances, weighted_mean
+from gan_edit_engine.losses import area_averaged, gram, style_distances, weighted_mean
 from gan_edit_engine.vgg import Vgg, read_layers
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -32,6 +33,7 @@ _LPIPS_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
 _IMAGENET_MEAN, _IMAGENET_STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _HUB_VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's file, where torch.hub keeps it
 _MIN_SIDE = 128  # smaller images are enlarged: the networks were trained on objects of 100 pixels and more
+_MIN_LPIPS_SIDE = 64  # LPIPS was trained on patches of this side
 
 _PREFERENCE = ("vgg16-lpips", "vgg19", "efficientnet-lite0")
 
@@ -43,19 +45,21 @@ Network = Callable[[Tensor], list[Tensor]]
 class Target:
     """Features of the image that is to be matched, at unit length, the weight of their positions, and Gram matrices.
 
-    ``grams`` is empty where the style does not count.
+    ``grams`` is empty where the style does not count. Larger images are compared at ``side``, area-averaged.
     """
 
     maps: list[Tensor]
     weights: list[Tensor]
     grams: list[Tensor]
+    side: int
 
 
 class Perceptual:
     """The perceptual loss by one network; ``name`` says which.
 
     ``heads``: for each map a weight of each channel [C_i], or None for LPIPS-like distances with equal weights, which
-    are averaged over the maps instead of summed: by ``shares``, one number for each map, or alike.
+    are averaged over the maps instead of summed: by ``shares``, one number for each map, or alike. ``least_side``: what
+    images are not shrunk below.
     """
 
     def __init__(
@@ -64,28 +68,34 @@ class Perceptual:
         network: Network,
         heads: Sequence[Tensor] | None = None,
         shares: Sequence[float] | None = None,
+        least_side: int = _MIN_SIDE,
     ) -> None:
-        self.name = name
+        self.name, self._least_side = name, least_side
         self._network, self._heads, self._shares = network, heads, shares
 
     @torch.no_grad()
-    def target(self, image: Tensor, weight: Tensor, style: bool = False) -> Target:
+    def target(self, image: Tensor, weight: Tensor, style: bool = False, side: int = sys.maxsize) -> Target:
         """Features of ``image`` [N, 1 or 3, H, W] in −1..1, to be matched where ``weight`` [N, 1, H, W] is above 0.
 
-        ``style``: with the Gram matrices that :meth:`compare` needs.
+        ``style``: with the Gram matrices that :meth:`compare` needs. ``side``: square images that are larger are
+        compared at this side, in pixels, or at the least that the network can judge.
         """
-        maps = self._network(image)
-        weights = [resize_weight(weight, (m.shape[-2], m.shape[-1])) for m in maps]
+        side = max(side, self._least_side)
+        maps = self._maps(image, side)
+        weights = [area_averaged(weight, m.shape[-2], m.shape[-1]) for m in maps]
         grams = [gram(m, w) for m, w in zip(maps, weights, strict=True)] if style else []
-        return Target([_unit(m) for m in maps], weights, grams)
+        return Target([_unit(m) for m in maps], weights, grams, side)
+
+    def _maps(self, image: Tensor, side: int) -> list[Tensor]:
+        return self._network(area_averaged(image, side, side) if image.shape[-1] > side else image)
 
     def loss(self, image: Tensor, target: Target) -> Tensor:
         """Scalar distance of ``image`` [N, 1 or 3, H, W] in −1..1 from the target."""
-        return self._content(self._network(image), target)
+        return self._content(self._maps(image, target.side), target)
 
     def compare(self, image: Tensor, target: Target) -> tuple[Tensor, Tensor]:
         """(perceptual distance, distance of the style's Gram matrices) of ``image`` from the target with its style."""
-        maps = self._network(image)
+        maps = self._maps(image, target.side)
         grams = [gram(m, w) for m, w in zip(maps, target.weights, strict=True)]
         return self._content(maps, target), self._mean(style_distances(grams, target.grams))
 
@@ -150,12 +160,12 @@ def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perc
     network = Vgg("vgg16", state, _LPIPS_LAYERS, dtype).to(device)
     normalise = _normaliser(device)
     heads = [state[f"lin{number}"].float().to(device) for number in range(len(_LPIPS_LAYERS))]
-    return Perceptual("vgg16-lpips", lambda image: network(normalise(image)), heads)
+    return Perceptual("vgg16-lpips", lambda image: network(normalise(image)), heads, least_side=_MIN_LPIPS_SIDE)
 
 
 def discriminator_features(discriminator: Discriminator) -> Perceptual:
     """The features of a model's own discriminator as the network (Pan et al., Deep Generative Prior, 2020)."""
-    return Perceptual("discriminator", discriminator.features)
+    return Perceptual("discriminator", discriminator.features, least_side=sys.maxsize)  # it takes one size only
 
 
 def _is_installed(name: str) -> bool:

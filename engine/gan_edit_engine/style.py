@@ -44,7 +44,7 @@ def transfer_style(
     )
     ws = start.clone().requires_grad_()
 
-    def evaluate() -> tuple[Tensor, Tensor]:
+    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
         image = generator.synthesis(ws)
         kept, styled = perceptual.compare(image, target)
         prior = latent_distance(ws, start, statistics.std)

@@ -70,7 +70,7 @@ def tune(
             image: Tensor = functional_call(generator.synthesis, weights, (ws,), {"noise": noise or "const"})
         return image
 
-    def evaluate() -> tuple[Tensor, Tensor]:
+    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
         image = image_of(pivot.ws, pivot.noise)
         loss = objective.look(image)
         if outside is not None:

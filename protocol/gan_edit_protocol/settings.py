@@ -191,6 +191,16 @@ class ProjectSettings(Settings):
     perceptual_weight: float = _setting(0.7, "Weight of the perceptual loss", 0.0, 100.0, advanced=True)
     perceptual: str = _perceptual()
     perceptual_layers: str = _perceptual_layers()
+    perceptual_side: int = _setting(
+        256, "The perceptual network sees larger images shrunk to this side, in pixels", 64, 1024, advanced=True
+    )
+    coarse_fraction: float = _setting(
+        0.6,
+        "Share of the steps in which, at first, it sees them at half that size: faster (Adam without patience)",
+        0.0,
+        1.0,
+        advanced=True,
+    )
     selected_only: bool = _setting(
         False, "Reproduce what is selected, and leave open what the rest looks like", advanced=True
     )

@@ -78,6 +78,33 @@ def test_the_perceptual_term_makes_the_image_perceptually_closer(run_inversion, 
     assert perceptual.loss(alone.image, target) < 0.9 * perceptual.loss(without.image, target)
 
 
+@pytest.fixture
+def sides_seen(perceptual, monkeypatch):
+    """The sides at which the perceptual network compares images from now on; it judges any."""
+    seen: list[int] = []
+    loss = perceptual.loss
+    monkeypatch.setattr(perceptual, "_least_side", 4)
+    monkeypatch.setattr(perceptual, "loss", lambda image, target: (seen.append(target.side), loss(image, target))[1])
+    return seen
+
+
+@pytest.mark.parametrize("space", ["z", "w", "w+"])
+def test_a_search_looks_at_half_the_size_first(run_inversion, sides_seen, space):
+    run_inversion(space=space, steps=10, perceptual_weight=0.7, coarse_fraction=0.6)
+    assert sides_seen == [8] * 6 + [16] * 4
+
+
+def test_an_edit_looks_at_half_the_size_first(run_edit, sides_seen):
+    run_edit(edit_steps=10, coarse_fraction=0.2)
+    assert sides_seen == [8] * 2 + [16] * 8
+
+
+def test_a_search_that_waits_for_a_plateau_or_searches_along_lines_looks_at_one_size(run_inversion, sides_seen):
+    run_inversion(steps=10, perceptual_weight=0.7, patience=9)
+    run_inversion(space="w", steps=10, perceptual_weight=0.7, optimizer="lbfgs")
+    assert set(sides_seen) == {16}
+
+
 def test_what_has_no_weight_is_not_fitted(run_inversion, subject):
     image, weight = subject.image.clone(), subject.weight.clone()
     image[..., 8:] = 1

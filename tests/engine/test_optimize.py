@@ -15,7 +15,7 @@ from gan_edit_protocol.settings import ProjectSettings
 
 def test_it_finds_the_minimum_of_a_parabola_and_reports_each_step():
     x = torch.zeros(1, 3, 2, 2, requires_grad=True)
-    steps = list(adam([x], lambda: ((x - 0.7).square().sum(), x), 300, 0.1))
+    steps = list(adam([x], lambda _: ((x - 0.7).square().sum(), x), 300, 0.1))
     assert [s.index for s in steps] == list(range(1, 301))
     assert steps[0].of == 300
     assert steps[0].loss == pytest.approx(12 * 0.49)
@@ -24,7 +24,7 @@ def test_it_finds_the_minimum_of_a_parabola_and_reports_each_step():
 
 def test_neither_the_first_nor_the_last_step_is_lost():
     x = torch.zeros(1, requires_grad=True)
-    (only,) = adam([x], lambda: ((x - 1).square().sum(), x), 1, 0.1)
+    (only,) = adam([x], lambda _: ((x - 1).square().sum(), x), 1, 0.1)
     assert only.loss == 1
     assert x.item() > 0
 
@@ -40,15 +40,15 @@ def test_the_rate_ramps_up_over_a_twentieth_and_down_over_the_last_quarter():
 def test_a_loss_that_is_no_number_ends_in_a_plain_error():
     x = torch.zeros(1, requires_grad=True)
     with pytest.raises(GanEditError, match="ran away"):
-        list(adam([x], lambda: ((x * math.inf).sum(), x), 5, 0.1))
+        list(adam([x], lambda _: ((x * math.inf).sum(), x), 5, 0.1))
     with pytest.raises(GanEditError, match="ran away"):
-        list(lbfgs([x], lambda: ((x * math.inf).sum(), x), 5))
+        list(lbfgs([x], lambda _: ((x * math.inf).sum(), x), 5))
 
 
 def test_a_step_too_far_is_taken_back_with_half_the_rate():
     x = torch.zeros(1, requires_grad=True)
 
-    def cliff() -> tuple[torch.Tensor, torch.Tensor]:
+    def cliff(_share: float) -> tuple[torch.Tensor, torch.Tensor]:
         return ((x - 0.9).square().sum() if x.item() <= 1 else x.sum() * math.nan), x
 
     losses = [step.loss for step in adam([x], cliff, 100, 1.5, schedule=lambda t: 1.0)]
@@ -59,7 +59,7 @@ def test_a_step_too_far_is_taken_back_with_half_the_rate():
 def test_lbfgs_takes_a_step_too_far_back_with_half_the_rate():
     x = torch.zeros(1, requires_grad=True)
 
-    def cliff() -> tuple[torch.Tensor, torch.Tensor]:
+    def cliff(_share: float) -> tuple[torch.Tensor, torch.Tensor]:
         return ((x - 0.9).square().sum() if x.item() <= 0.95 else x.sum() * math.nan), x
 
     losses = [step.loss for step in lbfgs([x], cliff, 50)]
@@ -70,7 +70,7 @@ def test_lbfgs_takes_a_step_too_far_back_with_half_the_rate():
 def test_the_settings_choose_the_optimiser_and_its_schedule():
     def first_move(**settings) -> float:
         x = torch.zeros(1, requires_grad=True)
-        next(minimise([x], lambda: ((x - 9).square().sum(), x), 100, ProjectSettings(learning_rate=0.1, **settings)))
+        next(minimise([x], lambda _: ((x - 9).square().sum(), x), 100, ProjectSettings(learning_rate=0.1, **settings)))
         return x.item()
 
     assert first_move(schedule="constant") == pytest.approx(0.1, rel=1e-3)
@@ -80,14 +80,29 @@ def test_the_settings_choose_the_optimiser_and_its_schedule():
 
 def test_lbfgs_finds_the_minimum_of_a_narrow_valley():
     x = torch.tensor([-1.2, 1.0], requires_grad=True)
-    steps = list(lbfgs([x], lambda: ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2, x), 200))
+    steps = list(lbfgs([x], lambda _: ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2, x), 200))
     assert torch.allclose(x, torch.ones(2), atol=1e-3)
     assert steps[-1].index <= steps[-1].of == 200
 
 
+def test_a_loss_is_told_how_far_the_search_is_and_a_line_search_always_the_end():
+    x = torch.zeros(1, requires_grad=True)
+    shares: list[float] = []
+
+    def evaluate(share: float) -> tuple[torch.Tensor, torch.Tensor]:
+        shares.append(share)
+        return (x - 1).square().sum(), x
+
+    list(adam([x], evaluate, 4, 0.1))
+    assert shares == [0, 0.25, 0.5, 0.75]
+    shares.clear()
+    list(lbfgs([x], evaluate, 4))
+    assert set(shares) == {1}
+
+
 def test_steps_end_where_a_condition_is_met():
     x = torch.zeros(1, requires_grad=True)
-    steps = adam([x], lambda: ((x - 1).square().sum(), x), 100, 0.1)
+    steps = adam([x], lambda _: ((x - 1).square().sum(), x), 100, 0.1)
     assert [s.index for s in until(steps, lambda s: s.index == 3)] == [1, 2, 3]
 
 

@@ -15,7 +15,7 @@ from torchvision.models import EfficientNet_B0_Weights
 
 from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
 from gan_edit_engine.generators.discriminator import Discriminator, DiscriminatorConfig
-from gan_edit_engine.perceptual import discriminator_features, load_perceptual
+from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.vgg import Vgg, read_layers
 from gan_edit_protocol.errors import GanEditError
 
@@ -66,6 +66,17 @@ def test_what_lies_outside_of_the_weight_is_not_looked_at(cat, perceptual):
     target = perceptual.target(cat, weight)
     assert perceptual.loss(other, target).item() < 1e-4
     assert perceptual.loss(cat.flip(-1), target).item() > 0.1
+
+
+def test_larger_images_are_compared_at_the_side_asked_for_and_at_least_at_what_the_network_can_judge(cat):
+    pixels = Perceptual("pixels", lambda image: [image], least_side=64)
+    board = torch.tensor([[-0.5, 0.5], [0.5, -0.5]]).repeat(112, 112)  # nothing at half the size
+    at = {side: pixels.target(cat, EVERYWHERE, side=side) for side in (224, 112, 16)}
+    assert [target.maps[0].shape[-1] for target in at.values()] == [224, 112, 64]
+    assert pixels.loss(cat + board, at[224]).item() > 0.01
+    assert pixels.loss(cat + board, at[112]).item() == pytest.approx(0, abs=1e-9)
+    small = pixels.target(cat[..., :32, :32], EVERYWHERE[..., :32, :32], side=16)
+    assert small.maps[0].shape[-1] == 32, "nothing is enlarged"
 
 
 def test_gray_images_are_looked_at_as_gray_photos(cat, perceptual):

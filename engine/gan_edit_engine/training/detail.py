@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
-from gan_edit_engine.training.photos import area_averaged
+from gan_edit_engine.losses import area_averaged
 from gan_edit_engine.training.trainer import Trainer
 
 
@@ -39,5 +39,5 @@ class DetailTrainer(Trainer):
 
     def _penalties(self, samples: Tensor) -> dict[str, tuple[float, Tensor]]:
         assert self._smaller is not None
-        change = F.mse_loss(area_averaged(samples, self._smaller.shape[-1]), self._smaller)
+        change = F.mse_loss(area_averaged(samples, *self._smaller.shape[2:]), self._smaller)
         return {**super()._penalties(samples), "half_size_change": (self.settings.half_size_weight, change)}

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_edit_engine.feature_networks import EfficientNetLite0
-from gan_edit_engine.training.photos import area_averaged
+from gan_edit_engine.losses import area_averaged
 from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 
 # Every model is measured at this side, larger ones area-averaged down to it, so that the figures compare.
@@ -39,7 +39,7 @@ def lite0_features(network: EfficientNetLite0) -> Features:
 
 def to_floats(images: Tensor) -> Tensor:
     """Byte images [N, 3, R, R] as floats in -1..1 at the side of the measure, area-averaged."""
-    return area_averaged(images.float() / 127.5 - 1, SIDE)
+    return area_averaged(images.float() / 127.5 - 1, SIDE, SIDE)
 
 
 @torch.no_grad()

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from gan_edit_protocol.errors import SettingError
 
@@ -52,11 +51,6 @@ def square_pixels(image: Image.Image, resolution: int) -> np.ndarray:
     box = (left, top, left + side, top + side)
     scaled = image.resize((resolution, resolution), Image.Resampling.BOX, box=box)
     return np.asarray(scaled).transpose(2, 0, 1)
-
-
-def area_averaged(images: Tensor, side: int) -> Tensor:
-    """Float images [N, C, R, R] at another ``side``, each pixel the mean of what it covers."""
-    return images if images.shape[-1] == side else F.interpolate(images, size=side, mode="area")
 
 
 def load_photos(source: PhotoSource, resolution: int, exclude: Collection[str] = ()) -> Tensor:
