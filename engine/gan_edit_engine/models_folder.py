@@ -10,7 +10,7 @@ import platformdirs
 
 MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
 # The model that comes with the package answers to both names.
-DEFAULT_NAMES = ("default", "cats64")
+DEFAULT_NAMES = ("default", "cats128")
 
 
 def models_dir(chosen: Path | None = None) -> Path:
@@ -23,7 +23,7 @@ def models_dir(chosen: Path | None = None) -> Path:
 
 def default_model_path() -> Path:
     """The file of the embedded default model."""
-    return Path(str(resources.files("gan_edit_engine"))) / "data" / "cats64.safetensors"
+    return Path(str(resources.files("gan_edit_engine"))) / "data" / "cats128.safetensors"
 
 
 def encoder_path(model: Path, folder: Path | None = None) -> Path | None:

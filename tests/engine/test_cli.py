@@ -149,7 +149,7 @@ def test_a_saved_latent_starts_a_projection_and_brings_its_noise_along(
     assert second.noise is not None
     assert (first.noise == second.noise).all()
     assert (first.latent != second.latent).any()
-    assert first.model == "cats64"
+    assert first.model == "cats128"
 
 
 def test_saved_latents_of_random_images_know_the_way_on_the_sphere(run: Run, tmp_path: Path) -> None:
@@ -159,14 +159,14 @@ def test_saved_latents_of_random_images_know_the_way_on_the_sphere(run: Run, tmp
     done = run(*words)
     assert done.returncode == 0, done.stderr
     way, first = (read_picture(tmp_path / name).pixels.astype(int) for name in ("way.png", "1.png"))
-    assert np.abs(way[:, :64] - first).max() <= 1
+    assert np.abs(way[:, :128] - first).max() <= 1
 
 
 def test_a_random_image_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
     for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2)):
         assert run("random", "--output", name, "--seed", seed, "--set", "truncation_psi=0.5").returncode == 0
     a, b, c = (read_picture(tmp_path / name).pixels for name in ("a.png", "b.png", "c.png"))
-    assert a.shape == (64, 64, 3)
+    assert a.shape == (128, 128, 3)
     assert (a == b).all()
     assert (a != c).any()
 
@@ -180,7 +180,7 @@ def test_a_jpeg_photo_gives_a_png_of_its_upright_size(run: Run, tmp_path: Path, 
 
 
 def test_a_model_file_is_found_from_the_users_folder(run: Run, tmp_path: Path) -> None:
-    source = ROOT / "engine" / "gan_edit_engine" / "data" / "cats64.safetensors"
+    source = ROOT / "engine" / "gan_edit_engine" / "data" / "cats128.safetensors"
     (tmp_path / "mine.safetensors").symlink_to(source)
     done = run("random", "--output", "r.png", "--model", "mine.safetensors", "--json")
     assert json.loads(done.stdout)["model"] == "mine"
@@ -191,7 +191,7 @@ def test_latents_of_a_file_become_images_of_a_file(run: Run, tmp_path: Path) -> 
     done = run("synthesize", "default", "--input", "x.npz", "--output", "y.npz", "--noise", "none")
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "y.npz") as arrays:
-        assert arrays["image"].shape == (2, 3, 64, 64)
+        assert arrays["image"].shape == (2, 3, 128, 128)
 
 
 # --- engines ------------------------------------------------------------------------------------------------------

@@ -208,7 +208,7 @@ def test_the_digest_is_of_the_weights_and_not_of_the_file(mine, tmp_path, ws, ti
 
 def test_removing_a_model_removes_its_encoder(mine, tmp_path, ws, tiny_generator):
     attached = library.attach_encoder("mine", encoder_file(tmp_path, ws, tiny_generator))
-    assert [info.name for info in library.installed()] == ["cats64", "mine"]
+    assert [info.name for info in library.installed()] == ["cats128", "mine"]
     library.remove_model("mine")
     assert not attached.exists()
 
@@ -219,7 +219,7 @@ def test_a_file_that_is_not_installed_has_no_encoder(mine, tmp_path):
 
 
 def test_the_embedded_models_encoder_lies_beside_it_and_belongs_to_it_where_it_comes_with_one():
-    beside = default_model_path().with_name("cats64-encoder.safetensors")
+    beside = default_model_path().with_name("cats128-encoder.safetensors")
     assert encoder_path(default_model_path()) == beside
     if beside.exists():
         assert beside.stat().st_size < 5e6

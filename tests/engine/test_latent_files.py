@@ -15,7 +15,7 @@ LATENT = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 def test_noise_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) -> None:
-    kept = KeptLatent(LATENT, np.ones((1, 1024), np.float32), np.zeros(4, np.float32), 0.7, "cats64")
+    kept = KeptLatent(LATENT, np.ones((1, 1024), np.float32), np.zeros(4, np.float32), 0.7, "cats128")
     write_latent(tmp_path / "a.safetensors", kept)
     again = read_latent(tmp_path / "a.safetensors")
     assert again.noise is not None
@@ -23,7 +23,7 @@ def test_noise_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) 
     assert (again.latent == LATENT).all()
     assert (again.noise == 1).all()
     assert again.z.shape == (4,)
-    assert (again.truncation_psi, again.model) == (0.7, "cats64")
+    assert (again.truncation_psi, again.model) == (0.7, "cats128")
 
 
 def test_a_file_with_nothing_but_a_latent_is_read(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_what_is_no_latent_is_refused(tmp_path: Path, tensors: dict[str, np.ndar
 
 
 def test_a_latent_of_another_model_is_refused_by_both_names(tmp_path: Path) -> None:
-    write_latent(tmp_path / "a.safetensors", KeptLatent(LATENT, model="cats64"))
-    for model in ("default", "cats64", "/elsewhere/cats64.safetensors"):
-        assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats64"
-    with pytest.raises(GanEditError, match="of the model cats64, not dogs"):
+    write_latent(tmp_path / "a.safetensors", KeptLatent(LATENT, model="cats128"))
+    for model in ("default", "cats128", "/elsewhere/cats128.safetensors"):
+        assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats128"
+    with pytest.raises(GanEditError, match="of the model cats128, not dogs"):
         read_latent_of(tmp_path / "a.safetensors", "dogs")

@@ -55,8 +55,8 @@ def test_an_edit_reports_each_step_shows_previews_and_stays_inside_the_mask(phot
     assert [p.step for p in progress] == list(range(1, 21))
     assert {p.of for p in progress} == {20}
     assert [p.step for p in progress if p.preview] == [10, 20]
-    assert progress[9].preview.shape == (64, 64, 3)
-    assert (result.model, result.device, result.steps, result.seed) == ("cats64", "cpu", 20, 0)
+    assert progress[9].preview.shape == (128, 128, 3)
+    assert (result.model, result.device, result.steps, result.seed) == ("cats128", "cpu", 20, 0)
     assert result.psnr > 10
     edited = composite(photo, from_message(result.image), from_message(result.mask), result.x, result.y)
     mask = scribble_and_mask(photo)[1]
@@ -201,7 +201,7 @@ def test_random_images_follow_their_seed_and_truncation(workspace):
     def draw(**settings):
         return from_message(run(RandomRequest(settings=RandomSettings(**settings)), workspace)[1].image)
 
-    assert draw(seed=1).shape == (64, 64, 3)
+    assert draw(seed=1).shape == (128, 128, 3)
     assert (draw(seed=1) == draw(seed=1)).all()
     assert (draw(seed=1) != draw(seed=2)).any()
     assert (draw(seed=1, truncation_psi=0.0) == draw(seed=2, truncation_psi=0.0)).all()
@@ -214,7 +214,7 @@ def test_random_images_follow_their_seed_and_truncation(workspace):
         ({"crop": Crop(430, 280, 20), "align": None}, "outside of the square"),
         ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "Nothing is painted inside the selection"),
         ({"latent": np.zeros((3, 512), np.float32)}, "given latent"),
-        ({"latent": np.full((10, 512), np.nan, np.float32)}, "no numbers"),
+        ({"latent": np.full((12, 512), np.nan, np.float32)}, "no numbers"),
         ({"model": "nonesuch"}, "nonesuch"),
     ],
 )

@@ -53,7 +53,7 @@ def test_the_default_model_is_synthesized_by_name(tmp_path: Path) -> None:
     [
         ({"z": np.zeros((2, 7))}, r"z must be \[N, 512\], not \[2, 7\]"),
         ({"w": np.zeros((2, 3, 512))}, r"w must be \[N, 512\]"),
-        ({"ws": np.zeros((2, 512))}, r"ws must be \[N, 10, 512\]"),
+        ({"ws": np.zeros((2, 512))}, r"ws must be \[N, 12, 512\]"),
         ({"x": np.zeros((2, 512))}, "none of the arrays ws, w, z"),
         ({"z": np.full((1, 512), np.nan)}, "not finite"),
         ({"z": np.zeros((0, 512))}, "no latents"),

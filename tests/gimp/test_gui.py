@@ -101,7 +101,7 @@ def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: 
     desktop.wait_for(lambda: len(layers(desktop)) == 3, "the edit", JOB_SECONDS)
     desktop.photograph(SCREENSHOTS / "gimp_result.png")
 
-    assert layers(desktop) == ["scribble", "GAN Edit: scribble (cats64)", "cat"]
+    assert layers(desktop) == ["scribble", "GAN Edit: scribble (cats128)", "cat"]
     result = desktop.evaluate(RESULT)
     assert result["outside"] == 0
     assert result["inside"] > 1000
