@@ -88,11 +88,10 @@ def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch
 
 def new_discriminator(settings: TrainingSettings, generator: StyleGAN2) -> Discriminator:
     """Of the kind that the settings name; SettingError when there is no such kind."""
-    precision = torch.bfloat16 if settings.bf16 else torch.float32
     if settings.discriminator == "projected":
-        return ProjectedDiscriminator(compute_dtype=precision)
+        return ProjectedDiscriminator(compute_dtype=settings.compute_dtype)
     if settings.discriminator == "detail":
-        return DetailDiscriminator(width=32, hidden=64, compute_dtype=precision)
+        return DetailDiscriminator(width=32, hidden=64, compute_dtype=settings.compute_dtype)
     if settings.discriminator == "stylegan2":
         shape = generator.config
         return StyleGAN2Discriminator(

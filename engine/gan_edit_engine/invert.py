@@ -134,9 +134,12 @@ def looks_of(
     At first at half the size: shape and colours settle there at a quarter of the network's cost.
     """
     side = min(settings.perceptual_side, image.shape[-1])
-    fine, coarse = (perceptual.target(image, weight, style, s) for s in (side, side // 2))
+    fine = perceptual.target(image, weight, style, side)
     # A change of the loss in mid-search would look like a plateau, or hide one.
-    return Looks(coarse, fine, 0.0 if settings.patience else settings.coarse_fraction)
+    coarse_until = 0.0 if settings.patience or settings.optimizer == "lbfgs" else settings.coarse_fraction
+    if not coarse_until or perceptual.side_seen(image.shape[-1], side // 2) == fine.side:
+        return Looks(fine, fine, 0.0)
+    return Looks(perceptual.target(image, weight, style, side // 2), fine, coarse_until)
 
 
 class Objective:
@@ -227,12 +230,12 @@ class _Search:
         settings = self._settings
         latent = start.detach().clone().requires_grad_()
         noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
-
-        before, of = self._taken, self._settings.steps
+        before = self._taken
 
         def evaluate(share: float) -> tuple[Tensor, Tensor]:
             image = synthesise(self._generator, to_ws(latent), self._noise, dtype_of(settings.precision))
-            loss = self._objective.look(image, (before + share * steps) / of) + self._objective.prior(latent)
+            share = (before + share * steps) / settings.steps
+            loss = self._objective.look(image, share) + self._objective.prior(latent)
             if noises:
                 loss = loss + settings.noise_weight * noise_regularity(noises)
             return loss, image

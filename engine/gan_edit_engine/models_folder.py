@@ -23,7 +23,7 @@ def models_dir(chosen: Path | None = None) -> Path:
 
 def default_model_path() -> Path:
     """The file of the embedded default model."""
-    return Path(str(resources.files("gan_edit_engine"))) / "data" / "cats128.safetensors"
+    return Path(str(resources.files("gan_edit_engine"))) / "data" / f"{DEFAULT_NAMES[1]}.safetensors"
 
 
 def encoder_path(model: Path, folder: Path | None = None) -> Path | None:

@@ -80,11 +80,15 @@ class Perceptual:
         ``style``: with the Gram matrices that :meth:`compare` needs. ``side``: square images that are larger are
         compared at this side, in pixels, or at the least that the network can judge.
         """
-        side = max(side, self._least_side)
+        side = self.side_seen(image.shape[-1], side)
         maps = self._maps(image, side)
         weights = [area_averaged(weight, m.shape[-2], m.shape[-1]) for m in maps]
         grams = [gram(m, w) for m, w in zip(maps, weights, strict=True)] if style else []
         return Target([_unit(m) for m in maps], weights, grams, side)
+
+    def side_seen(self, side: int, wanted: int) -> int:
+        """The side at which images of ``side`` pixels are compared where ``wanted`` is asked for: none is enlarged."""
+        return min(side, max(wanted, self._least_side))
 
     def _maps(self, image: Tensor, side: int) -> list[Tensor]:
         return self._network(area_averaged(image, side, side) if image.shape[-1] > side else image)

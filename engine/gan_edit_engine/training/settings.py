@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from gan_edit_protocol.errors import SettingError
 
 
@@ -48,6 +50,11 @@ class TrainingSettings:
     save_every: int = 4_000
     sample_every: int = 8_000
     model_every: int = 16_000
+
+    @property
+    def compute_dtype(self) -> torch.dtype:
+        """What the networks compute in."""
+        return torch.bfloat16 if self.bf16 else torch.float32
 
 
 def changed(settings: TrainingSettings, assignments: list[str]) -> TrainingSettings:

@@ -58,7 +58,7 @@ class Trainer:
 
     def _set_precision(self) -> None:
         assert isinstance(self.generator, StyleGAN2)
-        self.generator.synthesis.set_compute_dtype(torch.bfloat16 if self.settings.bf16 else torch.float32)
+        self.generator.synthesis.set_compute_dtype(self.settings.compute_dtype)
 
     def _samples(self) -> Tensor:
         """One batch of the generator's images [N, 3, R, R], of new random latents."""
