@@ -28,6 +28,7 @@ from gan_edit_engine.encoder import Encoder, EncoderConfig
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.invert import Inversion, Subject, invert, synthesise
 from gan_edit_engine.latents import random_z
+from gan_edit_engine.optimize import result_of
 from gan_edit_engine.perceptual import load_lpips, load_perceptual
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
@@ -46,7 +47,7 @@ class Bench:
 
     def __init__(self, model: str, device: torch.device) -> None:
         self.workspace, self.device = Workspace(device), device
-        opened, self.spread = self.workspace.model(model)
+        opened, self.spread = result_of(self.workspace.searchable(model, ProjectSettings()))
         self.generator: Generator = opened.generator
         with torch.no_grad():
             self.ws = self.generator.mapping(random_z(self.generator, 1, 0, device))

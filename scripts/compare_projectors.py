@@ -17,7 +17,7 @@ import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ import typer
 
 from gan_edit_engine.evaluate import Judge, Score, mean
 from gan_edit_engine.invert import Subject
-from gan_edit_engine.optimize import Step
+from gan_edit_engine.optimize import ResultT, Step, result_of
 from gan_edit_engine.perceptual import load_lpips
 from gan_edit_engine.precision import dtype_of
 from gan_edit_engine.projection import project
@@ -35,7 +35,6 @@ from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 from official_projector import STEPS, project_officially
 
-ResultT = TypeVar("ResultT")
 METHODS = {
     "official": f"official algorithm, w, {STEPS} steps",
     "default": "GAN Edit's default",
@@ -54,13 +53,13 @@ class Timed:
 def drain(steps: Generator[Step, None, ResultT]) -> tuple[ResultT, Timed]:
     """Run to the end. Taking note of an image costs nothing that would count."""
     started, timed = time.process_time(), Timed([], [])
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value, Timed([*timed.seconds, time.process_time() - started], timed.images)
+
+    def keep(step: Step) -> None:
         timed.seconds.append(time.process_time() - started)
         timed.images.append(step.image)
+
+    result = result_of(steps, keep)
+    return result, Timed([*timed.seconds, time.process_time() - started], timed.images)
 
 
 class Comparison:
@@ -70,7 +69,7 @@ class Comparison:
         cpu = torch.device("cpu")
         self.workspace, self.model_name, self.steps = Workspace(cpu), model, steps
         self.settings = self.workspace.settled(ProjectSettings(cache=False))
-        self.model, self.spread = self.workspace.model(model)
+        self.model, self.spread = result_of(self.workspace.searchable(model, self.settings))
         self.dtype = dtype_of(self.settings.precision)
         self.lpips, self.judge = load_lpips(cpu, self.dtype), Judge(cpu)
 

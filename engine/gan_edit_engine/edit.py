@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_edit_engine import generators
+from gan_edit_engine.axes import movable
 from gan_edit_engine.invert import Inversion, looks_of, synthesise
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.losses import latent_distance, pixel_loss
@@ -56,9 +57,10 @@ def follow_scribble(
     painted = scribble.weight
     beside = (_grow(painted, generator.resolution // _BESIDE) - painted).clamp_min(0)
     looks = looks_of(perceptual, settings, start, 1 - painted)
-    ws = projected.ws.clone().requires_grad_()
+    moved, latent = movable(projected.ws, statistics.axes_for(settings))
 
     def evaluate(share: float) -> tuple[Tensor, Tensor]:
+        ws = latent()
         image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision))
         loss = settings.scribble_weight * pixel_loss(image, scribble.image, painted)
         loss = loss + settings.keep_weight * pixel_loss(image, start, 1 - painted)
@@ -67,9 +69,10 @@ def follow_scribble(
         loss = loss + settings.edit_prior_weight * latent_distance(ws, projected.ws, statistics.std)
         return loss, image
 
-    yield from minimise([ws], evaluate, settings.edit_steps, settings)
+    yield from minimise([moved], evaluate, settings.edit_steps, settings)
     with torch.no_grad():
-        return Edited(ws.detach(), synthesise(generator, ws, projected.noise))
+        ws = latent().detach()
+        return Edited(ws, synthesise(generator, ws, projected.noise))
 
 
 def _grow(weight: Tensor, radius: int) -> Tensor:

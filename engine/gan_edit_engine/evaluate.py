@@ -15,6 +15,7 @@ from torch import Tensor
 from gan_edit_engine.images import read_picture
 from gan_edit_engine.invert import Subject, psnr
 from gan_edit_engine.library import Model
+from gan_edit_engine.optimize import result_of
 from gan_edit_engine.perceptual import Perceptual, load_lpips
 from gan_edit_engine.photo import Crop, to_unit
 from gan_edit_engine.projection import project
@@ -89,8 +90,8 @@ def evaluate(
 ) -> Iterator[Score]:
     """Project each photo and score it; ``begin(name)`` is called before each."""
     judge = Judge(workspace.device)
-    model, spread = workspace.model(model_name, settings.class_label)
     settings = workspace.settled(settings)
+    model, spread = result_of(workspace.searchable(model_name, settings))
     perceptual = workspace.perceptual(settings, model_name)
     encoder = workspace.encoder(model, settings)
     for file in files:
@@ -98,12 +99,7 @@ def evaluate(
         subject = subject_of(file, model, workspace.device)
         started = time.perf_counter()
         search = project(model, spread, perceptual, subject, settings, workspace.projections, encoder=encoder)
-        while True:
-            try:
-                next(search)
-            except StopIteration as end:
-                found = end.value
-                break
+        found = result_of(search)
         seconds = time.perf_counter() - started
         yield judge.score(file.name, found.inversion.image, subject, seconds, found.steps)
 

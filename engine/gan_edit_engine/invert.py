@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine import generators
+from gan_edit_engine.axes import movable
 from gan_edit_engine.latents import Statistics, check_space, label, map_to_w, random_z
 from gan_edit_engine.losses import noise_regularity, pixel_loss, renormalise_noise, weighted_mean
 from gan_edit_engine.optimize import Plateau, Step, minimise, until
@@ -81,7 +82,7 @@ def invert(
             "bad_latent", "A search in z cannot start from a latent in w+.", "Choose the space w or w+ for it."
         )
     objective = Objective(generator, statistics, perceptual, subject, settings)
-    return (yield from _Search(generator, objective, subject, settings, given).run())
+    return (yield from _Search(generator, objective, subject, settings, given, statistics).run())
 
 
 def psnr(image: Tensor, subject: Subject) -> float:
@@ -188,9 +189,11 @@ class _Search:
         subject: Subject,
         settings: ProjectSettings,
         given: Inversion | None,
+        statistics: Statistics,
     ) -> None:
         self._generator, self._objective = generator, objective
         self._subject, self._settings, self._given = subject, settings, given
+        self._axes = statistics.axes_for(settings)
         self._device = subject.image.device
         self._noise = given.noise if given is not None else {}
         if settings.optimize_noise:
@@ -228,21 +231,22 @@ class _Search:
         ``with_noise``: and the noise maps where the settings want that.
         """
         settings = self._settings
-        latent = start.detach().clone().requires_grad_()
+        moved, latent = movable(start, self._axes)
         noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
         before = self._taken
 
         def evaluate(share: float) -> tuple[Tensor, Tensor]:
-            image = synthesise(self._generator, to_ws(latent), self._noise, dtype_of(settings.precision))
+            here = latent()
+            image = synthesise(self._generator, to_ws(here), self._noise, dtype_of(settings.precision))
             share = (before + share * steps) / settings.steps
-            loss = self._objective.look(image, share) + self._objective.prior(latent)
+            loss = self._objective.look(image, share) + self._objective.prior(here)
             if noises:
                 loss = loss + settings.noise_weight * noise_regularity(noises)
             return loss, image
 
-        taken = minimise([latent, *noises], evaluate, steps, settings, lambda: renormalise_noise(noises))
+        taken = minimise([moved, *noises], evaluate, steps, settings, lambda: renormalise_noise(noises))
         yield from self._number(until(taken, stop_condition(self._subject, settings)))
-        return latent.detach()
+        return latent().detach()
 
     def _number(self, steps: Iterator[Step]) -> Iterator[Step]:
         before = self._taken

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_edit_engine.axes import Axes, wants_axes
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.losses import latent_distance
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.settings import ProjectSettings
 
 _STATISTICS_SAMPLES = 10_000  # as many as the official projector draws
 _STATISTICS_SEED = 123
@@ -24,12 +26,19 @@ class Statistics:
     ``p_mean`` [w_dim] and ``p_whitening`` [w_dim, w_dim] make the coordinates of P-space: w before the mapping's last
     leaky ReLU, whitened, where the model's latents are nearly a unit Gaussian (Zhu et al., "Improved StyleGAN
     Embedding: Where are the Good Latents?", 2020).
+
+    ``axes``: along which a search moves; None where they are not known, and it moves along w's own.
     """
 
     mean: Tensor
     std: float
     p_mean: Tensor
     p_whitening: Tensor
+    axes: Axes | None = None
+
+    def axes_for(self, settings: ProjectSettings) -> Axes | None:
+        """The axes along which a search by ``settings`` moves."""
+        return self.axes if wants_axes(settings) else None
 
     def distance(self, latents: Tensor) -> Tensor:
         """Mean squared distance of latents [..., w_dim] from the mean, in units of the spread; about 1 for samples."""

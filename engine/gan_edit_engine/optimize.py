@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
+
+ResultT = TypeVar("ResultT")
 
 Evaluate = Callable[[float], tuple[Tensor, Tensor]]
 """Gives the scalar loss and the image [1, C, H, W] that it was computed from, at a share 0..1 of the steps.
@@ -31,6 +34,16 @@ class Step:
     of: int
     loss: float
     image: Tensor
+
+
+def result_of(steps: Generator[Step, None, ResultT], keep: Callable[[Step], None] = lambda step: None) -> ResultT:
+    """What a search returns at its end; ``keep(step)`` is called with each of its steps."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        keep(step)
 
 
 def ramped(t: float) -> float:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from gan_edit_engine.arrays import to_message
+from gan_edit_engine.axes import PROBES
 from gan_edit_engine.edit import follow_scribble
 from gan_edit_engine.invert import Inversion
 from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
-from gan_edit_engine.latents import label, random_z
+from gan_edit_engine.latents import Statistics, label, random_z
 from gan_edit_engine.library import Model
 from gan_edit_engine.perform_interpolation import interpolate
 from gan_edit_engine.photo import Image, Mask, feather_inwards, from_unit, to_unit
@@ -32,6 +33,7 @@ from gan_edit_protocol.messages import (
     RandomRequest,
     ResultReady,
 )
+from gan_edit_protocol.settings import ProjectSettings
 
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
@@ -70,8 +72,8 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
 
 
 def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
-    model, spread = workspace.model(request.model, request.settings.class_label)
     settings = workspace.settled(request.settings)
+    model, spread = yield from _searchable(request.model, settings, workspace)
     seen = view(request, model, workspace.device)
     perceptual = workspace.perceptual(settings, request.model)
     given = _given(request, model, seen)
@@ -85,8 +87,8 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
-    model, spread = workspace.model(request.model, request.settings.class_label)
     settings = workspace.settled(request.settings)
+    model, spread = yield from _searchable(request.model, settings, workspace)
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
     painted = scribble(request, seen, model.generator.image_channels, workspace.device)
@@ -111,6 +113,12 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
         perceptual=perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
+
+
+def _searchable(
+    model: str, settings: ProjectSettings, workspace: Workspace
+) -> Generator[Progress, None, tuple[Model, Statistics]]:
+    return (yield from report(workspace.searchable(model, settings), "Exploring the model", 0, PROBES))
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from gan_edit_engine.arrays import to_message
-from gan_edit_engine.optimize import Step
+from gan_edit_engine.optimize import ResultT, Step
 from gan_edit_engine.photo import Image, from_unit
 from gan_edit_engine.view import to_colours
 from gan_edit_protocol.messages import Array, Progress
-
-ResultT = TypeVar("ResultT")
 
 _PREVIEW_EVERY = 10  # steps
 _PREVIEW_SIDE = 256

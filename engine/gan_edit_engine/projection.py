@@ -10,7 +10,6 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +20,7 @@ from gan_edit_engine import generators
 from gan_edit_engine.invert import Inversion, Objective, Subject, invert, psnr, synthesise
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.library import Model, ModelEncoder
-from gan_edit_engine.optimize import Step
+from gan_edit_engine.optimize import ResultT, Step
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.tuning import Delta, tune
 from gan_edit_protocol.settings import ProjectSettings
@@ -29,8 +28,6 @@ from gan_edit_protocol.settings import ProjectSettings
 KEPT = 200
 """Projections that are kept, about 20 KB each, and with a tuned model up to some MB; the oldest go first."""
 _FORMAT = "2"
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import OrderedDict
+from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
 import platformdirs
 import torch
 
-from gan_edit_engine.latents import Statistics, statistics
+from gan_edit_engine.axes import PROBES, find_axes, wants_axes
+from gan_edit_engine.latents import Statistics, map_to_w, random_z, statistics
 from gan_edit_engine.library import Model, ModelEncoder, open_discriminator, open_encoder, open_model
 from gan_edit_engine.models_folder import encoder_path
+from gan_edit_engine.optimize import Step
 from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.precision import dtype_of, faster_precision
 from gan_edit_protocol.errors import GanEditError
@@ -48,6 +51,19 @@ class Workspace:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
         return self._models[key]
+
+    def searchable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
+        """As `model`, with the axes along which ``settings`` search; yields a Step for each look at the model.
+
+        They are found once for each model while it stays loaded, in a few seconds.
+        """
+        model, spread = self.model(name, settings.class_label)
+        if not wants_axes(settings) or spread.axes is not None or "w" not in model.generator.spaces:
+            return model, spread
+        w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
+        spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
+        self._models[name, settings.class_label] = model, spread
+        return model, spread
 
     def encoder(self, model: Model, settings: ProjectSettings) -> ModelEncoder | None:
         """The encoder that a search by ``settings`` starts from; None where the model has none or it is not wanted.

@@ -27,9 +27,8 @@ class ProgressBar:
             Gimp.progress_set_text("Loading the model")
             Gimp.progress_pulse()
         elif isinstance(event, Progress):
-            Gimp.progress_set_text(
-                f"{event.stage.capitalize()}: step {event.step} of {event.of}, loss {event.loss:.3g}"
-            )
+            loss = f", loss {event.loss:.3g}" if event.loss else ""  # what is no search has none
+            Gimp.progress_set_text(f"{event.stage.capitalize()}: step {event.step} of {event.of}{loss}")
             Gimp.progress_update(event.step / max(event.of, 1))
 
     def end(self) -> None:

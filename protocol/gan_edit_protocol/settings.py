@@ -178,7 +178,13 @@ class ProjectSettings(Settings):
     optimizer: str = _setting(
         "adam", "Adam, or L-BFGS, whose steps are evaluations of the loss", choices=("adam", "lbfgs"), advanced=True
     )
-    learning_rate: float = _setting(0.1, "Peak learning rate of Adam", 1e-4, 1.0, advanced=True)
+    learning_rate: float = _setting(0.2, "Peak learning rate of Adam", 1e-4, 1.0, advanced=True)
+    axes: str = _setting(
+        "image",
+        "Adam's coordinates in w and w+: along the directions that change the model's image (image), or w's own",
+        choices=("image", "own"),
+        advanced=True,
+    )
     schedule: str = _setting(
         "ramped", "Adam's rate rises and falls, or stays constant", choices=("ramped", "constant"), advanced=True
     )

@@ -6,15 +6,14 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 
 from gan_edit_engine.evaluate import Judge, Score
 from gan_edit_engine.invert import Inversion, invert, psnr
-from gan_edit_engine.optimize import Step
+from gan_edit_engine.optimize import Step, result_of
 from gan_edit_engine.perceptual import Perceptual, load_perceptual
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
@@ -23,8 +22,6 @@ from report.targets import Target
 
 # The layers that the report keeps.
 REPORT_LAYERS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1")
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Bench:
 
     def __init__(self, model: str, workspace: Workspace, budget: Budget, targets: Sequence[Target] = ()) -> None:
         self.name, self.workspace, self.device, self.budget = model, workspace, workspace.device, budget
-        self.model, self.spread = workspace.model(model)
+        self.model, self.spread = result_of(workspace.searchable(model, ProjectSettings()))
         self.generator = self.model.generator
         self.targets = tuple(targets)
         self.settings = ProjectSettings(steps=budget.steps, space=self.generator.spaces[-1], cache=False)
@@ -91,7 +88,7 @@ class Bench:
         def keep(step: Step) -> None:
             curve.append(Moment(clock() - started, step.index, step.loss, psnr(step.image, target.subject)))
 
-        found = run(invert(self.generator, self.spread, perceptual, target.subject, settings), keep)
+        found = result_of(invert(self.generator, self.spread, perceptual, target.subject, settings), keep)
         seconds = clock() - started
         score = self.judge.score(target.name, found.image, target.subject, seconds, found.steps)
         return Trial(setting, target, found, score, tuple(curve))
@@ -100,16 +97,6 @@ class Bench:
         """Invert every target with the bench's settings, changed."""
         settings = ProjectSettings.from_dict({**dataclasses.asdict(self.settings), **changes})
         return [self.trial(setting, target, settings, perceptual) for target in self.targets]
-
-
-def run(steps: Generator[Step, None, ResultT], keep: Callable[[Step], None] = lambda step: None) -> ResultT:
-    """The result of an optimisation; ``keep(step)`` is called with each of its steps."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        keep(step)
 
 
 def say(text: str) -> None:

@@ -15,12 +15,13 @@ from gan_edit_engine.interpolate import combine
 from gan_edit_engine.invert import Inversion, invert
 from gan_edit_engine.latents import label, random_z
 from gan_edit_engine.losses import pixel_loss
+from gan_edit_engine.optimize import result_of
 from gan_edit_engine.perceptual import Perceptual, load_lpips
 from gan_edit_engine.perform import perform
 from gan_edit_engine.photo import composite
 from gan_edit_protocol.messages import EditRequest, ResultReady
 from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings
-from report.bench import Bench, Trial, run, say
+from report.bench import Bench, Trial, say
 from report.figure import Cell, Figure, Finding, Pixels, Row, listed, shown
 from report.scribbles import Canvas, around_the_eyes, as_subject, faces, green_irises, over
 from report.targets import chelsea, place
@@ -131,7 +132,7 @@ def _from_scribble(bench: Bench, canvas: Canvas, prior: float) -> Inversion:
     )
     perceptual = bench.workspace.perceptual(settings, bench.name)
     subject = as_subject(canvas, bench.model, bench.device)
-    return run(invert(bench.generator, bench.spread, perceptual, subject, settings))
+    return result_of(invert(bench.generator, bench.spread, perceptual, subject, settings))
 
 
 @torch.no_grad()

@@ -1,25 +1,13 @@
-"""Running a search, which yields Steps, to its end."""
+"""The losses on a search's way."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeVar
 
-from gan_edit_engine.optimize import Step
-
-ResultT = TypeVar("ResultT")
-
-
-def finish(steps: Generator[Step, None, ResultT]) -> ResultT:
-    """What the search returns."""
-    return follow(steps)[1]
+from gan_edit_engine.optimize import ResultT, Step, result_of
 
 
 def follow(steps: Generator[Step, None, ResultT]) -> tuple[list[float], ResultT]:
     """The loss of each step, and what the search returns."""
     losses: list[float] = []
-    while True:
-        try:
-            losses.append(next(steps).loss)
-        except StopIteration as end:
-            return losses, end.value
+    return losses, result_of(steps, lambda step: losses.append(step.loss))

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from searches import finish
 from typer.testing import CliRunner
 
 from gan_edit_engine import library, models_cli, projection
@@ -21,6 +20,7 @@ from gan_edit_engine.generators import Generator
 from gan_edit_engine.invert import Inversion, Subject
 from gan_edit_engine.latents import random_z, statistics
 from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE, default_model_path, encoder_path
+from gan_edit_engine.optimize import result_of
 from gan_edit_engine.perform import perform
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
@@ -66,7 +66,7 @@ def run_search(tiny_generator, perceptual, ws, tmp_path):
         steps = projection.project(
             model, spread, perceptual, subject, chosen, tmp_path, encoder=library.ModelEncoder(encoder, "")
         )
-        return finish(steps).inversion
+        return result_of(steps).inversion
 
     return run
 
@@ -142,7 +142,7 @@ def project(workspace: Workspace, **settings) -> tuple[int, ResultReady]:
     chosen = ProjectSettings(**{**STILL, **settings})
     *progress, result = perform(ProjectRequest(grey, model="mine", settings=chosen), workspace)
     assert all(isinstance(event, Progress) for event in progress)
-    return len(progress), result
+    return sum(event.stage == "Projecting the photo" for event in progress), result
 
 
 def test_an_attached_encoder_is_where_projections_start_at_once(mine, tmp_path, ws, tiny_generator):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from searches import finish
 
 from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.interpolate import check_count, combine, crossover, path, spherical, transfer_expression
 from gan_edit_engine.latents import random_z, statistics
+from gan_edit_engine.optimize import result_of
 from gan_edit_engine.perform import perform
 from gan_edit_engine.style import transfer_style
 from gan_edit_engine.workspace import Workspace
@@ -80,7 +80,7 @@ def test_style_transfer_takes_on_the_textures_and_keeps_the_picture(tiny_generat
     def distances(weight: float) -> tuple[float, float]:
         settings = InterpolateSettings(mode="style", style_weight=weight, steps=40)
         steps = transfer_style(tiny_generator, spread, perceptual, content, style, settings)
-        image = tiny_generator.synthesis(finish(steps)[None])
+        image = tiny_generator.synthesis(result_of(steps)[None])
         return perceptual.loss(image, shown).item(), perceptual.compare(image, liked)[1].item()
 
     (kept, before), (changed, after) = distances(0.0), distances(5.0)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from searches import finish
 
 from gan_edit_engine import precision, workspace
 from gan_edit_engine.invert import Subject, invert
 from gan_edit_engine.latents import statistics
+from gan_edit_engine.optimize import result_of
 from gan_edit_engine.precision import dtype_of, faster_precision, speedup
 from gan_edit_engine.vgg import Vgg
 from gan_edit_protocol.settings import ProjectSettings
@@ -70,7 +70,9 @@ def test_a_search_in_bfloat16_finds_an_image_as_near_and_gives_it_in_float32(tin
     found = {}
     for choice in ("float32", "bfloat16"):
         settings = ProjectSettings(steps=80, precision=choice)
-        found[choice] = finish(invert(tiny_generator, statistics(tiny_generator, CPU), perceptual, subject, settings))
+        found[choice] = result_of(
+            invert(tiny_generator, statistics(tiny_generator, CPU), perceptual, subject, settings)
+        )
     exact, coarse = found["float32"], found["bfloat16"]
     assert not torch.equal(exact.ws, coarse.ws)
     assert abs(exact.psnr - coarse.psnr) < 2

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save
-from searches import finish
 
 from gan_edit_engine import generators, tuning
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
@@ -16,6 +15,7 @@ from gan_edit_engine.invert import Inversion, Objective, Subject, psnr
 from gan_edit_engine.latents import Statistics, map_to_w, random_z, statistics
 from gan_edit_engine.library import Model, ModelInfo
 from gan_edit_engine.losses import pixel_loss
+from gan_edit_engine.optimize import result_of
 from gan_edit_engine.projection import project, write_projection
 from gan_edit_engine.tuning import Delta, tune
 from gan_edit_protocol.settings import ProjectSettings
@@ -41,7 +41,7 @@ def photo(tiny_generator):
 def tuned(generator, perceptual, pivot, photo, **changes) -> Delta:
     settings = ProjectSettings(**{"tuning_steps": 80, "tuning_rate": 0.01, "perceptual_weight": 0.1, **changes})
     objective = Objective(generator, statistics(generator, CPU), perceptual, photo, settings)
-    return finish(tune(generator, objective, pivot, settings))
+    return result_of(tune(generator, objective, pivot, settings))
 
 
 def test_the_tuned_generator_gives_the_photo_and_the_shared_one_stays_as_it_was(
@@ -93,7 +93,7 @@ def test_tuned_on_what_is_selected_the_rest_of_the_image_stays(tiny_generator, p
         model = Model(tiny_generator, INFO)
         subject = dataclasses.replace(photo, selection=selection)
         spread = statistics(tiny_generator, CPU)
-        found = finish(project(model, spread, perceptual, subject, settings, tmp_path, pivot, search=False))
+        found = result_of(project(model, spread, perceptual, subject, settings, tmp_path, pivot, search=False))
         inside = pixel_loss(found.inversion.image, photo.image, selection).item()
         outside = pixel_loss(found.inversion.image, pivot.image, 1 - selection).item()
         errors[selected_only] = inside, outside
@@ -106,7 +106,7 @@ def test_the_tuning_ends_where_the_image_is_close_enough(tiny_generator, percept
     close = psnr(pivot.image, photo) + 1
     settings = ProjectSettings(tuning_steps=200, tuning_rate=0.01, perceptual_weight=0.1, stop_psnr=close)
     spread, model = statistics(tiny_generator, CPU), Model(tiny_generator, INFO)
-    found = finish(project(model, spread, perceptual, photo, settings, tmp_path, pivot, search=False))
+    found = result_of(project(model, spread, perceptual, photo, settings, tmp_path, pivot, search=False))
     assert 0 < found.steps < 150
     assert found.inversion.psnr > close - 0.5
 
@@ -133,7 +133,7 @@ def test_a_tuned_projection_of_256_pixels_with_its_noise_takes_less_than_ten_meg
     settings = ProjectSettings(tuning_steps=0)
     spread = Statistics(torch.zeros(512), 1.0, torch.zeros(512), torch.eye(512))
     objective = Objective(generator, spread, perceptual, Subject(image, torch.ones(1, 1, 256, 256)), settings)
-    delta = finish(tune(generator, objective, pivot, settings))
+    delta = result_of(tune(generator, objective, pivot, settings))
     assert len(delta.factors) == 20  # 13 convolutions and 7 ToRGB
     write_projection(tmp_path / "kept.safetensors", pivot, delta)
     assert 1e6 < (tmp_path / "kept.safetensors").stat().st_size < 10e6

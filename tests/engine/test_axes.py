@@ -1,0 +1,105 @@
+"""The axes along which a search moves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from gan_edit_engine.axes import PROBES, find_axes
+from gan_edit_engine.edit import Scribble, follow_scribble
+from gan_edit_engine.generators import Generator
+from gan_edit_engine.invert import Inversion, Subject, invert, psnr
+from gan_edit_engine.latents import Statistics, map_to_w, random_z, statistics
+from gan_edit_engine.optimize import result_of
+from gan_edit_engine.workspace import Workspace
+from gan_edit_protocol.settings import EditSettings, ProjectSettings
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def spread(tiny_generator) -> Statistics:
+    """The tiny generator's statistics with its axes."""
+    found = statistics(tiny_generator, CPU)
+    w = map_to_w(tiny_generator, random_z(tiny_generator, PROBES, 0, CPU))
+    return dataclasses.replace(found, axes=result_of(find_axes(tiny_generator, w, found.mean)))
+
+
+def test_axes_are_orthonormal_in_w_and_in_each_layer(spread, tiny_generator):
+    assert spread.axes.w.shape == (1, 32, 32)
+    assert spread.axes.w_plus.shape == (tiny_generator.num_ws, 32, 32)
+    for frames in (spread.axes.w, spread.axes.w_plus):
+        assert torch.allclose(frames.mT @ frames, torch.eye(32).expand_as(frames), atol=1e-5)
+
+
+def test_the_first_axes_change_the_image_most(spread, tiny_generator):
+    def change(number: int) -> float:
+        """Of the image, along axis ``number`` of each layer, in the mean of the layers."""
+        here = spread.mean.expand(1, tiny_generator.num_ws, -1)
+        changes = []
+        for layer in range(tiny_generator.num_ws):
+            coordinates = torch.zeros_like(here)
+            coordinates[0, layer, number] = 0.1
+            moved = tiny_generator.synthesis(spread.axes.moved(here, coordinates))
+            changes.append((moved - tiny_generator.synthesis(here)).norm())
+        return torch.stack(changes).mean().item()
+
+    assert change(0) > 3 * change(15) > 0
+    assert change(0) > 10 * change(31)
+
+
+@pytest.fixture(scope="module")
+def default() -> tuple[Generator, Statistics, Subject]:
+    """The default model with its axes, and an image of two of its latents that no search begins at."""
+    model, spread = result_of(Workspace(CPU).searchable("default", ProjectSettings()))
+    w = map_to_w(model.generator, random_z(model.generator, 2, 99, CPU))
+    with torch.no_grad():
+        image = model.generator.synthesis(w.repeat_interleave(model.generator.num_ws // 2, dim=0)[None])
+    return model.generator, spread, Subject(image, torch.ones_like(image[:, :1]))
+
+
+def test_a_search_along_the_axes_comes_closer(default, perceptual):
+    generator, spread, subject = default
+
+    def closeness(axes: str) -> float:
+        settings = ProjectSettings(steps=25, perceptual_weight=0.0, axes=axes)
+        return result_of(invert(generator, spread, perceptual, subject, settings)).psnr
+
+    assert closeness("image") > closeness("own") + 0.5
+
+
+def test_an_edit_along_the_axes_follows_the_scribble_closer(default, perceptual):
+    generator, spread, subject = default
+    start = spread.mean.expand(1, generator.num_ws, -1)
+    projected = Inversion(start, generator.synthesis(start), 0.0)
+
+    def closeness(axes: str) -> float:
+        settings = EditSettings(perceptual_weight=0.0, edit_steps=25, axes=axes)
+        painted = Scribble(subject.image, subject.weight)
+        edited = result_of(follow_scribble(generator, spread, perceptual, projected, painted, settings))
+        return psnr(edited.image, subject)
+
+    assert closeness("image") > closeness("own") + 0.5
+
+
+@pytest.mark.parametrize("other", [{"axes": "own"}, {"optimizer": "lbfgs"}, {"space": "z"}])
+def test_axes_that_are_not_wanted_change_nothing(spread, tiny_generator, perceptual, other):
+    settings = ProjectSettings(**{"steps": 10, "perceptual_weight": 0.0, **other})
+    subject = Subject(torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
+    known, unknown = (
+        result_of(invert(tiny_generator, s, perceptual, subject, settings))
+        for s in (spread, dataclasses.replace(spread, axes=None))
+    )
+    assert torch.equal(known.ws, unknown.ws)
+
+
+def test_a_workspace_finds_the_axes_of_a_model_once():
+    workspace = Workspace(CPU)
+    looks = [
+        [step.index for step in workspace.searchable("default", settings)]
+        for settings in (ProjectSettings(axes="own"), ProjectSettings(), ProjectSettings(seed=3))
+    ]
+    assert looks == [[], list(range(1, PROBES + 1)), []]
+    assert workspace.model("default")[1].axes is not None
