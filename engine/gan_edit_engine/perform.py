@@ -118,7 +118,8 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
 def _searchable(
     model: str, settings: ProjectSettings, workspace: Workspace
 ) -> Generator[Progress, None, tuple[Model, Statistics]]:
-    return (yield from report(workspace.searchable(model, settings), "Exploring the model", 0, PROBES))
+    looks = workspace.searchable(model, settings)
+    return (yield from report(looks, "Exploring the model", 0, PROBES, previews=False))
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:

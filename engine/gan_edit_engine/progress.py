@@ -17,14 +17,20 @@ _PREVIEW_EVERY = 10  # steps
 _PREVIEW_SIDE = 256
 
 
-def report(steps: Generator[Step, None, ResultT], stage: str, done: int, of: int) -> Generator[Progress, None, ResultT]:
-    """Yields Progress for each of ``steps``, ``done`` of ``of`` being behind; returns what they return."""
+def report(
+    steps: Generator[Step, None, ResultT], stage: str, done: int, of: int, previews: bool = True
+) -> Generator[Progress, None, ResultT]:
+    """Yields Progress for each of ``steps``, ``done`` of ``of`` being behind; returns what they return.
+
+    ``previews``: with pictures of what the steps look at, where that is what becomes of the photo.
+    """
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        picture = preview(to_colours(step.image)) if step.index % _PREVIEW_EVERY == 0 else None
+        shown = previews and step.index % _PREVIEW_EVERY == 0
+        picture = preview(to_colours(step.image)) if shown else None
         yield Progress(stage, done + step.index, of, step.loss, picture)
 
 

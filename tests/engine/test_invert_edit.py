@@ -171,13 +171,14 @@ def test_a_search_can_start_from_a_given_latent(run_inversion, tiny_generator, s
 
 
 def test_a_given_latents_noise_stays_unless_noise_is_searched(run_inversion, tiny_generator, projected):
-    maps = {name: torch.ones_like(stored) for name, stored in tiny_generator.noise_consts().items()}
+    rows = {name: torch.linspace(-1, 1, stored.shape[-1]) for name, stored in tiny_generator.noise_consts().items()}
+    maps = {name: row.expand(len(row), -1).clone() for name, row in rows.items()}
     given = dataclasses.replace(projected, noise=maps)
     kept = run_inversion(given=given, steps=2)
     assert all(torch.equal(kept.noise[name], maps[name]) for name in maps)
     searched = run_inversion(given=given, steps=2, optimize_noise=True)
     assert not any(torch.equal(searched.noise[name], maps[name]) for name in maps)
-    assert all((value == 1).all() for value in maps.values())
+    assert all(torch.equal(maps[name], row.expand(len(row), -1)) for name, row in rows.items())
 
 
 def test_a_search_in_z_keeps_z_and_starts_from_w_plus_only_where_they_are_the_same(
