@@ -3,7 +3,7 @@
 
     scripts/train_generator.py my-run --photos my-photos.zip --resolution 64
     scripts/train_generator.py my-run --photos my-photos.zip            # goes on where it stopped
-    scripts/train_generator.py grown --photos my-photos.zip --resolution 128 --init my-run
+    scripts/train_generator.py my-detail --photos my-photos.zip --resolution 128 --set discriminator=detail --init MODEL
 
 docs/training.md says what to expect.
 """
@@ -11,7 +11,6 @@ docs/training.md says what to expect.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +28,7 @@ from gan_edit_engine.training.discriminators import (
     StyleGAN2Discriminator,
 )
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
-from gan_edit_engine.training.run import images_seen, run
+from gan_edit_engine.training.run import run
 from gan_edit_engine.training.settings import TrainingSettings, changed
 from gan_edit_engine.training.start import grown, new_generator
 from gan_edit_engine.training.state import RunFolder
@@ -40,7 +39,7 @@ Header = dict[str, str]
 
 
 def begin(settings: TrainingSettings, init: Path | None, header: Header) -> tuple[StyleGAN2, Header]:
-    """The generator to train and the header of its models."""
+    """The generator to train and the header of its models; SettingError when it cannot be trained so."""
     if init is None:
         if settings.discriminator == "detail":
             raise SettingError("Only a trained generator can get more detail.", "Name one with --init.")
@@ -55,6 +54,9 @@ def read_trained(path: Path) -> tuple[StyleGAN2, Header]:
     trained, found = safetensors_file.read(path)
     if not isinstance(trained, StyleGAN2):
         raise SettingError(f"{path} holds no StyleGAN2.", "Only StyleGAN2 generators can be trained further.")
+    if trained.c_dim or trained.image_channels != 3:
+        hint = "Only generators of colour images without classes can be trained further."
+        raise SettingError(f"The generator in {path} needs a class or draws in grey.", hint)
     return trained, {**found, "images_seen_before": found.get("images_seen", "0")}
 
 
@@ -63,20 +65,6 @@ def untrained(header: Header) -> StyleGAN2:
     config = safetensors_file.decode_config(header)
     assert isinstance(config, StyleGAN2Config)  # train() wrote it
     return StyleGAN2(config)
-
-
-def begin_from_run(
-    settings: TrainingSettings, saved: dict[str, Any], header: Header
-) -> tuple[StyleGAN2, StyleGAN2, Header]:
-    """Generator and average of another run, grown, and the header of the new models."""
-
-    def player(name: str) -> StyleGAN2:
-        trained = untrained(saved["header"])
-        trained.load_state_dict(saved["state"][name])
-        return grown(trained, settings.resolution, settings.seed)
-
-    before = {"images_seen_before": images_seen(saved["header"], saved["state"]["images"])}
-    return player("generator"), player("average"), {**saved["header"], **before, **header}
 
 
 def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
@@ -106,7 +94,12 @@ def train(
     until: Annotated[int, typer.Option(help="Stop after so many images.")] = 1_000_000,
     resolution: Annotated[int, typer.Option(help="Side of the images in pixels (a new run).")] = 64,
     init: Annotated[
-        Path | None, typer.Option(help="Model file, or folder of a run, to train further or grow (a new run).")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Model file to train further or grow (a new run), or to put below the detail.",
+        ),
     ] = None,
     exclude: Annotated[Path | None, typer.Option(help="List of photos to keep out, one name a line.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a training setting.")] = None,
@@ -120,18 +113,11 @@ def train(
     run_folder = RunFolder(folder)
     header = {k: v for k, v in {"name": name, "domain": domain, "provenance": provenance}.items() if v}
     state: dict[str, Any] | None = None
-    inherited: tuple[StyleGAN2, dict[str, Any]] | None = None
     if run_folder.state.exists():
         saved = run_folder.load()
         header, state = saved["header"], saved["state"]
         settings = changed(TrainingSettings(**saved["settings"]), change or [])
         generator = untrained(header)
-    elif init is not None and init.is_dir():
-        saved = RunFolder(init).load()
-        before = TrainingSettings(**saved["settings"])
-        settings = changed(replace(before, resolution=resolution, discriminator_head_start=0), change or [])
-        generator, average, header = begin_from_run(settings, saved, header)
-        inherited = average, saved["state"]
     else:
         settings = changed(TrainingSettings(resolution=resolution), change or [])
         generator, header = begin(settings, init, header)
@@ -144,8 +130,6 @@ def train(
             trained, found = read_trained(init)
             trainer.stand_on(trained)
             header["images_seen_before"] = found["images_seen_before"]
-    elif inherited is not None:
-        trainer.take_over(*inherited)
     typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")
     run(trainer, run_folder, header, until)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -181,30 +182,6 @@ def test_the_generator_waits_while_the_discriminator_has_its_head_start() -> Non
     assert not torch.equal(before, trainer.generator.synthesis.b16.conv1.weight)
 
 
-def test_a_run_can_go_on_against_the_discriminator_of_another() -> None:
-    before = tiny_trainer(rate_warm_up_steps=1)
-    before.step()
-    state = before.state_dict()
-    bigger = grown(before.generator, 32, seed=0)
-    settings = TrainingSettings(resolution=32, batch=4)
-    photos = torch.zeros(10, 3, 32, 32, dtype=torch.uint8)
-    torch.manual_seed(1)
-    trainer = Trainer(settings, bigger, ProjectedDiscriminator(width=8, hidden=8), photos)
-    trainer.take_over(grown(before.average, 32, seed=0), state)
-    assert all(torch.equal(value, state["discriminator"][n]) for n, value in trainer.discriminator.state_dict().items())
-    assert torch.equal(trainer.average.synthesis.b16.conv1.weight, before.average.synthesis.b16.conv1.weight)
-    assert not torch.equal(trainer.average.synthesis.b16.conv1.weight, bigger.synthesis.b16.conv1.weight)
-    assert (trainer.steps, trainer.images) == (0, 0)
-    moments = trainer.discriminator_optimizer.state_dict()["state"]
-    assert moments.keys() == state["discriminator_optimizer"]["state"].keys() != set()
-
-
-def test_the_discriminator_of_a_run_of_another_kind_is_refused() -> None:
-    trainer = tiny_trainer()
-    with pytest.raises(SettingError, match="does not fit"):
-        trainer.take_over(trainer.average, stylegan2_trainer().state_dict())
-
-
 def test_the_discriminator_learns_to_tell_photos_from_samples() -> None:
     trainer = tiny_trainer(discriminator_head_start=10_000, rate_warm_up_steps=1, discriminator_rate=5e-3)
     losses = [trainer.step()["loss_d"] for _ in range(30)]
@@ -275,6 +252,14 @@ def test_detail_can_go_on_upon_a_generator_that_was_trained_further() -> None:
     for model in (trainer.generator, trainer.average):
         assert torch.equal(model.synthesis.b16.conv1.weight, better.synthesis.b16.conv1.weight)
     assert torch.equal(trainer.generator.synthesis.b32.conv1.weight, detail)
+
+
+@pytest.mark.parametrize("change", [{"channel_max": 4}, {"resolution": 32}, {"resolution": 8}])
+def test_detail_does_not_go_on_upon_another_kind_of_generator(change: dict[str, int]) -> None:
+    trainer = detail_trainer()
+    with pytest.raises(SettingError, match="does not fit") as refusal:
+        trainer.stand_on(new_generator(dataclasses.replace(TINY, **change), seed=5))
+    assert "16 px" in str(refusal.value)
 
 
 def test_the_judges_of_detail_see_small_pieces() -> None:
@@ -357,10 +342,12 @@ def test_a_killed_run_goes_on_bit_exactly(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_grows_into_one_of_a_higher_resolution(tmp_path: Path) -> None:
+def test_a_runs_model_grows_in_a_run_of_a_higher_resolution(tmp_path: Path) -> None:
     photos, model = beginning(tmp_path, 32, images_seen="100")
     assert train(tmp_path / "small", photos, model, until=40).wait(300) == 0
-    assert train(tmp_path / "big", photos, tmp_path / "small", until=40, resolution=32).wait(300) == 0
+    assert (
+        train(tmp_path / "big", photos, tmp_path / "small" / "models" / "000000040.safetensors", 40, 32).wait(300) == 0
+    )
     generator, header = safetensors_file.read(tmp_path / "big" / "models" / "000000040.safetensors")
     assert generator.resolution == 32
     assert (header["name"], header["images_seen"]) == ("tiny", "180")

@@ -7,6 +7,8 @@ tell a good face from a bad one, and the image at half its size must stay what i
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.losses import area_averaged
 from gan_edit_engine.training.trainer import Trainer
+from gan_edit_protocol.errors import SettingError
 
 
 class DetailTrainer(Trainer):
@@ -27,7 +30,14 @@ class DetailTrainer(Trainer):
         return list(highest.requires_grad_().parameters())
 
     def stand_on(self, trained: StyleGAN2) -> None:
-        """Take the layers below the highest block from ``trained``, the same generator at half the size, now better."""
+        """Take the layers below the highest block from ``trained``, the same generator at half the size, now better.
+
+        SettingError when it is no such generator.
+        """
+        below = dataclasses.replace(self.generator.config, resolution=self.generator.resolution // 2)
+        if trained.config != below:
+            hint = f"Name a model of {below.resolution} px of the run that this detail was begun upon."
+            raise SettingError("The detail of this run does not fit upon the generator that --init names.", hint)
         for grown_before in (self.generator, self.average):
             grown_before.load_state_dict(trained.state_dict(), strict=False)
 

@@ -49,13 +49,8 @@ def write_samples(trainer: Trainer, folder: RunFolder) -> None:
     save_grid(folder.samples / f"{trainer.images:09d}.png", images, columns)
 
 
-def images_seen(header: dict[str, str], images: int) -> str:
-    """What a model's header says it has seen: the ``images`` of its run, and those before it."""
-    return str(int(header.get("images_seen_before", "0")) + images)
-
-
 def write_model(trainer: Trainer, folder: RunFolder, header: dict[str, str]) -> None:
     """The averaged generator as a model file of the library."""
-    seen = images_seen(header, trainer.images)
+    seen = str(int(header.get("images_seen_before", "0")) + trainer.images)
     target = folder.models / f"{trainer.images:09d}.safetensors"
     safetensors_file.write(target, trainer.model(), {**header, "images_seen": seen})

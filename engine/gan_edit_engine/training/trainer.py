@@ -21,7 +21,6 @@ from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.photos import draw_photos, flip_randomly
 from gan_edit_engine.training.settings import TrainingSettings
 from gan_edit_engine.training.start import set_w_avg
-from gan_edit_protocol.errors import SettingError
 
 ADAM_BETAS = (0.0, 0.99)
 # The gradient penalty is taken so seldom and counts so much more (lazy regularisation, StyleGAN2 section 3.1).
@@ -96,19 +95,6 @@ class Trainer:
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         self.steps = state["steps"]
         self.images = state["images"]
-
-    def take_over(self, average: Generator, state: dict[str, Any]) -> None:
-        """Begin with another run's average and with the discriminator of its ``state``, which knows what it shows.
-
-        SettingError when its discriminator is of another kind or for another resolution; the projected one fits all.
-        """
-        self.average.load_state_dict(average.state_dict())
-        try:
-            self.discriminator.load_state_dict(state["discriminator"])
-            self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
-        except (RuntimeError, ValueError) as error:
-            hint = "Begin with a file of its models folder instead."
-            raise SettingError("The discriminator of that run does not fit this one.", hint) from error
 
     @property
     def generator_waits(self) -> bool:
