@@ -125,7 +125,8 @@ def intro(facts: dict[str, Any], bench: Bench) -> list[str]:
         f"({info.family}, {info.resolution} px; {info.domain}) on {facts['machine']} in "
         f"{facts['seconds'] / 60:.1f} minutes.{compared}",
         f"The report takes 1,000 steps of Adam at a rate of 0.003; here an inversion takes {settings.steps} at a peak "
-        f"rate of {settings.learning_rate:g} that rises and falls, in {settings.space} where nothing else is said. "
+        f"rate of {settings.learning_rate:g} that rises and falls, along the directions that change the model's image, "
+        f"in {settings.space} where nothing else is said. "
         f"The perceptual loss compares layers of {network}.",
         f"PSNR, SSIM, LPIPS (VGG-16, v0.1) and {seconds} in tables are those of the photos: chelsea "
         f"(CC0) is shown{more}. The sample of the generator is an image whose latent is known "

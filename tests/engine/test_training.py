@@ -35,6 +35,7 @@ from gan_edit_engine.training.start import grown, new_generator, set_w_avg
 from gan_edit_engine.training.trainer import Trainer
 from gan_edit_engine.training.vgg16_lpips import STAGES, Vgg16Lpips
 from gan_edit_protocol.errors import SettingError
+from train_generator import read_trained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=64, channel_max=8, mapping_layers=1)
@@ -151,6 +152,16 @@ def test_a_grown_generator_begins_with_the_image_of_the_trained_one() -> None:
 def test_a_generator_does_not_grow_to_a_lower_resolution() -> None:
     with pytest.raises(SettingError, match="cannot grow"):
         grown(new_generator(TINY, seed=1), 8, seed=2)
+
+
+@pytest.mark.parametrize("change", [{"c_dim": 2}, {"image_channels": 1}])
+def test_only_a_generator_of_colour_images_without_classes_is_trained_further(
+    tmp_path: Path, change: dict[str, int]
+) -> None:
+    model = tmp_path / "other.safetensors"
+    safetensors_file.write(model, new_generator(dataclasses.replace(TINY, **change), seed=1), {"name": "other"})
+    with pytest.raises(SettingError, match="needs a class or draws in grey"):
+        read_trained(model)
 
 
 def test_the_mean_w_is_that_of_the_mapping() -> None:
