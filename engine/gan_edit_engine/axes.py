@@ -2,8 +2,10 @@
 
 Adam gives each coordinate a rate of its own, but w's coordinates mean nothing: each of them changes a little of
 everything. Along the principal axes of the image's gradients the rates fall to directions that do something, as where
-Adam runs in the eigenbasis of its preconditioner (Vyas et al., "SOAP", 2024). Those axes hardly depend on the photo:
-a few random images and random changes asked of them are enough, and they serve every search in the model.
+Adam runs in the eigenbasis of its preconditioner (Vyas et al., "SOAP", 2024). L-BFGS takes its first steps as if the
+loss were as steep in all directions; with each axis scaled by how strongly the image answers along it, it nearly is
+(Nocedal & Wright, "Numerical Optimization", 2006, section 7.2). The axes hardly depend on the photo: a few random
+images and random changes asked of them are enough, and they serve every search in the model.
 """
 
 from __future__ import annotations
@@ -25,36 +27,49 @@ them gave no better axes."""
 _TRUNCATION_PSI = 0.7  # the images that are asked: as typical as those that a search passes through
 _SEED = 7
 _COARSEST_CHANGE = 8  # pixels a side
+_DAMPING = 1e-3  # of the strongest axis's curvature, which the weakest are taken to have
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Orthonormal axes [L, w_dim, w_dim], one a column, and for each the distance [L, w_dim] that changes as much.
+
+    The ``reach`` is 1 on the axis along which the image changes most, and longer on all others.
+    """
+
+    axes: Tensor
+    reach: Tensor
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Orthonormal axes, one a column: ``w`` [1, w_dim, w_dim] for W, ``w_plus`` [num_ws, w_dim, w_dim] for W+."""
+    """Those of W, where L is 1, and those of W+, where each layer has its own."""
 
-    w: Tensor
-    w_plus: Tensor
+    w: Frame
+    w_plus: Frame
 
-    def moved(self, start: Tensor, coordinates: Tensor) -> Tensor:
-        """``start`` [1, L, w_dim] moved by ``coordinates`` of that shape along the axes; L is 1 in W, num_ws in W+."""
-        frames = self.w if start.shape[1] == 1 else self.w_plus
-        return start + torch.einsum("lik,nlk->nli", frames, coordinates)
+    def of(self, start: Tensor) -> Frame:
+        """The frame for a latent [1, L, w_dim]."""
+        return self.w if start.shape[1] == 1 else self.w_plus
 
 
 def wants_axes(settings: ProjectSettings) -> bool:
-    """Whether a search by ``settings`` moves along such axes. L-BFGS finds its own; in z all directions are alike."""
-    return settings.axes == "image" and settings.space != "z" and settings.optimizer == "adam"
+    """Whether a search by ``settings`` moves along such axes. In z all directions are alike."""
+    return settings.axes == "image" and settings.space != "z"
 
 
-def movable(start: Tensor, axes: Axes | None) -> tuple[Tensor, Callable[[], Tensor]]:
-    """What an optimiser changes to search from the latent ``start``, and what gives the latent that it stands for.
+def movable(start: Tensor, axes: Axes | None, optimizer: str) -> tuple[Tensor, Callable[[], Tensor]]:
+    """What an ``optimizer`` changes to search from the latent ``start``, and what gives the latent it stands for.
 
     ``axes``: those along which it moves, for latents in W or W+ [1, L, w_dim]; None for the latent's own.
     """
     if axes is None:
         latent = start.detach().clone().requires_grad_()
         return latent, lambda: latent
+    frame = axes.of(start)
+    steps = frame.axes * frame.reach[:, None] if optimizer == "lbfgs" else frame.axes
     coordinates = torch.zeros_like(start).requires_grad_()
-    return coordinates, lambda: axes.moved(start.detach(), coordinates)
+    return coordinates, lambda: start.detach() + torch.einsum("lik,nlk->nli", steps, coordinates)
 
 
 def find_axes(generator: generators.Generator, w: Tensor, mean: Tensor) -> Generator[Step, None, Axes]:
@@ -72,8 +87,7 @@ def find_axes(generator: generators.Generator, w: Tensor, mean: Tensor) -> Gener
         gradients.append(gradient[0] / gradient.norm().clamp_min(1e-12))
         yield Step(number, len(w), 0.0, image.detach())
     by_layer = torch.stack(gradients, dim=1).cpu()  # [num_ws, PROBES, w_dim]; not every device has the decomposition
-    axes = Axes(_principal(by_layer.sum(0, keepdim=True)), _principal(by_layer))
-    return Axes(axes.w.to(mean.device), axes.w_plus.to(mean.device))
+    return Axes(_frame(by_layer.sum(0, keepdim=True), mean.device), _frame(by_layer, mean.device))
 
 
 def _random_change(image: Tensor, random: torch.Generator) -> Tensor:
@@ -86,9 +100,12 @@ def _random_change(image: Tensor, random: torch.Generator) -> Tensor:
     return change
 
 
-def _principal(gradients: Tensor) -> Tensor:
-    """Orthonormal axes [L, D, D] of gradients [L, N, D]: one a column, the one with most of them first.
-
-    Directions in which there is no gradient come last, in any order.
-    """
-    return torch.linalg.svd(gradients, full_matrices=True).Vh.mT.contiguous()
+def _frame(gradients: Tensor, device: torch.device) -> Frame:
+    """Of gradients [L, N, D]; the axis with most of them comes first, those without any last, in any order."""
+    _, singular, axes = torch.linalg.svd(gradients, full_matrices=True)
+    # The loss of a search is a sum of squares, whose curvature along an axis is the mean square of such gradients.
+    curvature = torch.zeros(axes.shape[:2])
+    curvature[:, : singular.shape[1]] = singular.square()
+    curvature /= curvature.max()
+    reach = ((curvature + _DAMPING) / (1 + _DAMPING)).rsqrt()
+    return Frame(axes.mT.contiguous().to(device), reach.to(device))

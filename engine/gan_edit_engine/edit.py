@@ -57,7 +57,7 @@ def follow_scribble(
     painted = scribble.weight
     beside = (_grow(painted, generator.resolution // _BESIDE) - painted).clamp_min(0)
     looks = looks_of(perceptual, settings, start, 1 - painted)
-    moved, latent = movable(projected.ws, statistics.axes_for(settings))
+    moved, latent = movable(projected.ws, statistics.axes_for(settings), settings.optimizer)
 
     def evaluate(share: float) -> tuple[Tensor, Tensor]:
         ws = latent()

@@ -231,7 +231,7 @@ class _Search:
         ``with_noise``: and the noise maps where the settings want that.
         """
         settings = self._settings
-        moved, latent = movable(start, self._axes)
+        moved, latent = movable(start, self._axes, settings.optimizer)
         noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
         before = self._taken
 

@@ -181,7 +181,7 @@ class ProjectSettings(Settings):
     learning_rate: float = _setting(0.2, "Peak learning rate of Adam", 1e-4, 1.0, advanced=True)
     axes: str = _setting(
         "image",
-        "Adam's coordinates in w and w+: along the directions that change the model's image (image), or w's own",
+        "What a search in w and w+ moves along: the directions that change the model's image (image), or w's own axes",
         choices=("image", "own"),
         advanced=True,
     )
