@@ -27,6 +27,7 @@ them gave no better axes."""
 _TRUNCATION_PSI = 0.7  # the images that are asked: as typical as those that a search passes through
 _SEED = 7
 _COARSEST_CHANGE = 8  # pixels a side
+_TINY = 1e-12
 _DAMPING = 1e-3  # of the strongest axis's curvature, which the weakest are taken to have
 
 
@@ -84,7 +85,8 @@ def find_axes(generator: generators.Generator, w: Tensor, mean: Tensor) -> Gener
         image: Tensor = generator.synthesis(ws)
         (gradient,) = torch.autograd.grad((image * _random_change(image, random)).sum(), ws)
         # How strongly an image answers says nothing about the directions in which it does.
-        gradients.append(gradient[0] / gradient.norm().clamp_min(1e-12))
+        # What is no number is left to the search itself, which says so.
+        gradients.append((gradient[0] / gradient.norm().clamp_min(_TINY)).nan_to_num(0.0, 0.0, 0.0))
         yield Step(number, len(w), 0.0, image.detach())
     by_layer = torch.stack(gradients, dim=1).cpu()  # [num_ws, PROBES, w_dim]; not every device has the decomposition
     return Axes(_frame(by_layer.sum(0, keepdim=True), mean.device), _frame(by_layer, mean.device))
@@ -106,6 +108,6 @@ def _frame(gradients: Tensor, device: torch.device) -> Frame:
     # The loss of a search is a sum of squares, whose curvature along an axis is the mean square of such gradients.
     curvature = torch.zeros(axes.shape[:2])
     curvature[:, : singular.shape[1]] = singular.square()
-    curvature /= curvature.max()
+    curvature /= curvature.max().clamp_min(_TINY)
     reach = ((curvature + _DAMPING) / (1 + _DAMPING)).rsqrt()
     return Frame(axes.mT.contiguous().to(device), reach.to(device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
@@ -15,6 +16,7 @@ from gan_edit_engine.invert import Inversion, Subject, invert, psnr
 from gan_edit_engine.latents import Statistics, map_to_w, random_z, statistics
 from gan_edit_engine.optimize import result_of
 from gan_edit_engine.workspace import Workspace
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 CPU = torch.device("cpu")
@@ -64,6 +66,22 @@ def test_for_lbfgs_all_axes_change_the_image_more_alike(spread, tiny_generator):
     for frame in (spread.axes.w, spread.axes.w_plus):
         assert frame.reach.min() == pytest.approx(1)
         assert (frame.reach.diff(dim=1) >= -1e-4).all()
+
+
+def test_a_broken_model_has_axes_and_its_search_says_what_is_wrong(tiny_generator, perceptual):
+    broken = copy.deepcopy(tiny_generator)
+    broken.synthesis.b16.conv1.weight.fill_(torch.nan)
+    found = statistics(broken, CPU)
+    w = map_to_w(broken, random_z(broken, PROBES, 0, CPU))
+    axes = result_of(find_axes(broken, w, found.mean))
+    for frame in (axes.w, axes.w_plus):
+        assert torch.isfinite(frame.axes).all()
+        assert torch.isfinite(frame.reach).all()
+    subject = Subject(torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
+    settings = ProjectSettings(steps=2, perceptual_weight=0.0)
+    search = invert(broken, dataclasses.replace(found, axes=axes), perceptual, subject, settings)
+    with pytest.raises(GanEditError, match="ran away"):
+        result_of(search)
 
 
 @pytest.fixture(scope="module")
