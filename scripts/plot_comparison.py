@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Draw what compare_projectors.py found, as docs/images/projectors.webp has it (needs the extra `train`).
+"""Draw what compare_projectors.py found, as docs/images/projectors.webp shows it.
 
-scripts/plot_comparison.py results.jsonl picture.webp
+    scripts/plot_comparison.py results.jsonl picture.webp
+
+Needs the extra `train`.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -14,15 +15,17 @@ import matplotlib
 import typer
 from matplotlib import pyplot as plt
 
+from compare_projectors import read
+
 MEASURES = {"lpips": "LPIPS (lower is nearer)", "psnr": "PSNR in dB (higher is nearer)"}
 
 
 def main(
-    results: Annotated[Path, typer.Argument(help="File of compare_projectors.py.")],
+    results: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File of compare_projectors.py.")],
     picture: Annotated[Path, typer.Argument(help="Picture to write, as PNG or WebP.")],
 ) -> None:
     """One point per photo: the official result against the default's, and when the default was as near."""
-    rows = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    rows = read(results)
     matplotlib.use("Agg")
     figure, (*pairs, times) = plt.subplots(1, len(MEASURES) + 1, figsize=(12, 4), layout="constrained")
     for axis, (measure, title) in zip(pairs, MEASURES.items(), strict=True):

@@ -15,6 +15,7 @@ from gan_edit_engine import generators
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.invert import Subject
 from gan_edit_engine.latents import statistics
+from gan_edit_engine.optimize import Step, result_of
 from gan_edit_engine.perceptual import load_perceptual
 from official_projector import project_officially
 
@@ -31,20 +32,14 @@ def test_the_official_algorithm_finds_an_image_in_w_and_throws_its_noise_away() 
     target = generator(torch.randn(1, 8)).clamp(-1, 1)
     lite0 = load_perceptual("efficientnet-lite0", CPU)
     subject = Subject(target, torch.ones(1, 1, 16, 16))
-    steps, losses = project_officially(generator, statistics(generator, CPU), lite0, subject, 60), []
-    while True:
-        try:
-            step = next(steps)
-            losses.append(step.loss)
-        except StopIteration as end:
-            image = end.value
-            break
-    assert [len(losses), step.of] == [60, 60]
+    steps: list[Step] = []
+    image = result_of(project_officially(generator, statistics(generator, CPU), lite0, subject, 60), steps.append)
+    assert [len(steps), steps[-1].of] == [60, 60]
     shown = lite0.target(target, subject.weight)
     start = generator.synthesis(generator.w_avg.expand(1, generator.num_ws, -1))
     assert lite0.loss(image, shown) < lite0.loss(start, shown)
     # The step's image had searched noise; the result has the model's own, and is another image.
-    assert not torch.allclose(image, step.image, atol=1e-2)
+    assert not torch.allclose(image, steps[-1].image, atol=1e-2)
 
 
 def test_the_table_gives_means_and_the_ratios_aimed_at(tmp_path: Path) -> None:
