@@ -36,10 +36,16 @@ def encoder_path(model: Path, folder: Path | None = None) -> Path | None:
 
 
 def model_files(folder: Path | None = None) -> list[Path]:
-    """The model files of the models folder by name, unread; a model's name is its file's stem."""
-    return sorted(models_dir(folder).glob("*.safetensors"))
+    """The model files of the models folder by name, unread; a model's name is its file's stem.
+
+    No folder, or one that this user may not list, has none. Raises OSError when it cannot be listed now.
+    """
+    try:  # not glob(), which since Python 3.13 makes of every error a folder without files
+        return sorted(path for path in models_dir(folder).iterdir() if path.match("*.safetensors"))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
 
 
 def model_names() -> tuple[str, ...]:
-    """Every name that a request may give: "default", then the files of the models folder."""
+    """Every name that a request may give: "default", then the files of the models folder; OSError as model_files."""
     return ("default", *(path.stem for path in model_files()))

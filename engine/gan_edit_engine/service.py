@@ -15,18 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import psutil
 import zmq
 
 from gan_edit_engine import __version__, stimuli, worker_process
 from gan_edit_engine.jobs import JobQueue
-from gan_edit_engine.models_folder import model_names
 from gan_edit_engine.one_engine import hold
+from gan_edit_engine.surroundings import Surroundings
 from gan_edit_engine.worker_process import WorkerProcess, explain_exit
 from gan_edit_engine.zap import Doorkeeper
 from gan_edit_protocol import connection, wire
 from gan_edit_protocol.connection import Connection
-from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import (
     FINAL_EVENTS,
     MAX_ARRAY_BYTES,
@@ -77,6 +76,7 @@ class Service:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._surroundings = Surroundings(options.connection_file, options.end_with)
         self._queue = JobQueue(options.idle_timeout)
         self._stimuli: collections.deque[stimuli.Stimulus] = collections.deque()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -102,7 +102,6 @@ class Service:
         self._workers_started = 0
         self._worker_ready = False
         self._worker_failure: Failed | None = None
-        self._owner = _process(options.end_with)
         self._next_check = 0.0
         self._running = True
 
@@ -142,8 +141,7 @@ class Service:
         self._stimuli.append(stimuli.ShutdownAsked())
 
     def _close(self) -> None:
-        if self._is_published():
-            self._options.connection_file.unlink(missing_ok=True)
+        self._unpublish()
         if self._worker is not None:
             self._kill_worker()
         ended = [worker.join(2.0) for worker in self._dying.values()]
@@ -152,6 +150,14 @@ class Service:
         if all(ended):  # else term() would wait for the thread of a process that the system cannot end now
             self._context.term()
         _log.info("ended")
+
+    def _unpublish(self) -> None:
+        if not self._surroundings.is_published(self._connection):
+            return
+        try:
+            self._options.connection_file.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("the connection file stays behind: %s", error)
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 
@@ -211,16 +217,10 @@ class Service:
         if time.monotonic() < self._next_check:
             return
         self._next_check = time.monotonic() + CHECK_SECONDS
-        if not self._is_published():
+        if not self._surroundings.is_published(self._connection):
             self._stimuli.append(stimuli.Orphaned())
-        if self._options.end_with is not None and not _lives(self._owner):
+        if not self._surroundings.owner_lives():
             self._stimuli.append(stimuli.ShutdownAsked())
-
-    def _is_published(self) -> bool:
-        try:
-            return connection.read(self._options.connection_file) == self._connection
-        except EngineUnavailableError:
-            return False
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
@@ -234,7 +234,8 @@ class Service:
                 case stimuli.Send(client, job, event):
                     self._send(client, job, event)
                 case stimuli.SendStatus(client, job, worker, device, count):
-                    status = EngineStatus(__version__, os.getpid(), worker, device, count, model_names())
+                    models = self._surroundings.model_names()
+                    status = EngineStatus(__version__, os.getpid(), worker, device, count, models)
                     self._send(client, job, status)
                 case stimuli.StartWorker():
                     self._start_worker()
@@ -269,6 +270,7 @@ class Service:
         try:
             self._worker = WorkerProcess(self._context, self._workers_started, self._options.device)
         except OSError as error:
+            _log.error("the worker could not be started: %s", error)
             reason = f"The engine's computing process could not be started ({error.strerror})."
             self._stimuli.append(
                 stimuli.WorkerDied(Failed("worker_start", reason, "Close other programs and try again."))
@@ -279,18 +281,3 @@ class Service:
             self._worker.kill()
             self._dying[self._worker.number] = self._worker
             self._worker = None
-
-
-def _process(pid: int | None) -> psutil.Process | None:
-    try:
-        return None if pid is None else psutil.Process(pid)
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _lives(process: psutil.Process | None) -> bool:
-    # is_running() compares start times too, so that a number given to a new process does not deceive it.
-    try:
-        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

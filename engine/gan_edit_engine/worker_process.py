@@ -44,25 +44,17 @@ class WorkerProcess:
     """One worker process. Three threads carry its standard streams, so that no caller ever waits for a pipe."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], number: int, device: str | None) -> None:
-        """Start it. ``number`` marks what it says; the process ends when its input is closed, so it dies with us."""
-        command = [sys.executable, "-m", "gan_edit_engine.worker"]
-        if device is not None:
-            command += ["--device", device]
-        # In a group of its own, so that Ctrl-C at a terminal reaches the service alone.
-        new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**PATIENT_THREADS, **os.environ},
-            # Python puts the current folder first on the path of `-m`: not the user's, where any file may lie.
-            cwd=Path(__file__).parents[1],
-            start_new_session=sys.platform != "win32",
-            creationflags=new_group,
-        )
+        """Start it. ``number`` marks what it says; the process ends when its input is closed, so it dies with us.
+
+        Raises OSError when the system lacks what it takes.
+        """
+        self._socket = _connect(context)  # before the process, which without it could not be heard
+        try:
+            self._process = _start(device)
+        except OSError:
+            self._socket.close()
+            raise
         self.number = number
-        self._context = context
         self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._log_tail: collections.deque[str] = collections.deque(maxlen=20)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._write, self._read, self._copy_log)]
@@ -103,10 +95,7 @@ class WorkerProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         number = str(self.number).encode()
-        with self._context.socket(zmq.PUSH) as socket:
-            socket.linger = 1000
-            socket.sndhwm = 0  # never waits for the service, which may be waiting for this thread at its end
-            socket.connect(ENDPOINT)
+        with self._socket as socket:
             try:
                 while (frames := read_message(self._process.stdout)) is not None:
                     socket.send_multipart([number, SAID, *frames])
@@ -126,6 +115,36 @@ class WorkerProcess:
             if text:
                 self._log_tail.append(text)
         _close(self._process.stderr)
+
+
+def _connect(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    try:
+        socket = context.socket(zmq.PUSH)
+    except zmq.ZMQError as error:
+        raise OSError(error.errno, error.strerror) from None
+    socket.linger = 1000
+    socket.sndhwm = 0  # never waits for the service, which may be waiting for the sending thread at its end
+    socket.connect(ENDPOINT)
+    return socket
+
+
+def _start(device: str | None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gan_edit_engine.worker"]
+    if device is not None:
+        command += ["--device", device]
+    # In a group of its own, so that Ctrl-C at a terminal reaches the service alone.
+    new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**PATIENT_THREADS, **os.environ},
+        # Python puts the current folder first on the path of `-m`: not the user's, where any file may lie.
+        cwd=Path(__file__).parents[1],
+        start_new_session=sys.platform != "win32",
+        creationflags=new_group,
+    )
 
 
 def _close(stream: IO[bytes]) -> None:

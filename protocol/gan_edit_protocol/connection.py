@@ -59,15 +59,21 @@ def write(path: Path, connection: Connection) -> None:
 def read(path: Path) -> Connection:
     """Read and check a connection file; :class:`EngineUnavailableError` when there is none that can be trusted."""
     try:
-        with path.open(encoding="utf-8") as file:
-            _check_private(file.fileno(), path)
-            values = json.loads(file.read(65_536))
+        return load(path)
     except FileNotFoundError:
         raise EngineUnavailableError("No GAN Edit engine is running.", "Start one with: gan-edit engine") from None
-    except (OSError, ValueError):
-        raise EngineUnavailableError(
-            f"The connection file {path} cannot be read.", "Delete it and start the engine again."
-        ) from None
+    except OSError:
+        raise _unreadable(path) from None
+
+
+def load(path: Path) -> Connection:
+    """As :func:`read`, but the system's errors stay OSErrors: a missing file is not one that cannot be opened now."""
+    with path.open(encoding="utf-8") as file:
+        _check_private(file.fileno(), path)
+        try:
+            values = json.loads(file.read(65_536))
+        except ValueError:
+            raise _unreadable(path) from None
     try:
         connection = Connection(**values)
         keys = (connection.server_public, connection.client_public, connection.client_secret)
@@ -78,6 +84,12 @@ def read(path: Path) -> Connection:
     if not well_formed:
         raise EngineUnavailableError(f"The connection file {path} is damaged.", "Delete it and start the engine again.")
     return connection
+
+
+def _unreadable(path: Path) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"The connection file {path} cannot be read.", "Delete it and start the engine again."
+    )
 
 
 def _check_private(descriptor: int, path: Path) -> None:

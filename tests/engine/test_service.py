@@ -269,11 +269,11 @@ def test_a_client_that_expects_another_engine_gets_no_answer(engine: EngineProce
 
 
 def test_a_client_without_encryption_gets_no_answer(engine: EngineProcess) -> None:
-    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-        socket.linger = 0
-        socket.connect(connection.read(engine.file).endpoint)
-        socket.send_multipart(wire.encode("0" * 32, RandomRequest()))
-        assert not socket.poll(1500)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.linger = 0
+        dealer.connect(connection.read(engine.file).endpoint)
+        dealer.send_multipart(wire.encode("0" * 32, RandomRequest()))
+        assert not dealer.poll(1500)
 
 
 def test_garbage_frames_are_answered_by_a_named_failure_and_the_engine_goes_on(engine: EngineProcess) -> None:
@@ -307,6 +307,27 @@ def test_another_protocol_version_is_answered_by_what_to_do(engine: EngineProces
     assert job == "a" * 32
     assert event.code == "version_mismatch"
     assert "same GAN Edit version" in event.hint
+
+
+# --- no descriptors left ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="the limit of another process is Linux's to set")
+def test_jobs_go_on_after_a_worker_that_could_not_be_started_for_want_of_descriptors(make_engine: MakeEngine) -> None:
+    engine = make_engine().wait_until_ready()
+    with engine.client() as client:
+        models = client.status().models
+        process = psutil.Process(engine.process.pid)
+        soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
+        process.rlimit(psutil.RLIMIT_NOFILE, (8, hard))  # more are open; with none at all not even poll() works
+        engine.worker().kill()
+        wait_for(lambda: client.status().worker == "failed", seconds=5.0)
+        with pytest.raises(JobFailedError, match=r"could not be started \(Too many open files\)") as caught:
+            client.run(DEFAULT)
+        assert caught.value.code == "worker_start"
+        assert client.status().models == models
+        process.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+        assert isinstance(client.run(DEFAULT), ResultReady)
 
 
 # --- one engine, and its end --------------------------------------------------------------------------------------
