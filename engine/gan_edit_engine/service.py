@@ -17,7 +17,7 @@ from types import FrameType
 
 import zmq
 
-from gan_edit_engine import __version__, stimuli, worker_process
+from gan_edit_engine import __version__, descriptors, stimuli, worker_process
 from gan_edit_engine.jobs import JobQueue
 from gan_edit_engine.one_engine import hold
 from gan_edit_engine.surroundings import Surroundings
@@ -42,6 +42,10 @@ BUSY_POLL_MS = 50
 IDLE_POLL_MS = 500
 CHECK_SECONDS = 1.0
 """How often the connection file and the process of ``end_with`` are looked at."""
+HANDSHAKE_MS = 2000
+"""A connection that has not shown the client's key by then is closed: anybody on the machine can open them."""
+BACKLOG = 1024
+"""Connections that wait to be accepted. With fewer, a client in a crowd loses a second until its system tries again."""
 QUEUED_MESSAGES = 200
 """Events that wait for a client which does not read; then its progress is dropped, and at a final event the client."""
 
@@ -63,6 +67,7 @@ def serve(options: Options) -> bool:
 
     Raises :class:`EngineUnavailableError` when another engine holds the connection file but does not answer.
     """
+    descriptors.allow_many()
     lock = hold(options.connection_file)
     if lock is None:
         return False
@@ -118,6 +123,8 @@ class Service:
         router.linger = 1000
         router.heartbeat_ivl = HEARTBEAT_MS
         router.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
+        router.handshake_ivl = HANDSHAKE_MS
+        router.backlog = BACKLOG
         router.bind("tcp://127.0.0.1:*")
         return router
 

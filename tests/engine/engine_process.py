@@ -24,14 +24,26 @@ PHOTO = Array("uint8", (64, 64, 3), bytes(range(192)) * 64)
 
 
 class EngineProcess:
-    """``gan-edit engine`` as its own process. ``log`` is what it has written so far."""
+    """``gan-edit engine`` as its own process. ``log`` is what it has written so far.
 
-    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    ``descriptors``: how many files and connections the system lets it have open; None: as many as this process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        descriptors: int | None = None,
+    ) -> None:
         self.file = folder / "engine.json"
         self._log_file = folder / f"engine-{time.monotonic_ns()}.log"
+        command = [*engine_program(), "engine", "--connection", str(self.file), *options]
+        if descriptors is not None:
+            command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
         with self._log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [*engine_program(), "engine", "--connection", str(self.file), *options],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

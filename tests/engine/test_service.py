@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from hypothesis import given, settings
 
 from gan_edit_engine import __version__
 from gan_edit_engine.install import engine_program
+from gan_edit_engine.service import CHECK_SECONDS
 from gan_edit_protocol import connection, wire
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, JobFailedError
@@ -62,8 +64,8 @@ def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
     """Makes engines that only one test uses and may kill, all with one connection file."""
     made: list[EngineProcess] = []
 
-    def make(*options: str, **environment: str) -> EngineProcess:
-        made.append(EngineProcess(tmp_path, *options, environment=environment))
+    def make(*options: str, descriptors: int | None = None, **environment: str) -> EngineProcess:
+        made.append(EngineProcess(tmp_path, *options, environment=environment, descriptors=descriptors))
         return made[-1]
 
     yield make
@@ -310,6 +312,31 @@ def test_another_protocol_version_is_answered_by_what_to_do(engine: EngineProces
 
 
 # --- no descriptors left ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def silent_connections(engine: EngineProcess, number: int) -> Iterator[None]:
+    """TCP connections to the engine's port on which nothing is said; some may wait for it to accept them."""
+    port = int(connection.read(engine.file).endpoint.rpartition(":")[2])
+    with ExitStack() as opened:
+        for _ in range(number):
+            one = opened.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        yield
+
+
+def test_silent_connections_neither_end_the_engine_nor_keep_clients_out(make_engine: MakeEngine) -> None:
+    """Anybody on the machine can open more of them than it has descriptors, and needs no key for that."""
+    engine = make_engine("--end-with", str(os.getpid()), descriptors=256).wait_until_ready()
+    with silent_connections(engine, 480):
+        wait_for(lambda: "Too many open files" in engine.log, seconds=5.0)
+        time.sleep(CHECK_SECONDS)
+        assert engine.process.poll() is None, engine.log
+        with engine.client() as client:
+            assert client.status(timeout=8.0).pid == engine.process.pid
+    with engine.client() as client:
+        assert client.status().pid == engine.process.pid
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="the limit of another process is Linux's to set")

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import zmq
 
+from gan_edit_engine import descriptors
 from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.surroundings import Surroundings
 from gan_edit_engine.worker_process import WorkerProcess
@@ -103,3 +104,13 @@ def test_a_worker_that_cannot_be_heard_is_not_started() -> None:
         context.socket(zmq.PULL).close()  # the context's own descriptors are taken with its first socket
         with no_descriptors_left(), pytest.raises(OSError, match="Too many open files"):
             WorkerProcess(context, 1, None)
+
+
+def test_the_engine_takes_more_descriptors_where_it_may() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = descriptors.ENOUGH if hard == resource.RLIM_INFINITY else min(descriptors.ENOUGH, hard)
+    with descriptor_limit(most // 2):
+        descriptors.allow_many()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
+        descriptors.allow_many()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
