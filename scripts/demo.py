@@ -54,7 +54,8 @@ def run_gimp(gimp: str) -> str:
 
 def put_side_by_side() -> None:
     """before_after.png: the photo, the photo with the scribble on it, the result."""
-    photo, scribble, result = (Image.open(FOLDER / f"{n}.png").convert("RGBA") for n in ("photo", "scribble", "result"))
+    files = (FOLDER / f"{name}.png" for name in ("photo", "scribble", "result"))
+    photo, scribble, result = (Image.open(file, formats=["PNG"]).convert("RGBA") for file in files)
     pictures = (photo, Image.alpha_composite(photo, scribble), result)
     width, height = photo.size
     sheet = Image.new("RGB", (3 * width + 2 * GAP, height), "white")

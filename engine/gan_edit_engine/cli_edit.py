@@ -29,7 +29,7 @@ from gan_edit_protocol.messages import (
 )
 from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
 
-PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG (8 or 16 bit), JPEG or WebP.")]
+PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG or TIFF (8 or 16 bit), JPEG or WebP.")]
 OutputFile = Annotated[Path, typer.Option(help="The PNG to write: of the photo's size, depth and colour profile.")]
 MaskFile = Annotated[
     Path | None,

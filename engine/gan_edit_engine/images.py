@@ -12,16 +12,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
+from gan_edit_engine.image_formats import decoding, has_alpha, is_16_bit, open_image
 from gan_edit_engine.photo import AnyImage
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import array_bytes
 
-# Pillow refuses large pictures as possible decompression bombs; here array_bytes() sets the limit before decoding.
-Image.MAX_IMAGE_PIXELS = None
+# OpenCV would tell of a damaged file on standard error, where people read one sentence.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _EXIF_ORIENTATION = 0x0112
 # How the stored picture is turned upright, by the Exif orientation (CIPA DC-008, table of tag 274).
 _UPRIGHT: dict[int, Callable[[AnyImage], AnyImage]] = {
@@ -46,19 +46,15 @@ class Picture:
 def read_picture(path: Path) -> Picture:
     """Read an image file; gray and indexed ones become RGB. :class:`GanEditError` when it cannot be read."""
     data = _read_bytes(path)
-    try:
-        image = Image.open(io.BytesIO(data))
-        array_bytes("uint16", (image.height, image.width, 4))
-        pixels = _decode_16_bit(data) if _is_16_bit_png(data) else _decode_8_bit(image)
-        turn = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1), lambda a: a)
-    except UnidentifiedImageError:
-        raise GanEditError("bad_image", f"{path} is not an image.", "Use a PNG, JPEG or WebP file.") from None
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's plug-ins raise all three for damaged files
-        raise GanEditError("bad_image", f"The image {path} is damaged: {error}.", "Save it again as PNG.") from None
+    with decoding(str(path)):
+        image = open_image(data, str(path))
+        turn = _UPRIGHT.get(_orientation(image), lambda a: a)
+        pixels = _decode_16_bit(image, data) if is_16_bit(image, data) else _decode_8_bit(image)
+        upright = np.ascontiguousarray(turn(pixels))
     profile = image.info.get("icc_profile")
     # Bytes 16-20 of an ICC profile name its colour space; a gray or CMYK one does not describe these RGB pixels.
     is_rgb = isinstance(profile, bytes) and profile[16:20] == b"RGB "
-    return Picture(np.ascontiguousarray(turn(pixels)), profile if is_rgb else None)
+    return Picture(upright, profile if is_rgb else None)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -70,8 +66,9 @@ def _read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def _is_16_bit_png(data: bytes) -> bool:
-    return data.startswith(_PNG_SIGNATURE) and data[24:25] == b"\x10"
+def _orientation(image: Image.Image) -> int:
+    # TIFF files are turned by those who decode them, Pillow and OpenCV.
+    return 1 if isinstance(image, TiffImageFile) else image.getexif().get(_EXIF_ORIENTATION, 1)
 
 
 def _decode_8_bit(image: Image.Image) -> AnyImage:
@@ -80,13 +77,15 @@ def _decode_8_bit(image: Image.Image) -> AnyImage:
     return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
-def _decode_16_bit(data: bytes) -> AnyImage:
+def _decode_16_bit(image: Image.Image, data: bytes) -> AnyImage:
     # Pillow reduces 16-bit colour to 8 bits, OpenCV keeps it.
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("its 16-bit pixels cannot be decoded")
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
+    if isinstance(image, TiffImageFile) and not has_alpha(image):
+        pixels = pixels[..., :3]
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB))
 
 

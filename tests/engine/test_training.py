@@ -34,7 +34,7 @@ from gan_edit_engine.training.settings import TrainingSettings
 from gan_edit_engine.training.start import grown, new_generator, set_w_avg
 from gan_edit_engine.training.trainer import Trainer
 from gan_edit_engine.training.vgg16_lpips import STAGES, Vgg16Lpips
-from gan_edit_protocol.errors import SettingError
+from gan_edit_protocol.errors import GanEditError, SettingError
 from train_generator import read_trained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def test_photos_on_the_list_are_kept_out(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"not an image")
-    with pytest.raises(SettingError, match=r"broken\.jpg"):
+    with pytest.raises(GanEditError, match=r"broken\.jpg"):
         load_photos(PhotoSource(tmp_path), 16)
 
 

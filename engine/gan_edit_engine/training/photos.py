@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -12,8 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan_edit_engine.image_formats import decoding, open_image
 from gan_edit_protocol.errors import SettingError
 
+# Files of .bmp are refused by name, not passed over in silence.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -29,12 +30,11 @@ class PhotoSource:
         self.names = sorted(n for n in found if n.lower().endswith(SUFFIXES))
 
     def open(self, name: str) -> Image.Image:
-        """The photo in RGB; SettingError names a file that is no readable image."""
-        try:
-            data = self._zip.read(name) if self._zip else (self.path / name).read_bytes()
-            return Image.open(io.BytesIO(data)).convert("RGB")
-        except OSError as error:
-            raise SettingError(f"{name} in {self.path} cannot be read as an image.", "Remove or replace it.") from error
+        """The photo in RGB; GanEditError (bad_image) names a file that is no readable image."""
+        full_name = str(self.path / name)
+        with decoding(full_name):
+            data = self._zip.read(name) if self._zip else Path(full_name).read_bytes()
+            return open_image(data, full_name).convert("RGB")
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
