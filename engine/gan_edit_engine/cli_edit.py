@@ -33,7 +33,10 @@ PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG or TIFF (8
 OutputFile = Annotated[Path, typer.Option(help="The PNG to write: of the photo's size, depth and colour profile.")]
 MaskFile = Annotated[
     Path | None,
-    typer.Option(help="Gray image of the photo's size: white may change, black never does. Default: everything may."),
+    typer.Option(
+        help="Gray image of the photo's size: white may change; black and what is transparent never do. "
+        "Default: everything may."
+    ),
 ]
 ModelName = Annotated[str, typer.Option(help="An installed model's name, or a model file.")]
 Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]

@@ -102,9 +102,12 @@ def read_scribble(path: Path) -> NDArray[np.uint8]:
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """[H, W] uint8: white is selected. A coloured picture counts by its brightness, its alpha is ignored."""
-    rgb = _to_8_bit(read_picture(path).pixels)[..., :3]
-    return np.asarray(Image.fromarray(np.ascontiguousarray(rgb)).convert("L"))
+    """[H, W] uint8: white is selected, black and what is transparent are not; colours count by their brightness."""
+    pixels = _to_8_bit(read_picture(path).pixels)
+    brightness = np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., :3])).convert("L"))
+    if pixels.shape[2] == 3:
+        return brightness
+    return np.asarray((brightness.astype(np.uint16) * pixels[..., 3] + 127) // 255, dtype=np.uint8)
 
 
 def _to_8_bit(pixels: AnyImage) -> NDArray[np.uint8]:

@@ -88,9 +88,33 @@ def test_a_mask_counts_by_its_brightness_at_any_depth(tmp_path: Path) -> None:
     values = np.array([[0, 128, 255]], np.uint8)
     Image.fromarray(values).save(tmp_path / "8.png")
     cv2.imwrite(str(tmp_path / "16.png"), values.astype(np.uint16) * 257)
-    Image.fromarray(np.stack([values] * 3 + [np.zeros_like(values)], axis=2)).save(tmp_path / "alpha.png")
+    opaque = np.full_like(values, 255)
+    Image.fromarray(np.stack([values] * 3 + [opaque], axis=2)).save(tmp_path / "alpha.png")
     for name in ("8.png", "16.png", "alpha.png"):
         assert read_mask(tmp_path / name).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_selects_as_little_as_it_is_transparent(tmp_path: Path, dtype: type) -> None:
+    """White strokes on a transparent layer are how an image editor's mask often looks: nothing else may change."""
+    brightness = np.array([[255, 255, 255, 100, 100, 0]], np.uint8)
+    alpha = np.array([[0, 51, 255, 0, 51, 255]], np.uint8)
+    values = np.stack([brightness] * 3 + [alpha], axis=2).astype(dtype) * (np.iinfo(dtype).max // 255)
+    write_png(tmp_path / "mask.png", Picture(values))
+    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 51, 255, 0, 20, 0]]
+
+
+@pytest.mark.parametrize("mode", ["LA", "P"])
+def test_a_gray_or_indexed_mask_has_its_transparency_too(tmp_path: Path, mode: str) -> None:
+    white = Image.new(mode, (2, 1), (255, 255) if mode == "LA" else 1)
+    if mode == "LA":
+        white.putpixel((0, 0), (255, 0))
+        white.save(tmp_path / "mask.png")
+    else:
+        white.putpalette([255, 255, 255] * 2)
+        white.putpixel((0, 0), 0)
+        white.save(tmp_path / "mask.png", transparency=0)
+    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 255]]
 
 
 def test_a_scribble_without_transparency_is_refused_with_what_to_do(tmp_path: Path) -> None:
