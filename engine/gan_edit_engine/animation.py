@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_protocol.errors import GanEditError
 
 SUFFIXES = (".gif", ".webp", ".mp4", ".png")
@@ -25,24 +27,44 @@ def check_animation(path: Path) -> None:
 
 
 def write_animation(path: Path, frames: NDArray[np.uint8], rate: float) -> None:
-    """Write frames [N, H, W, 3], ``rate`` a second; a .png holds them side by side. GanEditError when it cannot be."""
-    try:
-        if path.suffix.lower() == ".png":
-            Image.fromarray(np.concatenate(list(frames), axis=1)).save(path)
-        elif path.suffix.lower() == ".mp4":
-            _write_mp4(path, frames, rate)
+    """Write frames [N, H, W, 3], ``rate`` a second, whole or not at all; a .png holds them side by side.
+
+    GanEditError (bad_output) when it cannot be written.
+    """
+    suffix = path.suffix.lower()
+    with replacing(path, suffix) as part:
+        if suffix == ".png":
+            Image.fromarray(np.concatenate(list(frames), axis=1)).save(part)
+        elif suffix == ".mp4":
+            _write_mp4(part, path, frames, rate)
         else:
             first, *others = [Image.fromarray(frame) for frame in frames]
-            first.save(path, save_all=True, append_images=others, duration=round(1000 / rate), loop=0, quality=90)
-    except OSError as error:
-        raise GanEditError("bad_output", f"{path} cannot be written ({error}).") from None
+            first.save(part, save_all=True, append_images=others, duration=round(1000 / rate), loop=0, quality=90)
 
 
-def _write_mp4(path: Path, frames: NDArray[np.uint8], rate: float) -> None:
+def _write_mp4(file: Path, path: Path, frames: NDArray[np.uint8], rate: float) -> None:
+    """Write ``file``, which the person calls ``path``."""
     height, width = frames.shape[1:3]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
-    if not writer.isOpened():
-        raise GanEditError("bad_output", f"{path} cannot be written as MP4 here.", "Use .gif or .webp instead.")
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
     for frame in frames:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    opened = writer.isOpened()
     writer.release()
+    if not opened or not _is_whole_mp4(file):
+        with file.open("ab") as rest:
+            rest.write(bytes(1 << 16))  # OpenCV never says what is wrong; a full disk does
+        raise GanEditError("bad_output", f"{path} cannot be written as MP4 here.", "Use .gif or .webp instead.")
+
+
+def _is_whole_mp4(file: Path) -> bool:
+    """Whether the file's boxes fill it and one is the index, which is written last (ISO/IEC 14496-12, 4.2)."""
+    kinds, position, content = set(), 0, file.read_bytes()
+    while position + 8 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, position)
+        if size == 1 and position + 16 <= len(content):
+            size = struct.unpack_from(">Q", content, position + 8)[0]
+        if size < 8:
+            return False
+        kinds.add(kind)
+        position += size
+    return b"moov" in kinds and position == len(content)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.errors import CheckpointError
 from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
@@ -104,12 +104,11 @@ def weights_digest(generator: Generator) -> str:
 
 
 def save_encoder(path: Path, encoder: Encoder, header: dict[str, str]) -> None:
-    """Write the learnt weights in half precision, with the configuration and ``header``, atomically."""
+    """Write the learnt weights in half precision, with the configuration and ``header``, whole or not at all."""
     tensors = {name: value.half().contiguous() for name, value in encoder.state_dict().items()}
     config = {name: repr(value) for name, value in asdict(encoder.config).items()}
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={**header, **config, "architecture": ARCHITECTURE})
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={**header, **config, "architecture": ARCHITECTURE})
 
 
 def load_encoder(path: Path) -> tuple[Encoder, dict[str, str]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.image_formats import decoding, has_alpha, is_16_bit, open_image
 from gan_edit_engine.photo import AnyImage
 from gan_edit_protocol.errors import GanEditError
@@ -117,11 +118,13 @@ def _to_8_bit(pixels: AnyImage) -> NDArray[np.uint8]:
 
 
 def write_png(path: Path, picture: Picture) -> None:
-    """Write a PNG of the pixels' own depth with the colour profile. :class:`GanEditError` when that is impossible."""
-    try:
-        path.write_bytes(encode_png(picture))
-    except OSError as error:
-        raise GanEditError("bad_output", f"{path} cannot be written ({error.strerror}).") from None
+    """Write a PNG of the pixels' own depth with the colour profile, whole or not at all.
+
+    :class:`GanEditError` (bad_output) when that is impossible.
+    """
+    content = encode_png(picture)
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
 def check_output(path: Path) -> None:

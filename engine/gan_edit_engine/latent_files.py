@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.models_folder import DEFAULT_NAMES
 from gan_edit_protocol.errors import GanEditError
 
@@ -33,13 +34,12 @@ class KeptLatent:
 
 
 def write_latent(path: Path, kept: KeptLatent) -> None:
-    """Raises :class:`GanEditError` when the file cannot be written."""
+    """Written whole or not at all; :class:`GanEditError` (bad_output) when that is impossible."""
     found = {name: getattr(kept, name) for name in DIMENSIONS}
     tensors = {name: np.ascontiguousarray(values, np.float32) for name, values in found.items() if values is not None}
-    try:
-        save_file(tensors, path, {"model": kept.model, "truncation_psi": repr(kept.truncation_psi)})
-    except (OSError, SafetensorError) as error:
-        raise GanEditError("bad_output", f"{path} cannot be written ({error}).") from None
+    content = save(tensors, {"model": kept.model, "truncation_psi": repr(kept.truncation_psi)})
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
 def read_latent_of(path: Path, model: str) -> KeptLatent:

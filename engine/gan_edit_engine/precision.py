@@ -7,13 +7,15 @@ name does not tell, so it is measured, once: the answer is kept, because another
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
+
+from gan_edit_engine.atomic_write import replacing
+from gan_edit_protocol.errors import GanEditError
 
 _WORTH_IT = 1.2  # times faster, or the exact format is kept
 _ROUNDS = 5
@@ -78,11 +80,7 @@ def _read(file: Path) -> dict[str, str]:
 
 def _write(file: Path, known: dict[str, str]) -> None:
     """A disk that is full or read-only costs only the measurement."""
-    part = file.with_suffix(f".{os.getpid()}.part")
-    try:
+    with suppress(OSError, GanEditError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(json.dumps(known), encoding="utf-8")
-        os.replace(part, file)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
+        with replacing(file) as part:
+            part.write_text(json.dumps(known), encoding="utf-8")

@@ -17,12 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gan_edit_engine import generators
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.invert import Inversion, Objective, Subject, invert, psnr, synthesise
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.library import Model, ModelEncoder
 from gan_edit_engine.optimize import ResultT, Step
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.tuning import Delta, tune
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
 KEPT = 200
@@ -158,15 +160,11 @@ def write_projection(file: Path, inversion: Inversion, delta: Delta) -> None:
         tensors["z"] = inversion.z.cpu().contiguous()
     for name, (a, b) in delta.factors.items():
         tensors |= {f"delta.a.{name}": a.half().cpu(), f"delta.b.{name}": b.half().cpu()}
-    part = file.with_suffix(f".{os.getpid()}.part")
-    try:
+    with suppress(OSError, GanEditError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        save_file(tensors, part, {"steps": str(inversion.steps)})
-        os.replace(part, file)
+        with replacing(file) as part:
+            save_file(tensors, part, {"steps": str(inversion.steps)})
         _forget_oldest(file.parent)
-    except (OSError, SafetensorError):
-        with suppress(OSError):
-            part.unlink()
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.library import open_model
 from gan_edit_protocol.errors import GanEditError
@@ -88,10 +88,5 @@ def _latents(generator: Generator, arrays: dict[str, Tensor], device: str) -> Te
 
 
 def _write(path: Path, images: np.ndarray) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, image=images)
-        os.replace(part, path)
-    except OSError as error:
-        raise GanEditError("bad_output", f"Cannot write {path}: {error.strerror}.") from None
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, image=images)

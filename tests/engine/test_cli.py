@@ -305,6 +305,24 @@ def test_a_device_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_full_disk_leaves_the_photo_that_the_result_was_to_replace(
+    engine: EngineProcess, tmp_path: Path, photo: NDArray[Any]
+) -> None:
+    before = (tmp_path / "photo.png").read_bytes()
+    files = sorted(tmp_path.iterdir())
+    # As engine_program() runs it, in a process whose files cannot grow beyond 1,000 bytes.
+    program = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+    program += "from gan_edit_engine.cli import main; main(sys.argv[1:])"
+    words = [sys.executable, "-c", program, "project", "photo.png", "--output", "photo.png", *QUICK]
+    environment = {**os.environ, connection.ENVIRONMENT_VARIABLE: str(engine.file)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (tmp_path / "photo.png").read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == files
+    assert done.returncode == 2
+    assert done.stderr.startswith("gan-edit: photo.png cannot be written (File too large).")
+    assert done.stderr.count("\n") == 1
+
+
 # --- help ---------------------------------------------------------------------------------------------------------
 
 

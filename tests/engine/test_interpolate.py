@@ -173,6 +173,14 @@ def test_an_mp4_can_be_played(tmp_path, frames):
     assert abs(video.read()[1].mean()) < 6
 
 
+def test_an_mp4_that_cannot_be_made_here_is_told_and_leaves_the_old_one(tmp_path, frames, monkeypatch):
+    monkeypatch.setattr(cv2.VideoWriter, "fourcc", lambda *letters: 0)  # a format for which there is no encoder
+    (tmp_path / "a.mp4").write_bytes(b"old")
+    with pytest.raises(GanEditError, match=r"a\.mp4 cannot be written as MP4 here\. Use \.gif"):
+        write_animation(tmp_path / "a.mp4", frames, rate=10)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
 def test_a_strip_shows_the_frames_side_by_side(tmp_path, frames):
     write_animation(tmp_path / "a.png", frames, rate=10)
     with Image.open(tmp_path / "a.png") as image:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 from safetensors.torch import save_file
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
 from gan_edit_engine.checkpoints.safetensors_file import read_header, read_tensors
 from gan_edit_engine.generators import Discriminator, DiscriminatorConfig, discriminator_with_weights
@@ -17,11 +17,10 @@ HEADER_KEY = "discriminator"
 
 
 def write(path: Path, discriminator: Discriminator) -> None:
-    """Write ``discriminator`` to ``path``, atomically."""
-    part = path.with_name(path.name + ".part")
+    """Write ``discriminator`` to ``path``, whole or not at all."""
     tensors = {name: value.contiguous() for name, value in discriminator.state_dict().items()}
-    save_file(tensors, part, metadata={HEADER_KEY: json.dumps(dataclasses.asdict(discriminator.config))})
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={HEADER_KEY: json.dumps(dataclasses.asdict(discriminator.config))})
 
 
 def read(path: Path) -> Discriminator:

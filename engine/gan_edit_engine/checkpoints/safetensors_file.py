@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
 from gan_edit_engine.generators import CONFIGS, Config, Generator, build_with_weights
 from gan_edit_engine.generators.base import MAX_LAYERS
@@ -120,11 +120,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def write(path: Path, generator: Generator, header: dict[str, str], dtype: torch.dtype = torch.float32) -> None:
-    """Write ``generator`` with its configuration and ``header`` to ``path``, atomically (a .part file is renamed)."""
+    """Write ``generator`` with its configuration and ``header`` to ``path``, whole or not at all."""
     tensors = {
         name: (value.detach().to(dtype) if value.is_floating_point() else value).cpu().contiguous()
         for name, value in generator.state_dict().items()
     }
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={**header, **encode_config(generator.family, generator.config)})
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={**header, **encode_config(generator.family, generator.config)})

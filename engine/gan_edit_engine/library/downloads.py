@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_protocol.errors import GanEditError
 
 # Called with (bytes so far, total bytes or None) after every piece.
@@ -177,9 +178,9 @@ def known_sha256(folder: Path, url: str) -> str | None:
 def remember_sha256(folder: Path, url: str, digest: str) -> None:
     """Record the SHA-256 of a first download, for later ones to match."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{RECORD}.part"
-    part.write_text(json.dumps({**_read_record(folder), url: digest}, indent=1), "utf-8")
-    os.replace(part, folder / RECORD)
+    content = json.dumps({**_read_record(folder), url: digest}, indent=1)
+    with replacing(folder / RECORD) as part:
+        part.write_text(content, "utf-8")
 
 
 def _read_record(folder: Path) -> dict[str, object]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints import CheckpointError, safetensors_file
 from gan_edit_engine.encoder import GENERATOR_DIGEST, Encoder, load_encoder, weights_digest
 from gan_edit_engine.generators import Generator
@@ -27,8 +27,8 @@ class ModelEncoder:
 def attach_encoder(name: str, file: Path, folder: Path | None = None) -> Path:
     """Install a copy of ``file`` as the encoder of the imported model ``name``, in place of an earlier one.
 
-    Returns the copy's path. Raises GanEditError (unknown_model, bad_checkpoint, wrong_encoder) and changes nothing
-    when there is no such model, or the file is no encoder or belongs to other weights.
+    Returns the copy's path. Raises GanEditError (unknown_model, bad_checkpoint, wrong_encoder, bad_output) and
+    changes nothing when there is no such model, or the file is no encoder or belongs to other weights.
     """
     if name in DEFAULT_NAMES or not (models_dir(folder) / f"{name}.safetensors").is_file():
         raise GanEditError(
@@ -41,9 +41,8 @@ def attach_encoder(name: str, file: Path, folder: Path | None = None) -> Path:
     assert target is not None  # the model lies in the models folder
     check_encoder(file, name, model.generator)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    shutil.copyfile(file, part)
-    os.replace(part, target)
+    with replacing(target) as part:
+        shutil.copyfile(file, part)
     return target
 
 

@@ -7,7 +7,6 @@ by the restricted reader, and both the archive and the pickle are pinned by SHA-
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tarfile
@@ -20,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints import CheckpointError
 from gan_edit_engine.checkpoints.containers import load_plain
 from gan_edit_engine.checkpoints.plain_data import Array
@@ -109,9 +109,8 @@ def _tensor(file: Path, value: object) -> Tensor:
 
 def _write(tensors: dict[str, Tensor], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    save_file(tensors, part)
-    os.replace(part, target)
+    with replacing(target) as part:
+        save_file(tensors, part)
 
 
 def pull_lpips(target: Path, fetch: Callable[[Path], Path] | None = None) -> None:

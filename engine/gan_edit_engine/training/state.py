@@ -9,12 +9,12 @@ models/N.safetensors  the averaged generator after N images
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_protocol.errors import GanEditError
 
 
@@ -31,13 +31,9 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, content: dict[str, Any]) -> None:
-        """Replace the state (tensors and plain values): written beside, flushed to the disk, then renamed over."""
-        part = self.state.with_suffix(".part")
-        with part.open("wb") as file:
+        """Replace the state (tensors and plain values), whole or not at all; GanEditError (bad_output) if it fails."""
+        with replacing(self.state) as part, part.open("wb") as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self.state)
 
     def load(self) -> dict[str, Any]:
         """What was saved last; GanEditError when the file is damaged."""

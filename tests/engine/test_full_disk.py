@@ -1,0 +1,110 @@
+"""On a full disk every writer says so in one sentence, leaves the old file as it was and nothing beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from disks import full_disk
+
+from gan_edit_engine.animation import write_animation
+from gan_edit_engine.checkpoints import discriminator_file, safetensors_file
+from gan_edit_engine.encoder import Encoder, EncoderConfig, save_encoder
+from gan_edit_engine.generators import Discriminator, DiscriminatorConfig, Generator
+from gan_edit_engine.images import Picture, write_png
+from gan_edit_engine.invert import Inversion
+from gan_edit_engine.latent_files import KeptLatent, write_latent
+from gan_edit_engine.library.downloads import RECORD, known_sha256, remember_sha256
+from gan_edit_engine.precision import faster_precision
+from gan_edit_engine.projection import write_projection
+from gan_edit_engine.synthesize import synthesize
+from gan_edit_engine.training.state import RunFolder
+from gan_edit_engine.tuning import Delta
+from gan_edit_protocol.errors import GanEditError
+
+ROOM = 2000
+OLD = bytes(range(256)) * 20
+RANDOM = np.random.default_rng(3)
+PIXELS = RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+FRAMES = RANDOM.integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+LATENT = RANDOM.random((12, 512), dtype=np.float32)
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "r.png": lambda path: write_png(path, Picture(PIXELS)),
+    "deep.png": lambda path: write_png(path, Picture(PIXELS.astype(np.uint16) * 257)),
+    "l.safetensors": lambda path: write_latent(path, KeptLatent(LATENT)),
+    "way.gif": lambda path: write_animation(path, FRAMES, 10),
+    "way.webp": lambda path: write_animation(path, FRAMES, 10),
+    "way.png": lambda path: write_animation(path, FRAMES, 10),
+    "way.mp4": lambda path: write_animation(path, FRAMES, 10),
+    "encoder.safetensors": lambda path: save_encoder(path, Encoder(EncoderConfig(6, 8, 0.5)), {}),
+    "discriminator.safetensors": lambda path: discriminator_file.write(
+        path, Discriminator(DiscriminatorConfig(resolution=16, channel_base=64, channel_max=8))
+    ),
+    "state.pt": lambda path: RunFolder(path.parent).save({"weights": torch.zeros(5000)}),
+}
+
+
+def assert_refused_and_intact(path: Path, write: Callable[[Path], object], room: int = ROOM) -> None:
+    path.write_bytes(OLD)
+    before = sorted(path.parent.rglob("*"))
+    with full_disk(room), pytest.raises(Exception) as caught:
+        write(path)
+    assert path.read_bytes() == OLD
+    assert sorted(path.parent.rglob("*")) == before
+    assert isinstance(caught.value, GanEditError)
+    assert caught.value.code == "bad_output"
+    assert str(path) in caught.value.message
+    assert "File too large" in caught.value.message
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("room", [0, ROOM])
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_old_file_is_intact_and_nothing_lies_beside_it(tmp_path: Path, name: str, room: int) -> None:
+    RunFolder(tmp_path)  # its folders are there before
+    assert_refused_and_intact(tmp_path / name, WRITERS[name], room)
+
+
+def test_a_model_is_written_whole_or_not_at_all(tmp_path: Path, tiny_generator: Generator) -> None:
+    assert_refused_and_intact(
+        tmp_path / "tiny.safetensors", lambda path: safetensors_file.write(path, tiny_generator, {})
+    )
+
+
+def test_synthesized_images_are_written_whole_or_not_at_all(tmp_path: Path, tiny_generator: Generator) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    safetensors_file.write(given / "tiny.safetensors", tiny_generator, {})
+    np.savez(given / "z.npz", z=np.zeros((1, 32), np.float32))
+    (tmp_path / "out").mkdir()
+    assert_refused_and_intact(
+        tmp_path / "out" / "y.npz", lambda path: synthesize(given / "tiny.safetensors", given / "z.npz", path)
+    )
+
+
+def test_the_record_of_known_files_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    remember_sha256(tmp_path, "https://a", "1")
+    with full_disk(ROOM), pytest.raises(GanEditError, match=f"{RECORD} cannot be written"):
+        remember_sha256(tmp_path, "https://b" + "b" * ROOM, "2")
+    assert known_sha256(tmp_path, "https://a") == "1"
+    assert [path.name for path in tmp_path.iterdir()] == [RECORD]
+
+
+def test_a_cache_on_a_full_disk_costs_only_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "precision.json"
+    old.write_text(json.dumps({"x" * ROOM: "float32"}))
+    shutil.copy(old, tmp_path / "kept.safetensors")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr("gan_edit_engine.precision.speedup", lambda device: 3.0)
+    with full_disk(ROOM):
+        assert faster_precision(torch.device("cpu"), tmp_path) == "bfloat16"
+        found = Inversion(torch.zeros(1, 12, 512), torch.zeros(1, 3, 16, 16), 0.0)
+        write_projection(tmp_path / "kept.safetensors", found, Delta({}))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
