@@ -19,6 +19,7 @@ import installation
 import layers
 import parasites
 import pixels
+import stack
 from gan_edit_protocol import launch
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError
@@ -56,13 +57,13 @@ class Call:
         """
         if not self.interactive:
             return
-        stack = layers.plain_layers(self.image) if self.image else []
+        choices = stack.plain_layers(self.image) if self.image else []
         if self.config.find_property(arguments.START_LAYER):
             self.config.set_property(arguments.START_LAYER, None)  # last time's may be of another photo
         # Started before the dialog: it lists the installed models, and the worker is ready when OK is pressed.
         with _engine(self, "Starting the GAN Edit engine") as (client, _):
             models = client.status().models
-        if not dialogs.ask(self.procedure, self.config, stack, models, ordered or []):
+        if not dialogs.ask(self.procedure, self.config, choices, models, ordered or []):
             raise JobCancelledError
 
 
@@ -221,10 +222,10 @@ def _interpolation(kept: list[parasites.KeptLatent], settings: InterpolateSettin
 
 def _stops(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[tuple[Gimp.Layer, parasites.KeptLatent]]:
     """The chosen layers, or all where fewer than two are chosen, that keep a latent, from the lowest layer up."""
-    stack = layers.plain_layers(image)
+    candidates = stack.plain_layers(image)
     if len(chosen) >= 2:
-        stack = [layer for layer in stack if layer in chosen]
-    stops = [(layer, kept) for layer in reversed(stack) if (kept := parasites.read(layer)) is not None]
+        candidates = [layer for layer in candidates if layer in chosen]
+    stops = [(layer, kept) for layer in reversed(candidates) if (kept := parasites.read(layer)) is not None]
     if len(stops) < 2:
         raise GanEditError(
             "too_few_latents",

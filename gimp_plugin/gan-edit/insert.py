@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from gi.repository import Gimp
 
 import parasites
 import pixels
+import stack
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array, FramesReady, ResultReady
 from gan_edit_protocol.settings import InterpolateSettings, Settings
@@ -33,6 +35,8 @@ LINEAR = {
     Gimp.Precision.DOUBLE_LINEAR,
 }
 
+_NAMED = re.compile(r"GAN Edit(?: (\d{1,6}))?: ")
+
 
 @contextmanager
 def one_undo_step(image: Gimp.Image) -> Iterator[None]:
@@ -54,18 +58,20 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
 
 
 def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Settings, model: str) -> Gimp.Layer:
-    """A layer right above ``photo`` with the result's pixels, shown through the result's mask.
+    """A layer above ``photo`` and all earlier results of it, with the result's pixels, shown through its mask.
 
-    ``model``: as the request named it. Raises :class:`GanEditError` when the photo's layer was deleted while the engine
-    worked.
+    ``kind``: "scribble" or "projection". ``model``: as the request named it. Raises :class:`GanEditError` when the
+    photo's layer was deleted while the engine worked.
     """
     if not photo.is_valid():
         raise GanEditError("layer_gone", "The photo's layer was deleted before the result was ready.", "Undo that.")
     image = photo.get_image()
     left, top = pixels.offsets(photo)
-    layer = _new_layer(image, result, kind, photo.type(), settings, model)
+    origin = parasites.Origin(kind, photo.get_tattoo(), photo.get_name())
+    layer = _new_layer(image, result, origin, photo.type(), settings, model)
     layer.set_offsets(left + result.x, top + result.y)
-    image.insert_layer(layer, photo.get_parent(), image.get_item_position(photo))
+    below = stack.topmost_result(photo) or photo
+    image.insert_layer(layer, photo.get_parent(), image.get_item_position(below))
     if result.mask is not None:
         mask = layer.create_mask(Gimp.AddMaskType.BLACK)
         layer.add_mask(mask)
@@ -80,7 +86,7 @@ def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: 
         Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
         Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
     }[image.get_base_type()]
-    layer = _new_layer(image, result, kind, layer_type, settings, model)
+    layer = _new_layer(image, result, parasites.Origin(kind), layer_type, settings, model)
     image.insert_layer(layer, None, 0)
     _, selected, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
     if selected:
@@ -113,16 +119,31 @@ def new_animation(result: FramesReady, settings: InterpolateSettings, model: str
 
 
 def _new_layer(
-    image: Gimp.Image, result: ResultReady, kind: str, layer_type: Gimp.ImageType, settings: Settings, model: str
+    image: Gimp.Image,
+    result: ResultReady,
+    origin: parasites.Origin,
+    layer_type: Gimp.ImageType,
+    settings: Settings,
+    model: str,
 ) -> Gimp.Layer:
     """A layer, not yet in the image, with the result's pixels and latents."""
     height, width = result.image.shape[:2]
-    name = f"GAN Edit: {kind} ({result.model})"
+    name = f"{_numbered(image)}: {origin.kind} ({result.model})"
     layer = Gimp.Layer.new(image, name, width, height, layer_type, 100.0, Gimp.LayerMode.NORMAL)
     _composite_without_conversion(layer, image.get_precision())
     pixels.write_colors(layer, result.image)
-    parasites.attach(layer, result, kind, settings, model)
+    parasites.attach(layer, result, origin, settings, model)
     return layer
+
+
+def _numbered(image: Gimp.Image) -> str:
+    """The beginning of a new layer's name, with a number where ``image`` has such layers already.
+
+    It stands there and not, like the number that GIMP adds to a name in use, at the end, which the dock cuts off.
+    """
+    matches = [_NAMED.match(layer.get_name()) for layer in stack.plain_layers(image)]
+    number = 1 + max((int(match[1] or 1) for match in matches if match), default=0)
+    return "GAN Edit" if number == 1 else f"GAN Edit {number}"
 
 
 def _composite_without_conversion(layer: Gimp.Layer, precision: Gimp.Precision) -> None:

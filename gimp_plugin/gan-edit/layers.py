@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from gi.repository import Gimp
 
+import parasites
 import pixels
+import stack
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Align
 
@@ -45,14 +47,15 @@ def find_photo(drawables: list[Gimp.Drawable]) -> Gimp.Layer:
 def find_scene(image: Gimp.Image, drawables: list[Gimp.Drawable], chosen: Gimp.Layer | None) -> Scene:
     """The photo and the scribble: ``chosen``, else the layer named "scribble", else the topmost above the photo.
 
-    The scribble is often still selected after painting on it: the photo is then the layer below it.
+    The scribble is often still selected after painting on it: the photo is then the layer below it, or below the
+    results that lie between. A result is a photo only when it is itself selected.
     """
     photo = find_photo(drawables)
     scribble = chosen or _named_scribble(image)
     if scribble is None:
-        scribble = _topmost_above(image, photo)
+        scribble = _topmost_above(photo)
     if scribble == photo:
-        photo = _below(image, scribble)
+        photo = _photo_below(scribble)
     if scribble.is_group():
         raise GanEditError(
             "bad_scribble", "The scribble is a layer group.", "Choose the layer with the painted colours."
@@ -77,18 +80,6 @@ def find_align(image: Gimp.Image, photo: Gimp.Layer) -> Align | None:
     return Align(x1 - left, y1 - top, x2 - left, y2 - top)
 
 
-def plain_layers(image: Gimp.Image) -> list[Gimp.Layer]:
-    """All layers that are not groups, from top to bottom, those inside groups too."""
-    waiting, found = list(image.get_layers()), []
-    while waiting:
-        layer = waiting.pop(0)
-        if layer.is_group():
-            waiting = [*layer.get_children(), *waiting]
-        else:
-            found.append(layer)
-    return found
-
-
 def _anchors(path: Gimp.Path, stroke: int) -> list[tuple[float, float]]:
     """Anchor points of a stroke, whose six numbers each are: handle in, anchor, handle out."""
     _, points, _ = path.stroke_get_points(stroke)
@@ -96,15 +87,20 @@ def _anchors(path: Gimp.Path, stroke: int) -> list[tuple[float, float]]:
 
 
 def _named_scribble(image: Gimp.Image) -> Gimp.Layer | None:
-    return next((layer for layer in plain_layers(image) if layer.get_name().lower() == SCRIBBLE_NAME), None)
+    return next((layer for layer in stack.plain_layers(image) if layer.get_name().lower() == SCRIBBLE_NAME), None)
 
 
-def _topmost_above(image: Gimp.Image, photo: Gimp.Layer) -> Gimp.Layer:
-    """The topmost layer of the photo's stack, else of the stack that the photo's group is in, and so on."""
+def _topmost_above(photo: Gimp.Layer) -> Gimp.Layer:
+    """The topmost layer of the photo's stack, else of the stack that the photo's group is in, and so on.
+
+    Layers that GAN Edit made are passed over: nobody painted them.
+    """
     item = photo
     while item is not None:
-        topmost = _siblings(image, item)[0]
-        if topmost != item:
+        beside = stack.siblings(item)
+        above = beside[: beside.index(item)]
+        topmost = next((layer for layer in above if not parasites.keeps_latent(layer)), None)
+        if topmost is not None:
             return topmost
         item = item.get_parent()
     raise GanEditError(
@@ -114,16 +110,17 @@ def _topmost_above(image: Gimp.Image, photo: Gimp.Layer) -> Gimp.Layer:
     )
 
 
-def _below(image: Gimp.Image, layer: Gimp.Layer) -> Gimp.Layer:
-    siblings = _siblings(image, layer)
-    position = siblings.index(layer) + 1
-    if position == len(siblings) or siblings[position].is_group():
-        raise GanEditError(
-            "bad_layers", "The scribble layer is selected and no photo lies below it.", "Select the photo's layer."
-        )
-    return siblings[position]
-
-
-def _siblings(image: Gimp.Image, layer: Gimp.Layer) -> list[Gimp.Layer]:
-    parent = layer.get_parent()
-    return list(parent.get_children() if parent else image.get_layers())
+def _photo_below(scribble: Gimp.Layer) -> Gimp.Layer:
+    """The first layer below that is no result; below a result that knows its photo, that photo, wherever it lies."""
+    beside = stack.siblings(scribble)
+    for layer in beside[beside.index(scribble) + 1 :]:
+        if layer.is_group():
+            break
+        if not stack.is_result(layer):
+            return layer
+        photo = stack.photo_of(layer)
+        if photo is not None:
+            return photo
+    raise GanEditError(
+        "bad_layers", "The scribble layer is selected and no photo lies below it.", "Select the layer to edit."
+    )

@@ -35,10 +35,23 @@ class KeptLatent:
     truncation_psi: float = 1.0
 
 
-def attach(layer: Gimp.Layer, result: ResultReady, kind: str, settings: Settings, asked_model: str) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """How a layer came about. ``kind``: what made it ("scribble", "projection", "random" or "interpolation").
+
+    ``photo_tattoo``, ``photo_name``: of the layer that it was made from; None when there was none, or in layers of
+    earlier versions.
+    """
+
+    kind: str
+    photo_tattoo: int | None = None
+    photo_name: str | None = None
+
+
+def attach(layer: Gimp.Layer, result: ResultReady, origin: Origin, settings: Settings, asked_model: str) -> None:
     """Keep the result's latents, and how they came about, with ``layer``. ``asked_model``: as the request named it."""
     model = asked_model if os.path.isabs(asked_model) else result.model  # a file is found by its path only
-    about = {"kind": kind, "model": model, "seed": result.seed, "settings": vars(settings)}
+    about = {**vars(origin), "model": model, "seed": result.seed, "settings": vars(settings)}
     kept = KeptLatent(result.latent, model, result.noise, result.z, result.truncation_psi)
     _attach(layer, LATENT, kept, about)
     if result.latent_start is not None:
@@ -49,7 +62,7 @@ def attach_frames(frames: list[Gimp.Layer], result: FramesReady, settings: Setti
     """Keep each frame's latent with its layer, so that a frame can be a start or a stop of another way."""
     shape = result.latents.shape[1:]
     size = len(result.latents.data) // len(frames)
-    about = {"kind": "interpolation", "model": model, "seed": 0, "settings": vars(settings)}
+    about = {**vars(Origin("interpolation")), "model": model, "seed": 0, "settings": vars(settings)}
     for number, layer in enumerate(frames):
         latent = Array("float32", shape, result.latents.data[number * size : (number + 1) * size])
         _attach(layer, LATENT, KeptLatent(latent, model), about)
@@ -82,6 +95,17 @@ def keeps_latent(layer: Gimp.Layer) -> bool:
     return layer.get_parasite(LATENT) is not None
 
 
+def read_origin(layer: Gimp.Layer) -> Origin | None:
+    """How the layer came about; None when GAN Edit did not make it, or what is kept with it is damaged."""
+    try:
+        values = _values(layer, LATENT)
+        if values is None:
+            return None
+        return Origin(values["kind"], values.get("photo_tattoo"), values.get("photo_name"))
+    except (ValueError, KeyError):
+        return None
+
+
 def read(layer: Gimp.Layer) -> KeptLatent | None:
     """The latent kept with a layer, None when there is none; :class:`GanEditError` when it is damaged."""
     return _read(layer, LATENT)
@@ -93,11 +117,10 @@ def read_projection(layer: Gimp.Layer) -> KeptLatent | None:
 
 
 def _read(layer: Gimp.Layer, name: str) -> KeptLatent | None:
-    parasite = layer.get_parasite(name)
-    if parasite is None:
-        return None
     try:
-        values = json.loads(bytes(byte & 0xFF for byte in parasite.get_data()).rstrip(b"\0"))
+        values = _values(layer, name)
+        if values is None:
+            return None
         latent = _unpacked("", values)
         if latent is None or values["dtype"] != "float32" or len(latent.shape) != 2:
             raise ValueError
@@ -109,3 +132,14 @@ def _read(layer: Gimp.Layer, name: str) -> KeptLatent | None:
             f"The latent kept with the layer “{layer.get_name()}” is damaged.",
             "Project the photo again.",
         ) from None
+
+
+def _values(layer: Gimp.Layer, name: str) -> dict[str, Any] | None:
+    """What :func:`_attach` wrote; None when there is none, ValueError when it is damaged."""
+    parasite = layer.get_parasite(name)
+    if parasite is None:
+        return None
+    values = json.loads(bytes(byte & 0xFF for byte in parasite.get_data()).rstrip(b"\0"))
+    if not isinstance(values, dict):
+        raise ValueError
+    return values
