@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_edit_engine.device import choose_device, describe_device
-from gan_edit_engine.edit import Scribble, follow_scribble
+from gan_edit_engine.edit import Wish, follow_scribble
 from gan_edit_engine.encoder import Encoder, EncoderConfig
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.invert import Inversion, Subject, invert, synthesise
@@ -99,15 +99,13 @@ class Bench:
 
     def _edit(self, precision: str) -> Case:
         settings = EditSettings(edit_steps=FOREVER, precision=precision)
-        perceptual = load_perceptual(settings.perceptual, self.device, dtype=FORMATS[precision])
         painted = torch.zeros_like(self.subject.weight)
         painted[..., : painted.shape[-2] // 4, : painted.shape[-1] // 4] = 1
         steps = follow_scribble(
             self.generator,
             self.spread,
-            perceptual,
             Inversion(self.ws, self.subject.image, 0.0),
-            Scribble(torch.zeros_like(self.subject.image), painted),
+            Wish(torch.zeros_like(self.subject.image), painted, painted, torch.ones_like(painted), painted),
             settings,
         )
         return lambda: next(steps)

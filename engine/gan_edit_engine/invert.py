@@ -103,13 +103,19 @@ def stop_condition(subject: Subject, settings: ProjectSettings) -> Callable[[Ste
 
 
 def synthesise(
-    generator: generators.Generator, ws: Tensor, noise: NoiseMaps, dtype: torch.dtype = torch.float32
+    generator: generators.Generator,
+    ws: Tensor,
+    noise: NoiseMaps,
+    dtype: torch.dtype = torch.float32,
+    side: int | None = None,
 ) -> Tensor:
     """The image [N, C, R, R] of ws with the given noise maps, or with the model's own when there are none.
 
-    Computed in ``dtype`` where the family can, given in float32.
+    Computed in ``dtype`` where the family can, given in float32. ``side``: a small image of that side instead.
     """
     with generator.computing_in(dtype):
+        if side is not None and side < generator.resolution:
+            return generator.small_image(ws, side, noise or "const")
         image: Tensor = generator.synthesis(ws, noise=noise or "const")
     return image
 

@@ -22,6 +22,7 @@ L-BFGS always asks for the loss as it is at the end, 1: it must not change under
 """
 
 _RAMP_UP, _RAMP_DOWN = 0.05, 0.25  # shares of the steps; Karras et al., StyleGAN2, 2020, appendix D
+_LATE = 0.2  # share of the steps
 _RECOVERIES = 8
 _LBFGS_ITERATIONS = 5  # between two Steps: a cancellation waits no longer
 
@@ -50,6 +51,11 @@ def ramped(t: float) -> float:
     """Factor on the learning rate at t in 0..1: linear up over the first 5 %, cosine down over the last quarter."""
     down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1.0 - t) / _RAMP_DOWN))
     return down * min(1.0, t / _RAMP_UP)
+
+
+def late_decay(t: float) -> float:
+    """Factor on the learning rate at t in 0..1: constant, and a cosine down over the last fifth."""
+    return 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1.0 - t) / _LATE))
 
 
 def minimise(

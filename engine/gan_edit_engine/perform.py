@@ -8,20 +8,25 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from gan_edit_engine import generators
 from gan_edit_engine.arrays import to_message
 from gan_edit_engine.axes import PROBES
-from gan_edit_engine.edit import follow_scribble
+from gan_edit_engine.edit import Wish, follow_scribble
 from gan_edit_engine.invert import Inversion
 from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
+from gan_edit_engine.kin import kinship
 from gan_edit_engine.latents import Statistics, label, random_z
 from gan_edit_engine.library import Model
+from gan_edit_engine.meaning import meaning
 from gan_edit_engine.perform_interpolation import interpolate
 from gan_edit_engine.photo import Image, Mask, feather_inwards, from_unit, to_unit
 from gan_edit_engine.progress import report
 from gan_edit_engine.projection import project, steps_of
-from gan_edit_engine.transfer import transfer
-from gan_edit_engine.view import View, scribble, to_colours, view
+from gan_edit_engine.strokes import reached, separate
+from gan_edit_engine.transfer import maps_of, transfer
+from gan_edit_engine.view import View, map_to_tensor, scribble, to_colours, to_tensor, view
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.messages import (
     EditRequest,
@@ -34,6 +39,8 @@ from gan_edit_protocol.messages import (
     ResultReady,
 )
 from gan_edit_protocol.settings import ProjectSettings
+
+_WELL_PAINTED = 0.3  # coverage of a model pixel from which on its colour is the paint's
 
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
@@ -88,10 +95,11 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     settings = workspace.settled(request.settings)
-    model, spread = yield from _searchable(request.model, settings, workspace)
+    exploring = workspace.editable(request.model, settings)
+    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES, previews=False)
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
-    painted = scribble(request, seen, model.generator.image_channels, workspace.device)
+    paint, painted = scribble(request, seen)
     given = _given(request, model, seen)
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
@@ -100,19 +108,57 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
         model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None, encoder
     )
     projection = yield from report(searching, "Projecting the photo", 0, total)
-    projected = projection.inversion
-    following = follow_scribble(projection.generator, spread, perceptual, projected, painted, settings)
+    projected, generator = projection.inversion, projection.generator
+    strokes = separate(seen.colours, paint, painted)
+    counts = _counts(generator, spread, projected, strokes, seen, settings.reach)
+    wish = _wish(seen, paint, painted, strokes, counts, generator.image_channels)
+    following = follow_scribble(generator, spread, projected, wish, settings)
     edited = yield from report(following, "Following the scribble", projection_steps, total)
-    region = to_unit(seen.photo[seen.box.slices][..., :3])
     before, after = to_colours(projected.image), to_colours(edited.image)
-    change = transfer(seen.crop, seen.box, region, seen.colours, before, after)
+    meant = meaning(seen.colours, before, after, paint, strokes, counts)
+    brightest = paint[painted >= min(_WELL_PAINTED, float(painted.max()))].max(0)
+    region = to_unit(seen.photo[seen.box.slices][..., :3])
+    image = transfer(seen.crop, seen.box, region, maps_of(seen.colours, before, after, meant, brightest))
+    if settings.strength != 1:
+        image = region + settings.strength * (image - region)
     return dataclasses.replace(
-        _result(seen, region + settings.strength * change, _blend(seen, settings.feather), projected, model),
+        _result(seen, image, _blend(seen, settings.feather), projected, model),
         latent=pack_latent(edited.ws),
         latent_start=pack_latent(projected.ws),
         perceptual=perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
+
+
+def _counts(
+    generator: generators.Generator,
+    spread: Statistics,
+    projected: Inversion,
+    strokes: Image,
+    seen: View,
+    reach: float,
+) -> Image:
+    """Where each stroke counts [N, R, R]."""
+    assert spread.features is not None  # `editable` has found them
+    device = projected.ws.device
+    kin = kinship(generator, spread.features, projected.ws, projected.noise or "const", map_to_tensor(strokes, device))
+    return reached(kin[:, 0].cpu().numpy(), strokes, _selected(seen)[0, 0].cpu().numpy(), reach)
+
+
+def _wish(seen: View, paint: Image, painted: Image, strokes: Image, counts: Image, channels: int) -> Wish:
+    device = seen.subject.image.device
+    return Wish(
+        paint=to_tensor(paint, channels, device),
+        painted=map_to_tensor(painted, device),
+        meant=map_to_tensor(strokes.max(0), device),
+        selected=_selected(seen),
+        free=map_to_tensor(counts.sum(0), device),
+    )
+
+
+def _selected(seen: View) -> Tensor:
+    assert seen.subject.selection is not None  # `view` always says what it is
+    return seen.subject.selection
 
 
 def _searchable(

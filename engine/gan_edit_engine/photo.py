@@ -25,8 +25,12 @@ AlignPoints = tuple[tuple[float, float], tuple[float, float]]
 WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 """The value that stands for 1.0 in each pixel type."""
 
+LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Weights of red, green and blue in the brightness of a colour (ITU-R BT.709)."""
+
 _MAX_SUPERSAMPLED_SIDE = 4096
 _MIN_CROP_SIDE = 4.0
+_CHANNELS_AT_ONCE = 4  # OpenCV's limit where it interpolates with cubic curves
 
 
 @dataclass(frozen=True)
@@ -139,10 +143,10 @@ class Crop:
         if side < self.resolution:
             small = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
         matrix = self._matrix(self.size / side, box)
-        inserted = cv2.warpAffine(
-            small, matrix, (box.width, box.height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
-        return np.asarray(inserted, dtype=np.float32)
+        if small.ndim == 3 and small.shape[2] > _CHANNELS_AT_ONCE:
+            parts = np.split(small, range(_CHANNELS_AT_ONCE, small.shape[2], _CHANNELS_AT_ONCE), axis=2)
+            return np.concatenate([_warp(part, matrix, box) for part in parts], axis=2)
+        return _warp(small, matrix, box)
 
     def coverage(self, box: Box, soft: float) -> Image:
         """How far each pixel of ``box`` is in the crop, 0..1: 0 outside, then rising to 1 over ``soft`` pixels."""
@@ -161,6 +165,17 @@ class Crop:
         x = self.left + 0.5 * (a - b) - 0.5 - box.x
         y = self.top + 0.5 * (b + a) - 0.5 - box.y
         return np.array([[a, -b, x], [b, a, y]])
+
+
+def _warp(image: Image, matrix: NDArray[np.float64], box: Box) -> Image:
+    warped = cv2.warpAffine(
+        np.ascontiguousarray(image),
+        matrix,
+        (box.width, box.height),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(warped.reshape(box.height, box.width, *image.shape[2:]), dtype=np.float32)
 
 
 def _direction(angle: float) -> tuple[float, float]:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.arrays import from_message
-from gan_edit_engine.edit import Scribble
 from gan_edit_engine.invert import Subject
 from gan_edit_engine.library import Model
 from gan_edit_engine.photo import WHITE, AnyImage, Box, Crop, Image, Mask, bounding_box, choose_crop, to_unit
@@ -75,10 +74,10 @@ def _changeable(crop: Crop, selection: Mask) -> Box:
     return Box(footprint.x + inside.x, footprint.y + inside.y, inside.width, inside.height)
 
 
-def scribble(request: EditRequest, seen: View, channels: int, device: torch.device) -> Scribble:
-    """What is painted inside the selection, as one sees it: a stroke that is half transparent asks for the mixture.
+def scribble(request: EditRequest, seen: View) -> tuple[Image, Image]:
+    """Colours [R, R, 3] in 0..1 and where they are painted [R, R], inside the selection.
 
-    GanEditError when nothing is painted there.
+    As one sees it: a stroke that is half transparent asks for the mixture. GanEditError when nothing is painted there.
     """
     strokes = from_message(request.scribble).astype(np.uint8)
     painted = ((strokes[..., 3] > 0) & (seen.selection > 0)).astype(np.float32)
@@ -96,14 +95,19 @@ def scribble(request: EditRequest, seen: View, channels: int, device: torch.devi
     visible = to_unit(strokes[box.slices][..., :3]) * opacity + below * (1 - opacity)
     mixed[box.slices] = visible * painted[box.slices][..., None]
     colours = seen.crop.extract(mixed, cv2.BORDER_CONSTANT) / np.maximum(weight[..., None], 1e-4)
-    image = to_tensor(colours.astype(np.float32), channels, device)
-    return Scribble(image, torch.from_numpy(weight)[None, None].to(device))
+    return colours.astype(np.float32), weight
 
 
 def to_tensor(colours: Image, channels: int, device: torch.device) -> Tensor:
     """[R, R, 3] in 0..1 as [1, channels, R, R] in −1..1; one channel is the mean of the three."""
     planes = torch.from_numpy(np.ascontiguousarray(colours.transpose(2, 0, 1)))[None].to(device) * 2 - 1
     return planes if channels == 3 else planes.mean(1, keepdim=True)
+
+
+def map_to_tensor(values: Image, device: torch.device) -> Tensor:
+    """Maps [R, R] or [N, R, R] as [1 or N, 1, R, R]."""
+    maps = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)
+    return maps.reshape(-1, 1, *maps.shape[-2:])
 
 
 def to_colours(image: Tensor) -> Image:

@@ -13,7 +13,8 @@ import platformdirs
 import torch
 
 from gan_edit_engine.axes import PROBES, find_axes, wants_axes
-from gan_edit_engine.latents import Statistics, map_to_w, random_z, statistics
+from gan_edit_engine.kin import SAMPLES, feature_spread
+from gan_edit_engine.latents import Statistics, label, map_to_w, random_z, statistics
 from gan_edit_engine.library import Model, ModelEncoder, open_discriminator, open_encoder, open_model
 from gan_edit_engine.models_folder import encoder_path
 from gan_edit_engine.optimize import Step
@@ -63,6 +64,16 @@ class Workspace:
         w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
         spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
         self._models[name, settings.class_label] = model, spread
+        return model, spread
+
+    def editable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
+        """As `searchable`, with what the model's features are like, by which strokes find what they lie on."""
+        model, spread = yield from self.searchable(name, settings)
+        if spread.features is None:
+            z = random_z(model.generator, SAMPLES, 0, self.device)
+            ws = model.generator.mapping(z, label(model.generator, SAMPLES, settings.class_label, self.device))
+            spread = dataclasses.replace(spread, features=feature_spread(model.generator, ws))
+            self._models[name, settings.class_label] = model, spread
         return model, spread
 
     def encoder(self, model: Model, settings: ProjectSettings) -> ModelEncoder | None:

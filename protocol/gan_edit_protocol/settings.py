@@ -256,19 +256,37 @@ class ProjectSettings(Settings):
 class EditSettings(ProjectSettings):
     """How a scribble changes a projected photo, on top of how the photo is projected."""
 
-    edit_steps: int = _setting(200, "Optimisation steps that follow the scribble", 1, 20000)
+    steps: int = _setting(40, "Optimisation steps of the projection, W and W+ together", 1, 20000)
+    edit_steps: int = _setting(30, "Optimisation steps that follow the scribble", 1, 20000)
+    reach: float = _setting(
+        0.5, "How far a stroke reaches: 0 the part that it lies on, 0.5 that part's region, 1 all of its kind", 0.0, 1.0
+    )
     strength: float = _setting(1.0, "How much of the edit is applied: 0 none, 1 all", 0.0, 2.0)
     feather: float = _setting(
         2.0, "Softening of the selection's edge inwards, in percent of the edited square", 0.0, 50.0
     )
     scribble_weight: float = _setting(
-        5.0, "How strictly the result follows the scribble's colours", 0.0, 1000.0, advanced=True
+        10.0, "How strictly the search follows the scribble's colours", 0.0, 1000.0, advanced=True
     )
     keep_weight: float = _setting(
-        10.0, "How strictly everything that is not painted stays as it was", 0.0, 1000.0, advanced=True
+        1.0,
+        "How strictly a selected place that no stroke speaks for stays as it was, or changes as a whole",
+        0.0,
+        1000.0,
+        advanced=True,
+    )
+    outside_weight: float = _setting(
+        4.0, "How strictly the search holds what is not selected", 0.0, 1000.0, advanced=True
     )
     edit_prior_weight: float = _setting(
-        0.02, "Weight of the L2 prior that keeps the edited latent near the projected one", 0.0, 10.0, advanced=True
+        0.02, "Weight of the prior that keeps the edit's way typical of the model", 0.0, 10.0, advanced=True
+    )
+    coarse_fraction: float = _setting(
+        1.0,
+        "Share of the projection's steps in which, at first, it sees images at half that size: faster",
+        0.0,
+        1.0,
+        advanced=True,
     )
 
 

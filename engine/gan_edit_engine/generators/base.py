@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 # "const": the noise stored in the checkpoint; "none": zeros; "random": drawn anew from torch's global generator;
 # a mapping: noise name -> tensor that broadcasts to [N, 1, H, W] (names left out get none).
@@ -57,6 +58,18 @@ class Generator(nn.Module):
     def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
         """Feature maps in ``dtype`` inside, in float32 again behind it; families that know no other ignore it."""
         yield
+
+    def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
+        """Feature maps [N, C, S, S] that the image is drawn from, coarse to fine, computed as asked for."""
+        yield from ()
+
+    def small_image(self, ws: Tensor, side: int, noise: Noise = "const") -> Tensor:
+        """An image [N, image_channels, side, side] of what the synthesis draws, as cheap as the family can.
+
+        By default the whole image, each pixel the mean of an area; ``side`` divides the resolution.
+        """
+        image: Tensor = self.synthesis(ws, noise=noise)
+        return F.avg_pool2d(image, self.resolution // side)
 
     def forward(
         self,

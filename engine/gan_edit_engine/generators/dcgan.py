@@ -5,6 +5,7 @@ Both map z [N, z_dim] straight to an image in -1..1 by a tanh; there is no w, so
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -115,17 +116,23 @@ class Synthesis(nn.Module):
         for i, (width, out) in enumerate(zip(widths, widths[1:], strict=False)):
             self.add_module(f"up_conv{i + 1}", upsample_block(config, i, width, out))
 
-    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+    def steps(self, ws: Tensor) -> Iterator[Tensor]:
+        """What comes out of each layer [N, C, H, W], coarse to fine; the last is the image."""
         check_ws(ws, 1, self.config.z_dim)
         x = ws[:, 0, :, None, None]
-        for layer in self.children():
+        for layer in self.main if self.config.variant == "transposed" else self.children():
             x = layer(x)
-        return x
+            yield x
+
+    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+        *_, image = self.steps(ws)
+        return image
 
 
 class DCGAN(Generator):
     """The generator; one latent space, z."""
 
+    synthesis: Synthesis
     family = "dcgan"
     spaces = ("z",)
     num_ws = 1
@@ -138,6 +145,9 @@ class DCGAN(Generator):
         self.resolution, self.image_channels = config.resolution, config.image_channels
         self.mapping = AddAxis(config.z_dim)
         self.synthesis = Synthesis(config)
+
+    def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
+        return self.synthesis.steps(ws)
 
     @property
     def w_avg(self) -> Tensor:

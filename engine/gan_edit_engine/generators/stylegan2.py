@@ -282,8 +282,8 @@ class SynthesisNetwork(nn.Module):
         elif noise not in ("const", "none", "random"):
             raise ValueError(f"Noise must be const, none, random or a mapping of tensors, not {noise!r}.")
 
-    def images(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor | None]:
-        """The running image after each block, coarse to fine: None before the first ToRGB, the last is the image."""
+    def steps(self, ws: Tensor, noise: Noise = "const") -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Each block's feature maps and running image, coarse to fine; the image is None before the first ToRGB."""
         self._check(ws, noise)
         noises = [noise.get(n) if isinstance(noise, Mapping) else noise for n in self.conv_names()]
         vectors = list(ws.to(next(self.parameters()).dtype).unbind(dim=1))
@@ -294,8 +294,12 @@ class SynthesisNetwork(nn.Module):
             end = start + block.num_conv
             x = block.features(x, vectors[start:end], noises[start:end])
             image = block.to_image(x, image, vectors[end])
-            yield image
+            yield x, image
             start = end
+
+    def images(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor | None]:
+        """The running image after each block, coarse to fine: None before the first ToRGB, the last is the image."""
+        return (image for _, image in self.steps(ws, noise))
 
     def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         *_, image = self.images(ws, noise)
@@ -330,6 +334,19 @@ class StyleGAN2(Generator):
             yield
         finally:
             self.synthesis.set_compute_dtype(torch.float32)
+
+    def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
+        return (x for x, _ in self.synthesis.steps(ws, noise))
+
+    def small_image(self, ws: Tensor, side: int, noise: Noise = "const") -> Tensor:
+        """The running image of the block at ``side``, where the architecture has one: no finer layer is computed."""
+        if self.config.architecture != "skip" or side < self.config.block_resolutions[0]:
+            return super().small_image(ws, side, noise)
+        running = next(
+            image for image in self.synthesis.images(ws, noise) if image is not None and image.shape[-1] == side
+        )
+        assert running is not None
+        return running
 
     def noise_consts(self) -> dict[str, Tensor]:
         if not self.config.use_noise:

@@ -7,6 +7,7 @@ part of the weights, as in official checkpoints, so any schedule loads: T, R, an
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,11 @@ MAX_SIZE = 4096
 MAX_FACTOR = 16
 MAX_TAPS = 256
 DEMODULATION_EPS = 1e-8
+
+
+# Pixels that every layer carries on each side of what will be seen (StyleGAN3, appendix; margin_size of the official
+# configurations).
+MARGIN = 10
 
 
 @dataclass(frozen=True)
@@ -222,13 +228,18 @@ class SynthesisNetwork(nn.Module):
         for spec in config.layers:
             self.add_module(spec.name, SynthesisLayer(spec, config.w_dim))
 
-    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+    def steps(self, ws: Tensor) -> Iterator[Tensor]:
+        """What comes out of each layer [N, C, H, W], coarse to fine; the last is the image before its scaling."""
         check_ws(ws, self.config.num_ws, self.config.w_dim)
         vectors = ws.to(self.input.weight.dtype).unbind(dim=1)
         x = self.input(vectors[0])
         for spec, w in zip(self.config.layers, vectors[1:], strict=True):
             x = self.get_submodule(spec.name)(x, w)
-        return x * self.config.output_scale
+            yield x
+
+    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+        *_, image = self.steps(ws)
+        return image * self.config.output_scale
 
 
 class ClassTable(nn.Module):
@@ -280,6 +291,12 @@ class StyleGAN3(Generator):
                 config.z_dim, config.c_dim, config.w_dim, config.num_ws, config.mapping_layers
             )
         self.synthesis = SynthesisNetwork(config)
+
+    def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
+        """Without the margin that the layers carry around what will be seen."""
+        for x in self.synthesis.steps(ws):
+            inside = slice(MARGIN, -MARGIN)
+            yield x[..., inside, inside] if x.shape[-1] > 2 * MARGIN else x
 
     @property
     def w_avg(self) -> Tensor:
