@@ -21,7 +21,7 @@ from gan_edit_engine.latents import Statistics, label, random_z
 from gan_edit_engine.library import Model
 from gan_edit_engine.meaning import meaning
 from gan_edit_engine.perform_interpolation import interpolate
-from gan_edit_engine.photo import Image, Mask, feather_inwards, from_unit, to_unit
+from gan_edit_engine.photo import AnyImage, Image, Mask, feather_inwards, from_unit
 from gan_edit_engine.progress import report
 from gan_edit_engine.projection import project, steps_of
 from gan_edit_engine.strokes import reached, separate
@@ -88,7 +88,8 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     steps = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, encoder=encoder)
     found = yield from report(steps, "Projecting the photo", 0, steps_of(settings))
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
-    result = _result(seen, image, _blend(seen, feather=0.0), found.inversion, model)
+    pixels = from_unit(image, seen.photo.dtype)
+    result = _result(seen, pixels, _blend(seen, feather=0.0), found.inversion, model)
     z = None if found.inversion.z is None else pack_latent(found.inversion.z)
     return dataclasses.replace(result, z=z, perceptual=perceptual.name, steps=found.steps)
 
@@ -117,12 +118,10 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     before, after = to_colours(projected.image), to_colours(edited.image)
     meant = meaning(seen.colours, before, after, paint, strokes, counts)
     brightest = paint[painted >= min(_WELL_PAINTED, float(painted.max()))].max(0)
-    region = to_unit(seen.photo[seen.box.slices][..., :3])
-    image = transfer(seen.crop, seen.box, region, maps_of(seen.colours, before, after, meant, brightest))
-    if settings.strength != 1:
-        image = region + settings.strength * (image - region)
+    maps = maps_of(seen.colours, before, after, meant, brightest)
+    pixels = transfer(seen.crop, seen.box, seen.photo[seen.box.slices][..., :3], maps, settings.strength)
     return dataclasses.replace(
-        _result(seen, image, _blend(seen, settings.feather), projected, model),
+        _result(seen, pixels, _blend(seen, settings.feather), projected, model),
         latent=pack_latent(edited.ws),
         latent_start=pack_latent(projected.ws),
         perceptual=perceptual.name,
@@ -180,9 +179,9 @@ def _blend(seen: View, feather: float) -> Mask:
     return np.asarray(np.round(selection * covered), dtype=np.uint8)
 
 
-def _result(seen: View, colours: Image, mask: Mask, inversion: Inversion, model: Model) -> ResultReady:
+def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, model: Model) -> ResultReady:
     image = seen.photo[seen.box.slices].copy()
-    image[..., :3] = from_unit(colours, seen.photo.dtype)
+    image[..., :3] = colours
     return ResultReady(
         image=to_message(image),
         latent=pack_latent(inversion.ws),

@@ -10,15 +10,14 @@ made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from gan_edit_engine.meaning import Meaning
-from gan_edit_engine.photo import LUMA, Box, Crop, Image
+from gan_edit_engine.photo import LUMA, AnyImage, Box, Crop, Image, from_unit, to_unit
 
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 3.5  # model pixels: standard deviation over which a thing's colour is averaged
@@ -27,25 +26,28 @@ _HAIRS = 0.6  # of the photo's contrast above the model's resolution, where the 
 _RADIUS = 2  # of the guided filter's windows, in model pixels
 _EPSILON = 0.03**2  # variance of colour below which a window counts as flat
 _HIGHLIGHT = 0.2  # brighter than its surroundings by this much, a spot in the model's image is one
-_STRIP = 1 << 20  # pixels at a time
+_FLOOR = 1e-3  # of the thing's share in its own mean, so that the mean exists everywhere
+_STRIP = 1 << 16  # pixels at a time: they stay in the processor's cache
+_FINER = 6  # samples of a map for each model pixel, between which straight lines do
 
 
 @dataclass(frozen=True)
 class Maps:
-    """What the pixels are changed by, at the model's resolution [R, R, …].
+    """What the pixels are changed by, at the model's resolution, in groups of at most four planes [R, R, C].
 
-    ``old`` and ``new``: the thing's colour before and after; ``drawn``: the model's picture where the structure is new,
-    of which ``newness`` says; ``seen``: the photo as the model sees it; ``ceiling``: no pixel gets brighter unless it
-    was; ``matte``: slopes and offset of the matte as a function of the photo's colour, and its bounds.
+    With the photo's luma as a multiple of the thing's, t: result = ``kept`` · t + ``drawn`` + share · photo.
+
+    ``kept``: the thing's new colour as far as its structure stays, and 1 over the luma of its old one; ``drawn``: the
+    model's picture as far as the structure is new, and how new it is; ``matte``: slopes and offset of the matte as a
+    function of the photo's colour; ``bounds``: the matte's lower and upper, and the model's own highlights;
+    ``brightest`` [3]: the paint's, which no pixel exceeds that did not before.
     """
 
-    old: Image
-    new: Image
+    kept: Image
     drawn: Image
-    newness: Image
-    seen: Image
-    ceiling: Image
     matte: Image
+    bounds: Image
+    brightest: Image
 
 
 def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest: Image) -> Maps:
@@ -54,61 +56,110 @@ def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest
     unseen = guide - before  # what the model did not reproduce; its colours stay, its structure does not
     drawn = target - (unseen - cv2.GaussianBlur(unseen, (0, 0), 2.0))
     old, new = (_of_thing(image, meant.matte) for image in (guide, target))
-    ceiling = np.maximum(np.broadcast_to(brightest, after.shape), _highlights(after))
-    return Maps(old, new, drawn, meant.new, guide, ceiling.astype(np.float32), _guided(guide, meant.matte))
+    newness = meant.new[..., None]
+    kernel = np.ones((3, 3), np.uint8)
+    bounds = [cv2.erode(meant.matte, kernel), cv2.dilate(meant.matte, kernel), _highlights(after)]
+    return Maps(
+        kept=_planes((1 - newness) * new, 1 / (np.maximum(old @ LUMA, 0) + _BLACK)),
+        drawn=_planes(newness * (drawn - _HAIRS * guide), newness),
+        matte=_guided(guide, meant.matte),
+        bounds=np.stack(bounds, axis=-1).astype(np.float32),
+        brightest=np.asarray(brightest, np.float32),
+    )
 
 
-def transfer(crop: Crop, box: Box, region: Image, maps: Maps) -> Image:
-    """The edited pixels of ``box`` [height, width, 3]; ``region``: the photo's there. Both in 0..1."""
-    planes = [maps.old, maps.new, maps.drawn, maps.newness, maps.seen, maps.ceiling, maps.matte]
-    stack = np.concatenate([p if p.ndim == 3 else p[..., None] for p in planes], axis=-1).astype(np.float32)
+def _planes(colours: Image, plane: Image) -> Image:
+    return np.concatenate([colours, plane.reshape(*colours.shape[:2], 1)], axis=-1).astype(np.float32)
+
+
+def transfer(crop: Crop, box: Box, region: AnyImage, maps: Maps, strength: float = 1.0) -> AnyImage:
+    """The edited pixels of ``box`` [height, width, 3]; ``region``: the photo's there, of the same type.
+
+    ``strength``: how much of the change is applied; 0 gives the photo, bit for bit.
+    """
+    grid = _Grid(crop, box)
+    groups = [grid.sampled(group) for group in (maps.kept, maps.drawn, maps.matte, maps.bounds)]
     result = np.empty_like(region)
 
-    def work(strip: Box) -> None:
-        rows = slice(strip.y - box.y, strip.y - box.y + strip.height)
-        result[rows] = _edited(region[rows], crop.insert(stack, strip))
+    def work(rows: slice) -> None:
+        photo = to_unit(region[rows])
+        edited = _edited(photo, [grid.at(group, rows) for group in groups], maps.brightest, strength)
+        result[rows] = from_unit(edited, region.dtype)
 
-    with ThreadPoolExecutor(cv2.getNumThreads()) as pool:
-        list(pool.map(work, _strips(box)))
+    height = max(1, _STRIP // box.width)
+    with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as pool:
+        list(pool.map(work, (slice(top, min(top + height, box.height)) for top in range(0, box.height, height))))
     return result
 
 
-def _strips(box: Box) -> Iterator[Box]:
-    height = max(1, _STRIP // box.width)
-    for top in range(0, box.height, height):
-        yield Box(box.x, box.y + top, box.width, min(height, box.height - top))
+class _Grid:
+    """Maps between the model's pixels and those of a box, by way of a grid that is fine enough for straight lines."""
+
+    def __init__(self, crop: Crop, box: Box) -> None:
+        self._crop, self._box = crop, box
+        self._every = max(1, int(crop.scale / _FINER))
+
+    def sampled(self, image: Image) -> Image:
+        """``image`` [R, R, C] at the grid's points: centres of squares of photo pixels, with one more all around."""
+        box, every = self._box, self._every
+        if every == 1:
+            return self._crop.insert(image, box)
+        coarse = replace(
+            self._crop, left=(self._crop.left - box.x) / every + 1, top=(self._crop.top - box.y) / every + 1,
+            scale=self._crop.scale / every,
+        )  # fmt: skip
+        return coarse.insert(image, Box(0, 0, -(-box.width // every) + 2, -(-box.height // every) + 2))
+
+    def at(self, sampled: Image, rows: slice) -> Image:
+        """The rows [height, width, C] of the box."""
+        if self._every == 1:
+            return sampled[rows]
+        every, width, height = self._every, self._box.width, rows.stop - rows.start
+        # From pixel centres of the box to those of the grid, whose first square lies before the box.
+        shift = np.array([[1 / every, 0, (0.5 / every) + 0.5], [0, 1 / every, (rows.start + 0.5) / every + 0.5]])
+        warped = cv2.warpAffine(sampled, shift, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        return np.asarray(warped, np.float32)
 
 
-def _edited(photo: Image, maps: Image) -> Image:
-    """Pixels [h, w, 3] changed by the maps [h, w, 22] at their resolution."""
-    old, new, drawn, newness, seen, ceiling, matte = np.split(maps, (3, 6, 9, 10, 13, 16), axis=-1)
-    shade = ((photo @ LUMA + _BLACK) / (np.maximum(old @ LUMA, 0) + _BLACK))[..., None]
-    kept = new * np.minimum(shade, _MOST) + np.maximum(photo - old * _MOST, 0) * (shade > _MOST)
-    drawn = drawn + _HAIRS * (photo - seen)
-    edited = kept + newness * (drawn - kept)
-    edited = np.minimum(edited, np.maximum(photo, ceiling))
-    edited = np.maximum(edited, np.minimum(photo, 0))
-    weight = (photo * matte[..., :3]).sum(-1) + matte[..., 3]
-    weight = np.clip(np.clip(weight, matte[..., 4], matte[..., 5]), 0, 1)
-    return np.asarray(photo + weight[..., None] * (edited - photo), np.float32)
+def _edited(photo: Image, maps: list[Image], brightest: Image, strength: float) -> Image:
+    """Pixels [h, w, 3] from the photo's by the groups of :class:`Maps` at their resolution."""
+    kept, drawn, matte, bounds = maps
+    if not bounds[..., 1].any():
+        return photo
+    shade = (cv2.transform(photo, LUMA[None]).reshape(photo.shape[:2]) + _BLACK) * kept[..., 3]
+    newness = drawn[..., 3]
+    # What is brighter than shading makes it is a glint, and has the light's colour instead of the thing's.
+    glint = np.maximum(1 - _MOST / np.maximum(shade, _MOST), 0)
+    share = glint + newness * (_HAIRS - glint)
+    result: Image = kept[..., :3] * np.minimum(shade, _MOST)[..., None]
+    result += drawn[..., :3]
+    result += photo * share[..., None]
+    ceiling = np.maximum(photo, np.maximum(brightest, bounds[..., 2:]))
+    np.clip(result, 0, ceiling, out=result)
+    weight = np.einsum("yxc,yxc->yx", photo, matte[..., :3]) + matte[..., 3]
+    weight = np.clip(np.clip(weight, bounds[..., 0], bounds[..., 1]), 0, 1)
+    result -= photo
+    result *= (strength * weight)[..., None]
+    result += photo
+    return result
 
 
 def _of_thing(image: Image, matte: Image) -> Image:
     """The local mean [R, R, 3] over what changes alone, so that fur does not count in an iris."""
-    weight = matte + 1e-3
+    weight = matte + _FLOOR
     cover = cv2.GaussianBlur(weight, (0, 0), _THING)
     return np.asarray(cv2.GaussianBlur(image * weight[..., None], (0, 0), _THING) / cover[..., None], np.float32)
 
 
 def _highlights(after: Image) -> Image:
-    """The model's own bright spots [R, R, 3], 0 elsewhere."""
+    """How bright [R, R] the model's own bright spots are, 0 elsewhere."""
     luma = after @ LUMA
     spots = (luma - cv2.blur(luma, (9, 9))) > _HIGHLIGHT
-    return np.asarray(after * cv2.dilate(spots.astype(np.uint8), np.ones((3, 3)))[..., None], np.float32)
+    return np.asarray(after.max(-1) * cv2.dilate(spots.astype(np.uint8), np.ones((3, 3))), np.float32)
 
 
 def _guided(guide: Image, matte: Image) -> Image:
-    """[R, R, 6]: slopes (3) and offset of the matte as a linear function of the photo's colours, lower, upper bound."""
+    """[R, R, 4]: slopes (3) and offset of the matte as a linear function of the photo's colours around each pixel."""
     side = matte.shape
     mean_guide, mean_matte = _mean(guide), _mean(matte[..., None])
     products = (guide[..., :, None] * guide[..., None, :]).reshape(*side, 9)
@@ -117,9 +168,7 @@ def _guided(guide: Image, matte: Image) -> Image:
     cross = _mean(guide * matte[..., None]) - mean_guide * mean_matte
     slopes = np.linalg.solve(covariance, cross[..., None])[..., 0].astype(np.float32)
     offset = mean_matte - (slopes * mean_guide).sum(-1, keepdims=True)
-    kernel = np.ones((3, 3), np.uint8)
-    bounds = np.stack([cv2.erode(matte, kernel), cv2.dilate(matte, kernel)], axis=-1)
-    return np.concatenate([_mean(slopes), _mean(offset), bounds], axis=-1).astype(np.float32)
+    return np.concatenate([_mean(slopes), _mean(offset)], axis=-1).astype(np.float32)
 
 
 def _mean(image: Image) -> Image:
