@@ -20,7 +20,7 @@ from gan_edit_engine.meaning import Meaning
 from gan_edit_engine.photo import LUMA, AnyImage, Box, Crop, Image, from_unit, to_unit
 
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
-_THING = 3.5  # model pixels: standard deviation over which a thing's colour is averaged
+_THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged
 _MOST = 1.25  # times brighter than the thing's mean, shading ends and a glint begins
 _HAIRS = 0.6  # of the photo's contrast above the model's resolution, where the structure is new
 _RADIUS = 2  # of the guided filter's windows, in model pixels
