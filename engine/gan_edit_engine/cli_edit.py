@@ -63,6 +63,12 @@ LatentIn = Annotated[
     typer.Option(help="Start from this latent of the same crop instead of projecting the photo."),
 ]
 Device = Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the engine's choice.")]
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep/--no-keep", help="An engine that this command starts stays for five minutes, for the next one."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object about the result.")]
 
 
@@ -79,6 +85,7 @@ def edit(
     latent: LatentOut = None,
     latent_in: LatentIn = None,
     device: Device = None,
+    keep: Keep = True,
     as_json: AsJson = False,
 ) -> None:
     """Change a photo so that it follows the colours of a scribble inside a mask."""
@@ -94,7 +101,7 @@ def edit(
         settings=settings,
         **_given_latent(latent_in, model),
     )
-    _make(request, picture, output, latent, device, as_json)
+    _make(request, picture, output, latent, device, keep, as_json)
 
 
 def project(
@@ -109,6 +116,7 @@ def project(
     latent: LatentOut = None,
     latent_in: Annotated[Path | None, typer.Option(help="Search on from this latent of the same crop.")] = None,
     device: Device = None,
+    keep: Keep = True,
     as_json: AsJson = False,
 ) -> None:
     """Find the model's image that is nearest to a photo and put it in the photo's place."""
@@ -123,7 +131,7 @@ def project(
         settings=settings,
         **_given_latent(latent_in, model),
     )
-    _make(request, picture, output, latent, device, as_json)
+    _make(request, picture, output, latent, device, keep, as_json)
 
 
 def random(
@@ -133,11 +141,12 @@ def random(
     assignments: Assignments = None,
     latent: LatentOut = None,
     device: Device = None,
+    keep: Keep = True,
     as_json: AsJson = False,
 ) -> None:
     """Draw a random image of a model."""
     settings = RandomSettings.from_assignments(assignments or [], **_given(seed))
-    _make(RandomRequest(model_argument(model), settings), None, output, latent, device, as_json)
+    _make(RandomRequest(model_argument(model), settings), None, output, latent, device, keep, as_json)
 
 
 def _make(
@@ -146,11 +155,12 @@ def _make(
     output: Path,
     latent: Path | None,
     device: str | None,
+    keep: bool,
     as_json: bool,
 ) -> None:
     """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any."""
     images.check_output(output)
-    with engine(device) as client, progress_bar() as (show, cancelled):
+    with engine(device, keep) as client, progress_bar() as (show, cancelled):
         result = client.run(request, show, cancelled)
     images.write_png(output, _laid_on(picture, result))
     if latent is not None:

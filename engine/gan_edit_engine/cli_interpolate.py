@@ -11,7 +11,7 @@ import typer
 
 from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.cli_edit import AsJson, Assignments, Device, ModelName, model_argument
+from gan_edit_engine.cli_edit import AsJson, Assignments, Device, Keep, ModelName, model_argument
 from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
 from gan_edit_engine.session import engine
@@ -35,6 +35,7 @@ def interpolate(
         Path | None, typer.Option(help="Also write the last image's latent to this safetensors file.")
     ] = None,
     device: Device = None,
+    keep: Keep = True,
     as_json: AsJson = False,
 ) -> None:
     """Draw the way between latents, or cross them, or transfer what one has over another."""
@@ -45,7 +46,7 @@ def interpolate(
         model=model_argument(model),
         settings=settings,
     )
-    with engine(device) as client, progress_bar() as (show, cancelled):
+    with engine(device, keep) as client, progress_bar() as (show, cancelled):
         result = client.run(request, show, cancelled)
     frames = np.asarray(from_message(result.frames), np.uint8)
     write_animation(output, frames, rate)

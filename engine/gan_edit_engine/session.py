@@ -1,4 +1,4 @@
-"""The command line's way to an engine: the running one, else a private one for this command only."""
+"""The command line's way to an engine: the running one, else one that stays for a while, or a private one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
@@ -18,6 +19,8 @@ from gan_edit_protocol.errors import EngineUnavailableError
 from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start
 
 END_SECONDS = 5.0
+KEPT_SECONDS = 300
+"""An engine that a command started waits so long for the next one, which then need not load torch and the model."""
 
 
 def default_engine() -> EngineCommand:
@@ -27,20 +30,22 @@ def default_engine() -> EngineCommand:
 
 
 @contextmanager
-def engine(device: str | None = None) -> Iterator[Client]:
-    """A client of the running engine when one answers and computes on ``device`` (None: any), else of a private one.
+def engine(device: str | None = None, keep: bool = True) -> Iterator[Client]:
+    """A client of the running engine when one answers and computes on ``device`` (None: any), else of a new one.
 
-    A private engine is shut down at the end; it also ends when this process does.
+    ``keep``: the new one serves whoever comes within ``KEPT_SECONDS``. Otherwise, and where an engine runs on another
+    device, it is private: shut down at the end, and it also ends when this process does.
     """
-    client = _running_engine(device)
-    if client is not None:
-        with client:
-            yield client
+    running, other = _running_engine(device)
+    if running is None and keep and not other:
+        running = connect_or_start(replace(default_engine(), options=_options(device, KEPT_SECONDS)))
+    if running is not None:
+        with running:
+            yield running
         return
     with tempfile.TemporaryDirectory(prefix="gan-edit-", ignore_cleanup_errors=True) as folder:
-        arguments = () if device is None else ("--device", device)
         command = EngineCommand(
-            tuple(engine_program()), Path(folder) / "engine.json", Path(folder) / "engine.log", arguments
+            tuple(engine_program()), Path(folder) / "engine.json", Path(folder) / "engine.log", _options(device)
         )
         with connect_or_start(command, end_with=os.getpid()) as client:
             try:
@@ -50,15 +55,22 @@ def engine(device: str | None = None) -> Iterator[Client]:
                 wait_for_end(command.connection_file)
 
 
-def _running_engine(device: str | None) -> Client | None:
+def _options(device: str | None, idle_seconds: int | None = None) -> tuple[str, ...]:
+    """Of ``gan-edit engine``."""
+    on = () if device is None else ("--device", device)
+    return on if idle_seconds is None else (*on, "--idle-timeout", str(idle_seconds))
+
+
+def _running_engine(device: str | None) -> tuple[Client | None, bool]:
+    """A client of the running engine if it computes on ``device``, and whether one runs that does not."""
     try:
         client = connect(default_engine())
         if device is None or client.status().device.split(" ")[0] == device:
-            return client
+            return client, False
     except EngineUnavailableError:
-        return None
+        return None, False
     client.close()
-    return None
+    return None, True
 
 
 def wait_for_end(connection_file: Path) -> None:

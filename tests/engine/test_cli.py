@@ -198,10 +198,24 @@ def test_latents_of_a_file_become_images_of_a_file(run: Run, tmp_path: Path) -> 
 
 
 def test_without_an_engine_a_private_one_serves_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    done = gan_edit(tmp_path, tmp_path / "engine.json", "random", "--output", "r.png", "--device", "cpu", "--json")
+    words = ("random", "--no-keep", "--output", "r.png", "--device", "cpu", "--json")
+    done = gan_edit(tmp_path, tmp_path / "engine.json", *words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["device"] == "cpu"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.png"]
+
+
+def test_an_engine_that_a_command_started_serves_the_next_one(tmp_path: Path) -> None:
+    file = tmp_path / "engine.json"
+    try:
+        pids = []
+        for _ in range(2):
+            done = gan_edit(tmp_path, file, "random", "--output", "r.png")
+            assert done.returncode == 0, done.stderr
+            pids.append(json.loads(gan_edit(tmp_path, file, "status", "--json").stdout)["pid"])
+        assert pids[0] == pids[1]
+    finally:
+        assert gan_edit(tmp_path, file, "stop").stdout == "The engine has ended.\n"
 
 
 def test_status_and_stop_tell_about_the_running_engine_and_end_it(tmp_path: Path) -> None:
