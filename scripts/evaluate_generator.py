@@ -20,9 +20,8 @@ import torch
 import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
-from gan_edit_engine.feature_networks import EfficientNetLite0
 from gan_edit_engine.library.perceptual_files import perceptual_weights
-from gan_edit_engine.training.evaluation import SIDE, all_features, diversity, lite0_features, vgg16_features
+from gan_edit_engine.training.evaluation import SIDE, Lite0Features, Vgg16Features, all_features, diversity
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
 from gan_edit_engine.training.photos import PhotoSource, load_photos
 from gan_edit_engine.training.samples import fixed_latents, sample_images
@@ -38,7 +37,7 @@ class Measure:
 
     def __init__(self, photos: torch.Tensor, vgg16: Vgg16Lpips, pairs: int, cache: Path | None) -> None:
         """``photos`` [N, 3, 64, 64] bytes; their features are kept in the folder ``cache`` for the next call."""
-        self._networks = {"vgg16": vgg16_features(vgg16), "lite0": lite0_features(EfficientNetLite0())}
+        self._networks = {"vgg16": Vgg16Features(vgg16), "lite0": Lite0Features()}
         self._vgg16, self._pairs, self._photos, self._cache = vgg16, pairs, photos, cache
         self._features = {name: self._of_photos(name) for name in self._networks}
 

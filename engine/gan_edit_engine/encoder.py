@@ -71,8 +71,7 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.to_deltas.weight)
         nn.init.zeros_(self.to_deltas.bias)
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
-        # In a tuple, so that the frozen weights are not saved again with the encoder's.
-        self._network = (EfficientNetLite0().to(memory_format=torch.channels_last),)
+        self.frozen = EfficientNetLite0().to(memory_format=torch.channels_last)
 
     @property
     def answer_shape(self) -> tuple[int, int]:
@@ -82,7 +81,7 @@ class Encoder(nn.Module):
     def forward(self, photo: Tensor) -> Tensor:
         if photo.shape[-1] != FEATURE_SIDE:
             photo = F.interpolate(photo, size=FEATURE_SIDE, mode="bilinear", align_corners=False)
-        maps = self._network[0].features(photo.contiguous(memory_format=torch.channels_last))[1:]
+        maps = self.frozen.features(photo.contiguous(memory_format=torch.channels_last))[1:]
         x = maps[0][:, :0]
         for conv, features in zip(self.gather, maps, strict=True):
             x = F.leaky_relu(conv(torch.cat([features, x], dim=1)), LRELU_SLOPE)

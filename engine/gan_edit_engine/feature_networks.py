@@ -40,8 +40,10 @@ class _SameConv(nn.Module):
     ) -> None:
         super().__init__()
         scale = state[f"{norm}.weight"] * torch.rsqrt(state[f"{norm}.running_var"] + _BN_EPS)
-        self.register_buffer("weight", state[f"{conv}.weight"] * scale[:, None, None, None])
-        self.register_buffer("bias", state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale)
+        weight = state[f"{conv}.weight"] * scale[:, None, None, None]
+        bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
         self.stride, self.relu = stride, relu
         self.groups = self.weight.shape[0] if depthwise else 1
         self.kernel = self.weight.shape[-1]
@@ -83,7 +85,11 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-lite0 up to its last block, with ImageNet weights, frozen (weights are buffers)."""
+    """EfficientNet-lite0 up to its last block, with ImageNet weights, frozen.
+
+    The weights are buffers that move with the network they are part of and are missing from its state: they are the
+    package's, always at hand, and no file of ours repeats them.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -89,7 +89,7 @@ def statistics(generator: Generator, device: torch.device, class_label: int = 0)
     """Mean and spread of w over 10,000 samples (Karras et al., StyleGAN2, 2020, projection to latent space)."""
     w = map_to_w(generator, random_z(generator, _STATISTICS_SAMPLES, _STATISTICS_SEED, device), class_label)
     mean = w.mean(0)
-    p = _to_p(w).double().cpu()  # not every device has the decomposition, nor double precision
+    p = _to_p(w).cpu().double()  # not every device has the decomposition, nor double precision
     values, vectors = torch.linalg.eigh(torch.cov(p.T))
     # Directions in which samples hardly differ would punish what no eye sees; a floor under their spread prevents that.
     whitening = vectors * values.clamp_min(1e-3 * values.max()).rsqrt()
@@ -104,7 +104,7 @@ def statistics(generator: Generator, device: torch.device, class_label: int = 0)
 
 def _basis(w: Tensor) -> Tensor:
     """[w_dim, K] of samples w [N, w_dim]: principal directions, scaled; mean + basis · N(0, 1) is nearly a sample."""
-    values, vectors = torch.linalg.eigh(torch.cov(w.double().cpu().T))  # not every device has the decomposition
+    values, vectors = torch.linalg.eigh(torch.cov(w.cpu().double().T))  # not every device has the decomposition
     strongest = slice(-min(_DIRECTIONS, w.shape[1]), None)
     return (vectors * values.clamp_min(0).sqrt())[:, strongest].flip(1).float().contiguous().to(w.device)
 

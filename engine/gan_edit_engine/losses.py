@@ -49,12 +49,12 @@ def noise_regularity(noises: Iterable[Tensor]) -> Tensor:
 
     Karras et al., StyleGAN2, 2020, appendix D. 0 for maps of independent values.
     """
-    total = torch.zeros(())
+    total = torch.zeros(())  # a scalar, which may be added to on any device
     for noise in noises:
         level = noise[None, None]
         while True:
             for dimension in (2, 3):
-                total = total.to(level.device) + (level * level.roll(1, dimension)).mean().square()
+                total = total + (level * level.roll(1, dimension)).mean().square()
             if level.shape[-1] <= _SMALLEST_NOISE:
                 break
             level = F.avg_pool2d(level, kernel_size=2)
@@ -71,5 +71,10 @@ def renormalise_noise(noises: Iterable[Tensor]) -> None:
 
 def area_averaged(images: Tensor, height: int, width: int) -> Tensor:
     """Images or weight maps [N, C, H, W] at another resolution, each value the mean of the area it covers."""
-    size = (height, width)
-    return F.adaptive_avg_pool2d(images, size) if images.shape[-2:] != torch.Size(size) else images
+    rows, columns = images.shape[-2:]
+    if (rows, columns) == (height, width):
+        return images
+    if rows % height == 0 and columns % width == 0:
+        # Its gradient is the same in every run on CUDA, which the adaptive form's is not.
+        return F.avg_pool2d(images, (rows // height, columns // width))
+    return F.adaptive_avg_pool2d(images, (height, width))

@@ -9,13 +9,13 @@ alike, and ``vgg16`` and ``vgg19`` their layers as one asks for.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_edit_engine.feature_networks import EfficientNetLite0
@@ -37,9 +37,6 @@ _MIN_LPIPS_SIDE = 64  # LPIPS was trained on patches of this side
 
 _PREFERENCE = ("vgg16-lpips", "vgg19", "efficientnet-lite0")
 
-Network = Callable[[Tensor], list[Tensor]]
-"""Feature maps [N, C_i, H_i, W_i] of an image [N, 3, H, W] in −1..1."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -54,24 +51,29 @@ class Target:
     side: int
 
 
-class Perceptual:
+class Perceptual(nn.Module):
     """The perceptual loss by one network; ``name`` says which.
 
-    ``heads``: for each map a weight of each channel [C_i], or None for LPIPS-like distances with equal weights, which
-    are averaged over the maps instead of summed: by ``shares``, one number for each map, or alike. ``least_side``: what
-    images are not shrunk below.
+    ``network``: gives feature maps [N, C_i, H_i, W_i] of images [N, 1 or 3, H, W] in −1..1. ``heads``: for each map a
+    weight of each channel [C_i], or none for LPIPS-like distances with equal weights, which are averaged over the maps
+    instead of summed: by ``shares``, one number for each map, or alike. ``least_side``: what images are not shrunk
+    below.
     """
 
     def __init__(
         self,
         name: str,
-        network: Network,
-        heads: Sequence[Tensor] | None = None,
+        network: nn.Module,
+        heads: Sequence[Tensor] = (),
         shares: Sequence[float] | None = None,
         least_side: int = _MIN_SIDE,
     ) -> None:
+        super().__init__()
         self.name, self._least_side = name, least_side
-        self._network, self._heads, self._shares = network, heads, shares
+        self.network, self._shares = network, shares
+        self._head_names = [f"head_{number}" for number in range(len(heads))]
+        for head_name, head in zip(self._head_names, heads, strict=True):
+            self.register_buffer(head_name, head, persistent=False)
 
     @torch.no_grad()
     def target(self, image: Tensor, weight: Tensor, style: bool = False, side: int = sys.maxsize) -> Target:
@@ -91,7 +93,8 @@ class Perceptual:
         return min(side, max(wanted, self._least_side))
 
     def _maps(self, image: Tensor, side: int) -> list[Tensor]:
-        return self._network(area_averaged(image, side, side) if image.shape[-1] > side else image)
+        maps: list[Tensor] = self.network(area_averaged(image, side, side) if image.shape[-1] > side else image)
+        return maps
 
     def loss(self, image: Tensor, target: Target) -> Tensor:
         """Scalar distance of ``image`` [N, 1 or 3, H, W] in −1..1 from the target."""
@@ -105,12 +108,13 @@ class Perceptual:
 
     def _content(self, maps: list[Tensor], target: Target) -> Tensor:
         squares = [(_unit(ours) - theirs).square() for ours, theirs in zip(maps, target.maps, strict=True)]
-        if self._heads is not None:
-            squares = [s * head[:, None, None] for s, head in zip(squares, self._heads, strict=True)]
+        if self._head_names:
+            heads = map(self.get_buffer, self._head_names)
+            squares = [s * head[:, None, None] for s, head in zip(squares, heads, strict=True)]
         distances = [
             weighted_mean(s.sum(1, keepdim=True), weight) for s, weight in zip(squares, target.weights, strict=True)
         ]
-        return torch.stack(distances).sum() if self._heads is not None else self._mean(distances)
+        return torch.stack(distances).sum() if self._head_names else self._mean(distances)
 
     def _mean(self, distances: Sequence[Tensor]) -> Tensor:
         """The mean over the maps by their shares."""
@@ -141,18 +145,14 @@ def load_perceptual(
         return load_lpips(device, dtype)
     if choice in ("vgg16", "vgg19"):
         return _plain_vgg(choice, read_layers(choice, layers), device, dtype)
-    lite0 = EfficientNetLite0().to(device)
-    return Perceptual(
-        "efficientnet-lite0", lambda image: lite0.features(_enlarge(image).expand(-1, 3, -1, -1), _LITE0_MAPS)
-    )
+    return Perceptual("efficientnet-lite0", _Lite0Maps()).to(device)
 
 
 def _plain_vgg(architecture: str, layers: Mapping[str, float], device: torch.device, dtype: torch.dtype) -> Perceptual:
     """Distances at the chosen layers of a VGG, every channel alike. VGG-16's convolutions come with LPIPS."""
     state = _vgg19_state() if architecture == "vgg19" else load_file(perceptual_weights("vgg16-lpips"))
-    network = Vgg(architecture, state, tuple(layers), dtype).to(device)
-    normalise = _normaliser(device)
-    return Perceptual(architecture, lambda image: network(normalise(_enlarge(image))), shares=tuple(layers.values()))
+    network = _VggMaps(Vgg(architecture, state, tuple(layers), dtype), enlarges=True)
+    return Perceptual(architecture, network, shares=tuple(layers.values())).to(device)
 
 
 def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perceptual:
@@ -161,15 +161,15 @@ def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perc
     ``dtype``: what the convolutions compute in; the distances themselves are always float32.
     """
     state = load_file(perceptual_weights("vgg16-lpips"))
-    network = Vgg("vgg16", state, _LPIPS_LAYERS, dtype).to(device)
-    normalise = _normaliser(device)
-    heads = [state[f"lin{number}"].float().to(device) for number in range(len(_LPIPS_LAYERS))]
-    return Perceptual("vgg16-lpips", lambda image: network(normalise(image)), heads, least_side=_MIN_LPIPS_SIDE)
+    network = _VggMaps(Vgg("vgg16", state, _LPIPS_LAYERS, dtype), enlarges=False)
+    heads = [state[f"lin{number}"].float() for number in range(len(_LPIPS_LAYERS))]
+    return Perceptual("vgg16-lpips", network, heads, least_side=_MIN_LPIPS_SIDE).to(device)
 
 
 def discriminator_features(discriminator: Discriminator) -> Perceptual:
     """The features of a model's own discriminator as the network (Pan et al., Deep Generative Prior, 2020)."""
-    return Perceptual("discriminator", discriminator.features, least_side=sys.maxsize)  # it takes one size only
+    # It takes one size only.
+    return Perceptual("discriminator", _DiscriminatorMaps(discriminator), least_side=sys.maxsize)
 
 
 def _is_installed(name: str) -> bool:
@@ -196,10 +196,44 @@ def _vgg19_state() -> dict[str, Tensor]:
     return dict(torch.load(file, map_location="cpu", weights_only=True))
 
 
-def _normaliser(device: torch.device) -> Callable[[Tensor], Tensor]:
-    mean = torch.tensor(_IMAGENET_MEAN, device=device)[:, None, None]
-    std = torch.tensor(_IMAGENET_STD, device=device)[:, None, None]
-    return lambda image: (image.expand(-1, 3, -1, -1) - mean) / std
+class _Lite0Maps(nn.Module):
+    """The first maps of EfficientNet-lite0 for images [N, 1 or 3, H, W] in −1..1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lite0 = EfficientNetLite0()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return self.lite0.features(_enlarge(image).expand(-1, 3, -1, -1), _LITE0_MAPS)
+
+
+class _VggMaps(nn.Module):
+    """The maps of a VGG for images [N, 1 or 3, H, W] in −1..1; ``enlarges`` small ones first."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, vgg: Vgg, enlarges: bool) -> None:
+        super().__init__()
+        self.vgg, self.enlarges = vgg, enlarges
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        image = _enlarge(image) if self.enlarges else image
+        maps: list[Tensor] = self.vgg((image.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        return maps
+
+
+class _DiscriminatorMaps(nn.Module):
+    """The maps of a discriminator for images of its own size and channels."""
+
+    def __init__(self, discriminator: Discriminator) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return self.discriminator.features(image)
 
 
 def _enlarge(image: Tensor) -> Tensor:

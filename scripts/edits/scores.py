@@ -48,7 +48,7 @@ class EditJudge:
 
     def __init__(self, faces: PhotoSource, exclude: set[str]) -> None:
         self._lpips = load_lpips(torch.device("cpu"))
-        self._features = evaluation.vgg16_features(Vgg16Lpips(load_file(perceptual_weights("vgg16-lpips"))))
+        self._features = evaluation.Vgg16Features(Vgg16Lpips(load_file(perceptual_weights("vgg16-lpips"))))
         names = [name for name in faces.names if name not in exclude]
         chosen = names[:: max(1, len(names) // _REAL_FACES)][:_REAL_FACES]
         pixels = np.stack([square_pixels(faces.open(name), evaluation.SIDE) for name in chosen])

@@ -6,8 +6,17 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from gan_edit_engine.losses import gram, latent_distance, noise_regularity, pixel_loss, style_distances, weighted_mean
+from gan_edit_engine.losses import (
+    area_averaged,
+    gram,
+    latent_distance,
+    noise_regularity,
+    pixel_loss,
+    style_distances,
+    weighted_mean,
+)
 from gan_edit_engine.optimize import Plateau, Step, adam, lbfgs, minimise, ramped, until
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -162,3 +171,12 @@ def test_pixels_without_weight_do_not_count():
 
 def test_latents_are_measured_in_units_of_their_spread():
     assert latent_distance(torch.full((1, 4, 8), 3.0), torch.ones(8), 2.0).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (4, 2), (5, 3), (16, 16), (32, 32)])
+def test_an_image_at_another_size_holds_the_mean_of_what_each_pixel_covers(sides):
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    smaller = area_averaged(image, *sides)
+    torch.testing.assert_close(smaller, F.adaptive_avg_pool2d(image, sides))
+    if sides in ((8, 8), (4, 2)):  # on CUDA the adaptive form's gradient is not the same in every run
+        assert "Adaptive" not in type(smaller.grad_fn).__name__

@@ -68,8 +68,15 @@ def test_what_lies_outside_of_the_weight_is_not_looked_at(cat, perceptual):
     assert perceptual.loss(cat.flip(-1), target).item() > 0.1
 
 
+class Pixels(torch.nn.Module):
+    """A network whose only map is the image."""
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        return [image]
+
+
 def test_larger_images_are_compared_at_the_side_asked_for_and_at_least_at_what_the_network_can_judge(cat):
-    pixels = Perceptual("pixels", lambda image: [image], least_side=64)
+    pixels = Perceptual("pixels", Pixels(), least_side=64)
     board = torch.tensor([[-0.5, 0.5], [0.5, -0.5]]).repeat(112, 112)  # nothing at half the size
     at = {side: pixels.target(cat, EVERYWHERE, side=side) for side in (224, 112, 16)}
     assert [target.maps[0].shape[-1] for target in at.values()] == [224, 112, 64]

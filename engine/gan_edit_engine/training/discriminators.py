@@ -122,8 +122,7 @@ class ProjectedDiscriminator(Discriminator):
         self.mixing = RandomMixing(LITE0_CHANNELS[self.finest : self.end], width)
         strides = [2 << i for i in range(self.finest, self.end)]
         self.judges = nn.ModuleList(self._judge(PROJECTED_SIDE // stride, width, hidden) for stride in strides)
-        # In a tuple, so that the frozen weights are neither saved with the state nor moved with it.
-        self._network = (EfficientNetLite0().to(compute_dtype).to(memory_format=torch.channels_last),)
+        self.frozen = EfficientNetLite0().to(compute_dtype).to(memory_format=torch.channels_last)
         self.mixing.to(compute_dtype).to(memory_format=torch.channels_last)
 
     def _judge(self, side: int, width: int, hidden: int) -> nn.Module:
@@ -138,12 +137,13 @@ class ProjectedDiscriminator(Discriminator):
     def features(self, images: Tensor) -> list[Tensor]:
         images = self._at_its_size(images).to(self.compute_dtype)
         images = images.contiguous(memory_format=torch.channels_last)
-        maps = self._network[0].features(images, self.end)
+        maps = self.frozen.features(images, self.end)
         mixed: list[Tensor] = self.mixing(maps[self.finest :])
         return mixed
 
     def judge(self, features: list[Tensor]) -> list[Tensor]:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.compute_dtype == torch.bfloat16):
+        device = features[0].device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.compute_dtype == torch.bfloat16):
             return [judge(x).float() for judge, x in zip(self.judges, features, strict=True)]
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_edit_engine.feature_networks import EfficientNetLite0
@@ -19,22 +17,28 @@ SIDE = 64
 # EfficientNet-lite0 sees the images enlarged to this side.
 LITE0_SIDE = 128
 
-Features = Callable[[Tensor], Tensor]
 
-
-def vgg16_features(network: Vgg16Lpips) -> Features:
+class Vgg16Features(nn.Module):
     """Spatial mean of conv5_3: images [N, 3, 64, 64] in -1..1 -> [N, 512]."""
-    return lambda images: network.maps(images)[-1].mean(dim=(2, 3))
+
+    def __init__(self, network: Vgg16Lpips) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network.maps(images)[-1].mean(dim=(2, 3))
 
 
-def lite0_features(network: EfficientNetLite0) -> Features:
+class Lite0Features(nn.Module):
     """Spatial means of the maps at strides 16 and 32: images [N, 3, 64, 64] in -1..1 -> [N, 432]."""
 
-    def features(images: Tensor) -> Tensor:
-        enlarged = F.interpolate(images, size=LITE0_SIDE, mode="bilinear", align_corners=False)
-        return torch.cat([m.mean(dim=(2, 3)) for m in network.features(enlarged)[-2:]], dim=1)
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = EfficientNetLite0()
 
-    return features
+    def forward(self, images: Tensor) -> Tensor:
+        enlarged = F.interpolate(images, size=LITE0_SIDE, mode="bilinear", align_corners=False)
+        return torch.cat([m.mean(dim=(2, 3)) for m in self.network.features(enlarged)[-2:]], dim=1)
 
 
 def to_floats(images: Tensor) -> Tensor:
@@ -43,10 +47,10 @@ def to_floats(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def all_features(features: Features, images: Tensor, batch: int = 50) -> NDArray[np.float32]:
-    """Features [N, D] of byte images [N, 3, R, R]."""
+def all_features(features: nn.Module, images: Tensor, batch: int = 50) -> NDArray[np.float32]:
+    """Features [N, D] of byte images [N, 3, R, R] that lie where the network does."""
     parts = (to_floats(part).contiguous(memory_format=torch.channels_last) for part in images.split(batch))
-    return torch.cat([features(part) for part in parts]).numpy()
+    return torch.cat([features(part) for part in parts]).cpu().numpy()
 
 
 @torch.no_grad()

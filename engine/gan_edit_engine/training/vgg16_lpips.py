@@ -23,8 +23,8 @@ class Vgg16Lpips(nn.Module):
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None])
-        self.register_buffer("scale", torch.tensor(SCALE)[:, None, None])
+        self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor(SCALE)[:, None, None], persistent=False)
         for name, value in weights.items():
             self.register_buffer(name.replace(".", "_"), value.float())
 
@@ -42,7 +42,7 @@ class Vgg16Lpips(nn.Module):
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """LPIPS [N] between images [N, 3, H, W] in -1..1: 0 for equal ones, about 0.7 for unrelated photos."""
-        total = torch.zeros(len(a))
+        total = a.new_zeros(len(a))
         for stage, (x, y) in enumerate(zip(self.maps(a), self.maps(b), strict=True)):
             difference = (F.normalize(x, dim=1, eps=1e-10) - F.normalize(y, dim=1, eps=1e-10)).square()
             head = self.get_buffer(f"lin{stage}")[:, None, None]
