@@ -24,7 +24,7 @@ from gan_edit_engine.perform_interpolation import interpolate
 from gan_edit_engine.photo import AnyImage, Image, Mask, feather_inwards, from_unit
 from gan_edit_engine.progress import report
 from gan_edit_engine.projection import project, steps_of
-from gan_edit_engine.strokes import reached, separate
+from gan_edit_engine.strokes import Strokes, reached, separate
 from gan_edit_engine.transfer import maps_of, transfer
 from gan_edit_engine.view import View, map_to_tensor, scribble, to_colours, to_tensor, view
 from gan_edit_engine.workspace import Workspace
@@ -100,7 +100,7 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     model, spread = yield from report(exploring, "Exploring the model", 0, PROBES, previews=False)
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
-    paint, painted = scribble(request, seen)
+    painted = scribble(request, seen)
     given = _given(request, model, seen)
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
@@ -110,14 +110,14 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     )
     projection = yield from report(searching, "Projecting the photo", 0, total)
     projected, generator = projection.inversion, projection.generator
-    strokes = separate(seen.colours, paint, painted)
-    counts = _counts(generator, spread, projected, strokes, seen, settings.reach)
-    wish = _wish(seen, paint, painted, strokes, counts, generator.image_channels)
+    strokes = separate(seen.colours, to_colours(projected.image), painted.colours, painted.cover, painted.opacity)
+    counts = _counts(generator, spread, projected, strokes.meant, seen, settings.reach)
+    wish = _wish(seen, painted.cover, strokes, counts, generator.image_channels)
     following = follow_scribble(generator, spread, projected, wish, settings)
     edited = yield from report(following, "Following the scribble", projection_steps, total)
     before, after = to_colours(projected.image), to_colours(edited.image)
-    meant = meaning(seen.colours, before, after, paint, strokes, counts)
-    brightest = paint[painted >= min(_WELL_PAINTED, float(painted.max()))].max(0)
+    meant = meaning(seen.colours, before, after, strokes.paint, strokes.meant, counts)
+    brightest = strokes.paint[painted.cover >= min(_WELL_PAINTED, float(painted.cover.max()))].max(0)
     maps = maps_of(seen.colours, before, after, meant, brightest)
     pixels = transfer(seen.crop, seen.box, seen.photo[seen.box.slices][..., :3], maps, settings.strength)
     return dataclasses.replace(
@@ -144,12 +144,12 @@ def _counts(
     return reached(kin[:, 0].cpu().numpy(), strokes, _selected(seen)[0, 0].cpu().numpy(), reach)
 
 
-def _wish(seen: View, paint: Image, painted: Image, strokes: Image, counts: Image, channels: int) -> Wish:
+def _wish(seen: View, cover: Image, strokes: Strokes, counts: Image, channels: int) -> Wish:
     device = seen.subject.image.device
     return Wish(
-        paint=to_tensor(paint, channels, device),
-        painted=map_to_tensor(painted, device),
-        meant=map_to_tensor(strokes.max(0), device),
+        paint=to_tensor(strokes.paint, channels, device),
+        painted=map_to_tensor(cover, device),
+        meant=map_to_tensor(strokes.meant.max(0), device),
         selected=_selected(seen),
         free=map_to_tensor(counts.sum(0), device),
     )

@@ -5,6 +5,8 @@ Arrays are float32 at the model's resolution: colours [R, R, 3] in 0..1, maps [R
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,41 +16,58 @@ from gan_edit_engine.photo import Image
 Where = NDArray[np.bool_]
 
 _TOUCHED = 0.05  # coverage of a model pixel from which on it belongs to a stroke
-_MOST_STROKES = 64  # so many are told apart, the largest; all others count as one
+_MOST_STROKES = 64  # so many are told apart
+_CRUMB = 5  # model pixels below which a piece is no stroke, but where two colours touch
+_OPAQUE = 90  # percentile of a stroke's opacity: its edges do not count
 _OTHER_COLOUR = 0.25  # distance of colours at which two strokes that touch are two
 _OTHER_THING = 0.18  # distance from a stroke's median colour at which a place counts half
 _UNLIKE, _ALIKE = 0.25, 0.65  # kinship that is none, and that is full
 _STRANGE = 0.08  # kinship with every stroke below which a place is none of their business
-_BESIDE, _REGION = 0.04, 0.3  # of the side: how far a stroke reaches (standard deviations)
-_SEVERAL, _SOME, _MOST = 3, 0.2, 0.45  # strokes, and shares of the selection that they claim, that mean all of it
+_BESIDE, _REGION = 0.04, 0.2  # of the side: how far a stroke reaches (standard deviations)
+_SEVERAL, _SOME, _MOST = 4, 0.2, 0.45  # strokes, and shares of the selection that they claim, that mean all of it
 
 
-def separate(photo: Image, paint: Image, painted: Image) -> Image:
-    """[N, R, R]: each stroke of ``painted`` as far as it is meant; ``paint``: the painted colours.
+@dataclass(frozen=True)
+class Strokes:
+    """``meant`` [N, R, R]: each stroke as far as it is meant; ``paint`` [R, R, 3]: the colours that they ask for."""
 
-    A stroke means the thing that most of it lies on: a pupil or a catchlight that a stroke across an iris runs over is
-    not asked to become one with it.
+    meant: Image
+    paint: Image
+
+
+def separate(photo: Image, before: Image, colours: Image, cover: Image, opacity: Image) -> Strokes:
+    """The strokes of a scribble with the given ``colours``, ``cover`` and ``opacity`` on the ``photo``.
+
+    A stroke means the thing that most of it lies on: a pupil that a stroke across an iris runs over is not asked to
+    become one with it. What lies there is asked of ``before``, the model's own image of the photo: a scar or a glare,
+    which the model does not know, is painted over. A transparent brush asks for the mixture that one sees.
     """
-    strokes = []
-    for stroke in _connected(paint, painted > _TOUCHED):
-        strange = np.linalg.norm(photo - np.median(photo[stroke], axis=0), axis=-1) / _OTHER_THING
-        strokes.append(stroke * painted / (1 + strange**2))
-    return np.asarray(strokes, np.float32)
+    meant, paint = [], photo.copy()
+    for stroke in _connected(colours, cover > _TOUCHED):
+        opaque = float(np.percentile(opacity[stroke], _OPAQUE))
+        strange = np.linalg.norm(before - np.median(before[stroke], axis=0), axis=-1) / _OTHER_THING
+        meant.append(stroke * np.minimum(cover / max(opaque, 1e-3), 1) / (1 + strange**2))
+        paint[stroke] = opaque * colours[stroke] + (1 - opaque) * photo[stroke]
+    return Strokes(np.asarray(meant, np.float32), paint)
 
 
-def _connected(paint: Image, where: Where) -> list[Where]:
-    """Places that hang together and are of nearly one colour, largest first."""
+def _connected(colours: Image, where: Where) -> list[Where]:
+    """Places that hang together and are of nearly one colour, largest first; crumbs belong to the likest of them."""
     found: list[Where] = []
     left = where.copy()
-    while left.any() and len(found) < _MOST_STROKES - 1:
+    while left.any():
         count, labels, stats, _ = cv2.connectedComponentsWithStats(left.astype(np.uint8), connectivity=8)
         largest = labels == 1 + int(stats[1:count, cv2.CC_STAT_AREA].argmax())
-        colour = np.median(paint[largest], axis=0)
-        same = largest & (np.linalg.norm(paint - colour, axis=-1) < _OTHER_COLOUR)
-        found.append(same if same.any() else largest)
-        left &= ~found[-1]
-    if left.any():
-        found.append(left)
+        near = np.linalg.norm(colours - np.median(colours[largest], axis=0), axis=-1) < _OTHER_COLOUR
+        stroke = largest & near if (largest & near).any() else largest
+        if found and (stroke.sum() < _CRUMB or len(found) == _MOST_STROKES):
+            likest = min(
+                found, key=lambda other: float(np.linalg.norm(colours[other].mean(0) - colours[stroke].mean(0)))
+            )
+            likest |= stroke
+        else:
+            found.append(stroke)
+        left &= ~stroke
     return found
 
 
@@ -56,7 +75,7 @@ def reached(kinship: Image, strokes: Image, selected: Image, reach: float) -> Im
     """[N, R, R]: how far each stroke counts in each place: where its kind is, less the further away; at most 1 in sum.
 
     ``kinship`` [N, R, R]: of each place with what the stroke lies on. ``selected``: what may change. ``reach``: 0 the
-    part under the stroke, 1 all of its kind. Who strokes over most of what is selected means all of it.
+    part under the stroke, 1 all of its kind. Who strokes over most of a part of the selection means all of it.
     """
     away = np.stack(
         [cv2.distanceTransform((stroke <= _TOUCHED).astype(np.uint8), cv2.DIST_L2, 5) for stroke in strokes]
@@ -65,10 +84,13 @@ def reached(kinship: Image, strokes: Image, selected: Image, reach: float) -> Im
     near = np.exp(-0.5 * np.square(away / radius))
     counts = np.maximum(step(kinship, _UNLIKE, _ALIKE) * near, np.minimum(strokes, near))
     claimed = counts.max(0)
-    if len(strokes) >= _SEVERAL:
-        share = float((claimed * selected).sum() / max(float(selected.sum()), 1e-6))
-        all_of_it = step(np.float32(share), 2 * (1 - reach) * _SOME, 2 * (1 - reach) * _MOST)
-        nearest = 1 / np.square(np.square(away + radius / 4))
+    nearest = 1 / np.square(np.square(away + radius / 4))
+    count, parts = cv2.connectedComponents((selected > _TOUCHED).astype(np.uint8))
+    for part in (parts == number for number in range(1, count)):
+        if sum(bool(stroke[part].any()) for stroke in strokes) < _SEVERAL:
+            continue
+        share = float((claimed * selected)[part].sum() / selected[part].sum())
+        all_of_it = part * step(np.float32(share), 2 * (1 - reach) * _SOME, 2 * (1 - reach) * _MOST)
         counts = counts + all_of_it * (1 - claimed) * step(kinship.max(0), _STRANGE, _UNLIKE) * nearest / nearest.sum(0)
     return np.asarray(counts / np.maximum(counts.sum(0), 1), np.float32)
 

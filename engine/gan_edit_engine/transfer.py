@@ -22,6 +22,7 @@ from gan_edit_engine.photo import LUMA, AnyImage, Box, Crop, Image, from_unit, t
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged
 _MOST = 1.25  # times brighter than the thing's mean, shading ends and a glint begins
+_HEADROOM, _WHITE = 1.12, 0.97  # texture of what is painted may be so much brighter than the paint, up to here
 _HAIRS = 0.6  # of the photo's contrast above the model's resolution, where the structure is new
 _RADIUS = 2  # of the guided filter's windows, in model pixels
 _EPSILON = 0.03**2  # variance of colour below which a window counts as flat
@@ -38,9 +39,9 @@ class Maps:
     With the photo's luma as a multiple of the thing's, t: result = ``kept`` · t + ``drawn`` + share · photo.
 
     ``kept``: the thing's new colour as far as its structure stays, and 1 over the luma of its old one; ``drawn``: the
-    model's picture as far as the structure is new, and how new it is; ``matte``: slopes and offset of the matte as a
-    function of the photo's colour; ``bounds``: the matte's lower and upper, and the model's own highlights;
-    ``brightest`` [3]: the paint's, which no pixel exceeds that did not before.
+    model's picture as far as the structure is new, and the photo's share in it; ``matte``: slopes and offset of the
+    matte as a function of the photo's colour; ``bounds``: the matte's lower and upper, the model's own highlights, and
+    how far the structure stays; ``brightest`` [3]: what no pixel exceeds that did not before.
     """
 
     kept: Image
@@ -52,19 +53,20 @@ class Maps:
 
 def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest: Image) -> Maps:
     """``guide``: the photo's crop; ``before`` and ``after``: the model's images; ``brightest`` [3]: of the paint."""
-    target = guide + meant.change
-    unseen = guide - before  # what the model did not reproduce; its colours stay, its structure does not
+    target = meant.base + meant.change
+    unseen = meant.base - before  # what the model did not reproduce; its colours stay, its structure does not
     drawn = target - (unseen - cv2.GaussianBlur(unseen, (0, 0), 2.0))
     old, new = (_of_thing(image, meant.matte) for image in (guide, target))
     newness = meant.new[..., None]
+    hairs = _HAIRS * (1 - meant.over[..., None])
     kernel = np.ones((3, 3), np.uint8)
-    bounds = [cv2.erode(meant.matte, kernel), cv2.dilate(meant.matte, kernel), _highlights(after)]
+    bounds = [cv2.erode(meant.matte, kernel), cv2.dilate(meant.matte, kernel), _highlights(after), 1 - meant.new]
     return Maps(
         kept=_planes((1 - newness) * new, 1 / (np.maximum(old @ LUMA, 0) + _BLACK)),
-        drawn=_planes(newness * (drawn - _HAIRS * guide), newness),
+        drawn=_planes(newness * (drawn - hairs * guide), newness * hairs),
         matte=_guided(guide, meant.matte),
         bounds=np.stack(bounds, axis=-1).astype(np.float32),
-        brightest=np.asarray(brightest, np.float32),
+        brightest=np.maximum(brightest, np.minimum(brightest * _HEADROOM, _WHITE)).astype(np.float32),
     )
 
 
@@ -127,14 +129,13 @@ def _edited(photo: Image, maps: list[Image], brightest: Image, strength: float) 
     if not bounds[..., 1].any():
         return photo
     shade = (cv2.transform(photo, LUMA[None]).reshape(photo.shape[:2]) + _BLACK) * kept[..., 3]
-    newness = drawn[..., 3]
     # What is brighter than shading makes it is a glint, and has the light's colour instead of the thing's.
     glint = np.maximum(1 - _MOST / np.maximum(shade, _MOST), 0)
-    share = glint + newness * (_HAIRS - glint)
+    share = bounds[..., 3] * glint + drawn[..., 3]
     result: Image = kept[..., :3] * np.minimum(shade, _MOST)[..., None]
     result += drawn[..., :3]
     result += photo * share[..., None]
-    ceiling = np.maximum(photo, np.maximum(brightest, bounds[..., 2:]))
+    ceiling = np.maximum(photo, np.maximum(brightest, bounds[..., 2:3]))
     np.clip(result, 0, ceiling, out=result)
     weight = np.einsum("yxc,yxc->yx", photo, matte[..., :3]) + matte[..., 3]
     weight = np.clip(np.clip(weight, bounds[..., 0], bounds[..., 1]), 0, 1)

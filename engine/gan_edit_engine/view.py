@@ -74,28 +74,38 @@ def _changeable(crop: Crop, selection: Mask) -> Box:
     return Box(footprint.x + inside.x, footprint.y + inside.y, inside.width, inside.height)
 
 
-def scribble(request: EditRequest, seen: View) -> tuple[Image, Image]:
-    """Colours [R, R, 3] in 0..1 and where they are painted [R, R], inside the selection.
+@dataclass(frozen=True)
+class Scribble:
+    """What is painted inside the selection, as the model sees it.
 
-    As one sees it: a stroke that is half transparent asks for the mixture. GanEditError when nothing is painted there.
+    ``colours`` [R, R, 3] in 0..1 of the paint alone; ``cover`` [R, R]: how much of each pixel it hides, 0..1;
+    ``opacity`` [R, R]: how opaque it is where it lies, which a soft edge hardly lowers and a transparent brush does.
     """
+
+    colours: Image
+    cover: Image
+    opacity: Image
+
+
+def scribble(request: EditRequest, seen: View) -> Scribble:
+    """The request's scribble. GanEditError when nothing is painted inside the selection."""
     strokes = from_message(request.scribble).astype(np.uint8)
-    painted = ((strokes[..., 3] > 0) & (seen.selection > 0)).astype(np.float32)
-    weight = seen.crop.extract(painted, cv2.BORDER_CONSTANT)
-    if not weight.any():
+    height, width = seen.selection.shape
+    box = seen.crop.footprint(height, width, margin=1) or seen.box
+    alpha = np.zeros(seen.selection.shape, np.float32)
+    alpha[box.slices] = np.where(seen.selection[box.slices] > 0, strokes[box.slices][..., 3] / np.float32(255), 0)
+    cover = seen.crop.extract(alpha, cv2.BORDER_CONSTANT)
+    if not cover.any():
         raise GanEditError(
             "nothing_painted",
             "Nothing is painted inside the selection.",
             "Paint on the scribble layer, inside the selection and the part that the model sees.",
         )
-    box = seen.crop.footprint(*painted.shape) or seen.box
-    opacity = strokes[box.slices][..., 3:].astype(np.float32) / 255
-    below = to_unit(seen.photo[box.slices][..., :3])
-    mixed = np.zeros((*painted.shape, 3), np.float32)
-    visible = to_unit(strokes[box.slices][..., :3]) * opacity + below * (1 - opacity)
-    mixed[box.slices] = visible * painted[box.slices][..., None]
-    colours = seen.crop.extract(mixed, cv2.BORDER_CONSTANT) / np.maximum(weight[..., None], 1e-4)
-    return colours.astype(np.float32), weight
+    laid = np.zeros((*alpha.shape, 4), np.float32)
+    laid[box.slices][..., :3] = to_unit(strokes[box.slices][..., :3]) * alpha[box.slices][..., None]
+    laid[box.slices][..., 3] = np.square(alpha[box.slices])
+    means = seen.crop.extract(laid, cv2.BORDER_CONSTANT) / np.maximum(cover[..., None], 1e-4)
+    return Scribble(means[..., :3].astype(np.float32), cover, means[..., 3].astype(np.float32))
 
 
 def to_tensor(colours: Image, channels: int, device: torch.device) -> Tensor:
