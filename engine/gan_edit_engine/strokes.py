@@ -30,10 +30,15 @@ def separate(photo: Image, paint: Image, painted: Image) -> Image:
     not asked to become one with it.
     """
     strokes = []
-    for stroke in _connected(paint, painted > _TOUCHED):
+    for stroke in _connected(paint, _touched(painted)):
         strange = np.linalg.norm(photo - np.median(photo[stroke], axis=0), axis=-1) / _OTHER_THING
         strokes.append(stroke * painted / (1 + strange**2))
     return np.asarray(strokes, np.float32)
+
+
+def _touched(coverage: Image) -> Where:
+    """Where strokes lie; those that are thinner than that everywhere, on a large photo, lie where they are thickest."""
+    return coverage > min(_TOUCHED, float(coverage.max()) / 2)
 
 
 def _connected(paint: Image, where: Where) -> list[Where]:
@@ -58,9 +63,7 @@ def reached(kinship: Image, strokes: Image, selected: Image, reach: float) -> Im
     ``kinship`` [N, R, R]: of each place with what the stroke lies on. ``selected``: what may change. ``reach``: 0 the
     part under the stroke, 1 all of its kind. Who strokes over most of what is selected means all of it.
     """
-    away = np.stack(
-        [cv2.distanceTransform((stroke <= _TOUCHED).astype(np.uint8), cv2.DIST_L2, 5) for stroke in strokes]
-    )
+    away = np.stack([cv2.distanceTransform((~_touched(s)).astype(np.uint8), cv2.DIST_L2, 5) for s in strokes])
     radius = strokes.shape[-1] * (_BESIDE + _REGION * reach**2 / max(1 - reach, 1e-3))
     near = np.exp(-0.5 * np.square(away / radius))
     counts = np.maximum(step(kinship, _UNLIKE, _ALIKE) * near, np.minimum(strokes, near))
