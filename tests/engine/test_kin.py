@@ -72,13 +72,18 @@ def test_opposite_features_are_no_kin_and_never_less_than_none():
     assert kin.min() == 0
 
 
-def test_features_count_by_what_is_unusual_in_them():
-    """Large in all images is no mark of a kind: channels are centred and scaled."""
-    odd = halves(SIDE, left=(101, 0), right=(100, 0.2))
-    spread = FeatureSpread(
-        {SIDE: torch.tensor([100.0, 0])[None, :, None, None]}, {SIDE: torch.tensor([1.0, 0.1])[None, :, None, None]}
-    )
-    kin = kinship(Drawn(odd), spread, WS, "const", LEFT)
+@pytest.mark.parametrize(
+    ("left", "right", "mean", "std"),
+    [
+        ((101, 0), (100, 1), (100, 0), (1, 1)),  # large in all images
+        ((50, 0.2), (50, -0.2), (0, 0), (100, 0.1)),  # loud in all images
+    ],
+)
+def test_features_count_by_what_is_unusual_in_them(left, right, mean, std):
+    """Channels are centred and scaled."""
+    usual = (torch.tensor(values)[None, :, None, None].float() for values in (mean, std))
+    spread = FeatureSpread(*({SIDE: values} for values in usual))
+    kin = kinship(Drawn(halves(SIDE, left, right)), spread, WS, "const", LEFT)
     assert kin[..., SIDE // 2 :].max() < 1e-6
     assert kin[..., : SIDE // 2].min() == pytest.approx(1)
 

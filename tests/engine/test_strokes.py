@@ -147,14 +147,16 @@ def test_between_two_strokes_the_nearer_one_counts_more():
     assert right[30, 44] > left[30, 44]
 
 
-def spread_over(count: int, reach: float = 0.5, related: float = 0.3, selected: Image = EVERYWHERE) -> float:
-    """How far ``count`` strokes count in the place between them, which is as much ``related`` to all.
+def spread_over(
+    count: int, reach: float = 0.5, related: float = 0.3, selected: Image = EVERYWHERE, claimed: slice = slice(40)
+) -> float:
+    """How far ``count`` strokes count in a place below them, which is as much ``related`` to all.
 
-    Together they claim the upper half.
+    Together they claim the upper rows, or those ``claimed``.
     """
     strokes = np.stack([area(slice(12, 16), slice(4 + 15 * n, 14 + 15 * n)) for n in range(count)])
     kin = np.full(strokes.shape, related, np.float32)
-    kin[:, :40] = 1
+    kin[:, claimed] = 1
     return float(reached(kin, strokes, selected, reach).sum(0)[60, 32])
 
 
@@ -163,6 +165,11 @@ def test_who_strokes_over_most_of_the_selection_means_all_of_it():
     assert spread_over(4) > 0.5
     assert spread_over(4, related=0.0) == 0, "but not what is strange to all strokes"
     assert spread_over(4, reach=0.0) < 0.1, "and not where strokes shall stay where they are"
+
+
+def test_the_further_strokes_reach_the_less_of_the_selection_has_to_be_claimed():
+    assert spread_over(4, claimed=slice(12, 16), reach=0.5) == 0
+    assert spread_over(4, claimed=slice(12, 16), reach=0.95) > 0.5
 
 
 def test_strokes_beside_the_selection_claim_nothing_of_it():

@@ -26,6 +26,7 @@ EYES = Align(172, 118, 320, 137)
 QUICK = {"edit_steps": 3, "axes": "own", "precision": "float32"}
 HEIGHT, WIDTH = 300, 451
 FUR = (slice(60, 80), slice(225, 265))  # between the ears
+HOLE = (slice(66, 72), slice(240, 246))  # in it, never selected
 BACKGROUND = (slice(180, 210), slice(368, 392))  # right of the face, in the model's square
 
 
@@ -79,6 +80,7 @@ def strokes(
 def selection(*where: slice) -> np.ndarray:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[where] = 255
+    mask[HOLE] = 0
     return mask
 
 
