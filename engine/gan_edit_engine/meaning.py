@@ -72,7 +72,8 @@ def _newness(before: Image, after: Image) -> Image:
     """
     fine_before, fine_after = _fine(before), _fine(after)
     energy_before, energy_after = _local(np.square(fine_before)), _local(np.square(fine_after))
-    correlation = (_local(fine_before * fine_after) + _FLAT) / (np.sqrt(energy_before * energy_after) + _FLAT)
+    alone = np.sqrt((energy_before + _FLAT) * (energy_after + _FLAT))
+    correlation = (_local(fine_before * fine_after) + _FLAT) / alone
     drawn = step(energy_after / (energy_before + _FLAT), _BLURRED, 1.0)
     return np.asarray(step(1 - correlation, _SAME, _NEW) * drawn, np.float32)
 

@@ -30,7 +30,7 @@ LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 _MAX_SUPERSAMPLED_SIDE = 4096
 _MIN_CROP_SIDE = 4.0
-_CHANNELS_AT_ONCE = 4  # OpenCV's limit where it interpolates with cubic curves
+_CHANNELS_AT_ONCE = 4  # OpenCV's limit where it interpolates with cubic curves or averages areas
 
 
 @dataclass(frozen=True)
@@ -138,14 +138,15 @@ class Crop:
         Enlarged with cubic interpolation, reduced by area. Beyond the crop its edge pixels go on; see
         :meth:`coverage` for where that is.
         """
+        if image.ndim == 3 and image.shape[2] > _CHANNELS_AT_ONCE:
+            parts = np.split(image, range(_CHANNELS_AT_ONCE, image.shape[2], _CHANNELS_AT_ONCE), axis=2)
+            return np.concatenate([self.insert(part, box) for part in parts], axis=2)
         side = min(self.resolution, max(1, math.ceil(self.size)))
         small = image
         if side < self.resolution:
             small = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
+            small = small.reshape(side, side, *image.shape[2:])
         matrix = self._matrix(self.size / side, box)
-        if small.ndim == 3 and small.shape[2] > _CHANNELS_AT_ONCE:
-            parts = np.split(small, range(_CHANNELS_AT_ONCE, small.shape[2], _CHANNELS_AT_ONCE), axis=2)
-            return np.concatenate([_warp(part, matrix, box) for part in parts], axis=2)
         return _warp(small, matrix, box)
 
     def coverage(self, box: Box, soft: float) -> Image:

@@ -43,12 +43,17 @@ def separate(photo: Image, before: Image, colours: Image, cover: Image, opacity:
     which the model does not know, is painted over. A transparent brush asks for the mixture that one sees.
     """
     meant, paint = [], photo.copy()
-    for stroke in _connected(colours, cover > _TOUCHED):
+    for stroke in _connected(colours, _touched(cover)):
         opaque = float(np.percentile(opacity[stroke], _OPAQUE))
         strange = np.linalg.norm(before - np.median(before[stroke], axis=0), axis=-1) / _OTHER_THING
         meant.append(stroke * np.minimum(cover / max(opaque, 1e-3), 1) / (1 + strange**2))
         paint[stroke] = opaque * colours[stroke] + (1 - opaque) * photo[stroke]
     return Strokes(np.asarray(meant, np.float32), paint)
+
+
+def _touched(cover: Image) -> Where:
+    """Where strokes lie; those that are thinner than that everywhere, on a large photo, lie where they are thickest."""
+    return cover > min(_TOUCHED, float(cover.max()) / 2)
 
 
 def _connected(colours: Image, where: Where) -> list[Where]:
@@ -77,9 +82,7 @@ def reached(kinship: Image, strokes: Image, selected: Image, reach: float) -> Im
     ``kinship`` [N, R, R]: of each place with what the stroke lies on. ``selected``: what may change. ``reach``: 0 the
     part under the stroke, 1 all of its kind. Who strokes over most of a part of the selection means all of it.
     """
-    away = np.stack(
-        [cv2.distanceTransform((stroke <= _TOUCHED).astype(np.uint8), cv2.DIST_L2, 5) for stroke in strokes]
-    )
+    away = np.stack([cv2.distanceTransform((~_touched(s)).astype(np.uint8), cv2.DIST_L2, 5) for s in strokes])
     radius = strokes.shape[-1] * (_BESIDE + _REGION * reach**2 / max(1 - reach, 1e-3))
     near = np.exp(-0.5 * np.square(away / radius))
     counts = np.maximum(step(kinship, _UNLIKE, _ALIKE) * near, np.minimum(strokes, near))

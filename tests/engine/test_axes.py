@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.axes import PROBES, Axes, find_axes, movable
-from gan_edit_engine.edit import Scribble, follow_scribble
+from gan_edit_engine.edit import Wish, follow_scribble
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.invert import Inversion, Subject, invert, psnr
 from gan_edit_engine.latents import Statistics, map_to_w, random_z, statistics
@@ -105,15 +105,17 @@ def test_a_search_along_the_axes_comes_closer(default, perceptual, optimizer):
     assert closeness("image") > closeness("own") + 0.5
 
 
-def test_an_edit_along_the_axes_follows_the_scribble_closer(default, perceptual):
+def test_an_edit_along_the_axes_follows_the_scribble_closer(default, monkeypatch):
+    monkeypatch.setattr("gan_edit_engine.edit._MEANING_SHARE", 0)  # axes are for the steps in W+: all but one here
     generator, spread, subject = default
     start = spread.mean.expand(1, generator.num_ws, -1)
     projected = Inversion(start, generator.synthesis(start), 0.0)
 
     def closeness(axes: str) -> float:
-        settings = EditSettings(perceptual_weight=0.0, edit_steps=25, axes=axes)
-        painted = Scribble(subject.image, subject.weight)
-        edited = result_of(follow_scribble(generator, spread, perceptual, projected, painted, settings))
+        settings = EditSettings(edit_steps=25, axes=axes)
+        everywhere = subject.weight
+        wish = Wish(subject.image, everywhere, everywhere, everywhere, everywhere)
+        edited = result_of(follow_scribble(generator, spread, projected, wish, settings))
         return psnr(edited.image, subject)
 
     assert closeness("image") > closeness("own") + 0.5

@@ -9,12 +9,13 @@ import torch
 from searches import follow
 
 from gan_edit_engine import generators
-from gan_edit_engine.edit import Edited, Scribble, follow_scribble
+from gan_edit_engine.edit import Edited, Wish, follow_scribble
 from gan_edit_engine.generators.dcgan import DCGANConfig
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.invert import Inversion, Subject, invert
 from gan_edit_engine.latents import check_space, label, map_to_w, random_z, statistics
 from gan_edit_engine.losses import latent_distance, noise_regularity, pixel_loss
+from gan_edit_engine.optimize import Step, result_of
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
@@ -92,11 +93,6 @@ def sides_seen(perceptual, monkeypatch):
 def test_a_search_looks_at_half_the_size_first(run_inversion, sides_seen, space):
     run_inversion(space=space, steps=10, perceptual_weight=0.7, coarse_fraction=0.6)
     assert sides_seen == [8] * 6 + [16] * 4
-
-
-def test_an_edit_looks_at_half_the_size_first(run_edit, sides_seen):
-    run_edit(edit_steps=10, coarse_fraction=0.2)
-    assert sides_seen == [8] * 2 + [16] * 8
 
 
 def test_a_search_that_waits_for_a_plateau_or_searches_along_lines_looks_at_one_size(run_inversion, sides_seen):
@@ -315,35 +311,36 @@ def projected(tiny_generator):
 
 
 @pytest.fixture
-def run_edit(tiny_generator, spread, perceptual, projected):
-    weight = torch.zeros(1, 1, 16, 16)
-    weight[..., 4:8, 4:8] = 1
+def wish() -> Wish:
+    """Blue on a square in the middle, everything selected."""
+    painted, everywhere = torch.zeros(1, 1, 16, 16), torch.ones(1, 1, 16, 16)
+    painted[..., 4:8, 4:8] = 1
     blue = torch.tensor([-0.6, -0.2, 0.8])[None, :, None, None].expand(1, 3, 16, 16)
-    scribble = Scribble(blue, weight)
+    return Wish(blue, painted, painted, everywhere, painted)
 
-    def run(**changes) -> tuple[Edited, Scribble]:
-        settings = EditSettings(**{"edit_steps": 80, "perceptual_weight": 0.1, **changes})
-        return follow(follow_scribble(tiny_generator, spread, perceptual, projected, scribble, settings))[1], scribble
+
+@pytest.fixture
+def run_edit(tiny_generator, spread, projected, wish):
+    def run(**changes) -> Edited:
+        settings = EditSettings(**{"edit_steps": 80, **changes})
+        return result_of(follow_scribble(tiny_generator, spread, projected, wish, settings))
 
     return run
 
 
-def painted_error(edited: Edited, scribble: Scribble) -> float:
-    return pixel_loss(edited.image, scribble.image, scribble.weight).item()
+def test_the_scribble_pulls_the_painted_pixels_to_its_colour(run_edit, projected, wish):
+    def error(edited: Edited | Inversion) -> float:
+        return pixel_loss(edited.image, wish.paint, wish.painted).item()
+
+    assert error(run_edit()) < 0.3 * error(projected)
+    assert error(run_edit(scribble_weight=0.0)) == pytest.approx(error(projected), rel=0.01)
 
 
-def test_the_scribble_pulls_the_painted_pixels_to_its_colour(run_edit, projected):
-    edited, scribble = run_edit()
-    before = pixel_loss(projected.image, scribble.image, scribble.weight).item()
-    assert painted_error(edited, scribble) < 0.3 * before
-    assert painted_error(*run_edit(scribble_weight=0.0)) == pytest.approx(before, rel=0.01)
+def test_the_keep_term_holds_what_is_not_painted(run_edit, projected, wish):
+    def unpainted_change(edited: Edited) -> float:
+        return pixel_loss(edited.image, projected.image, 1 - wish.painted).item()
 
-
-def test_the_keep_term_holds_what_is_not_painted(run_edit, projected):
-    def unpainted_change(edited: Edited, scribble: Scribble) -> float:
-        return pixel_loss(edited.image, projected.image, 1 - scribble.weight).item()
-
-    free, held = (unpainted_change(*run_edit(keep_weight=weight)) for weight in (0.0, 30.0))
+    free, held = (unpainted_change(run_edit(keep_weight=weight)) for weight in (0.0, 30.0))
     assert held < 0.5 * free
 
 
@@ -351,7 +348,23 @@ def test_the_edits_prior_holds_the_latent_near_the_projection(run_edit, projecte
     def moved(edited: Edited) -> float:
         return latent_distance(edited.ws, projected.ws, spread.std).item()
 
-    assert moved(run_edit(edit_prior_weight=3.0)[0]) < 0.5 * moved(run_edit(edit_prior_weight=0.0)[0])
+    assert moved(run_edit(edit_prior_weight=3.0)) < 0.5 * moved(run_edit(edit_prior_weight=0.0))
+
+
+def test_an_edit_goes_along_w_on_a_small_image_first_and_then_parts_the_layers(
+    tiny_generator, spread, projected, wish, monkeypatch
+):
+    monkeypatch.setattr("gan_edit_engine.edit._MEANING_SIDE", 8)
+    looks: list[Step] = []
+    for steps, parted in ((8, True), (1, False)):
+        looks.clear()
+        settings = EditSettings(edit_steps=steps)
+        edited = result_of(follow_scribble(tiny_generator, spread, projected, wish, settings), looks.append)
+        along_w = max(1, round(0.75 * steps))
+        assert [look.image.shape[-1] for look in looks] == [8] * along_w + [16] * (steps - along_w)
+        assert [(look.index, look.of) for look in looks] == [(number, steps) for number in range(1, steps + 1)]
+        assert ((edited.ws - projected.ws).std(dim=1).max() > 1e-3) == parted
+        assert torch.allclose(edited.image, tiny_generator.synthesis(edited.ws))
 
 
 def test_editing_leaves_the_projection_as_it_was(run_edit, projected):

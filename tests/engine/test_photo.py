@@ -69,6 +69,18 @@ def test_what_is_extracted_comes_back_to_its_place(size, angle):
     np.testing.assert_allclose(back[inside], ramp(200, 200)[box.slices][inside], atol=0.2)
 
 
+@pytest.mark.parametrize("size", [10, 16, 60], ids=["smaller than the model", "as large", "larger"])
+@pytest.mark.parametrize("channels", [1, 4, 5, 22])
+def test_any_number_of_channels_is_laid_over_the_photo_each_as_it_would_be_alone(size, channels):
+    crop = Crop.of_square(Square(30, 30, size, 20), 16)
+    box = crop.footprint(60, 60)
+    image = np.random.default_rng(0).random((16, 16, channels), np.float32)
+    laid = crop.insert(image, box)
+    assert laid.shape == (box.height, box.width, channels)
+    for number in range(channels):
+        np.testing.assert_allclose(laid[..., number], crop.insert(image[..., number], box), atol=1e-6)
+
+
 def test_the_crop_covers_its_square_and_nothing_else():
     crop = Crop.of_square(Square(50, 50, 40, 0), 64)
     coverage = crop.coverage(Box(0, 0, 100, 100), soft=1.0)

@@ -7,40 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from golden_outputs import outputs
+from small_generators import small_stylegan3, stylegan3_layer
 
 from gan_edit_engine.checkpoints import read_generator
-from gan_edit_engine.generators import build
-from gan_edit_engine.generators.stylegan3 import LayerSpec, StyleGAN3, StyleGAN3Config, filter_axes
-
-
-def layer(name: str, size: int, out: int, torgb: bool = False) -> LayerSpec:
-    """Twofold up- and downsampling with 12 taps each: padding 11 + 10 for a 3x3 kernel (StyleGAN3, appendix C.3)."""
-    taps = 1 if torgb else 12
-    factor = 1 if torgb else 2
-    kernel = 1 if torgb else 3
-    total = (size - 1) * factor + 1 - (size + kernel - 1) * factor + 2 * taps - 2
-    before = (total + factor) // 2
-    return LayerSpec(
-        name, 8, out, size, size, factor, taps, factor, taps, False, (before, total - before), kernel, torgb, 256.0
-    )
-
-
-def small(**changes: object) -> StyleGAN3:
-    torch.manual_seed(0)
-    fields = {"z_dim": 6, "c_dim": 0, "w_dim": 10, "resolution": 16, "image_channels": 3, "mapping_layers": 2,
-              "input_channels": 8, "input_size": 16, "input_sampling_rate": 16.0, "input_bandwidth": 2.0,
-              "layers": (layer("L0", 16, 8), layer("L1", 16, 3, torgb=True))}  # fmt: skip
-    generator = build(StyleGAN3Config(**{**fields, **changes})).requires_grad_(False)
-    generator.synthesis.input.freqs.normal_()
-    generator.synthesis.input.affine.bias.copy_(torch.tensor([1.0, 0, 0, 0]))
-    for name in ("up_filter", "down_filter"):
-        taps = torch.hann_window(14)[1:13]
-        getattr(generator.synthesis.L0, name).copy_(taps / taps.sum())
-    return generator
+from gan_edit_engine.generators.stylegan3 import LayerSpec, filter_axes
 
 
 def test_the_interface_keeps_its_shapes() -> None:
-    generator = small()
+    generator = small_stylegan3()
     ws = generator.mapping(torch.randn(2, 6))
     assert ws.shape == (2, generator.num_ws, 10) == (2, 3, 10)
     assert generator.synthesis(ws).shape == (2, 3, 16, 16)
@@ -50,7 +24,7 @@ def test_the_interface_keeps_its_shapes() -> None:
 
 
 def test_gradients_reach_the_latent() -> None:
-    generator = small()
+    generator = small_stylegan3()
     ws = generator.mapping(torch.randn(1, 6)).requires_grad_(True)
     generator.synthesis(ws).square().mean().backward()
     assert (ws.grad.abs().sum(dim=2) > 0).all()
@@ -78,7 +52,7 @@ def test_the_user_transform_shifts_the_input_by_whole_pixels(golden: Path) -> No
 
 def test_a_class_table_conditions_the_mapping_and_its_truncation() -> None:
     """StyleGAN-XL: a table of class features, projected, and one mean w per class."""
-    generator = small(c_dim=3, embedding_count=5, embedding_features=7)
+    generator = small_stylegan3(c_dim=3, embedding_count=5, embedding_features=7)
     keys = set(generator.state_dict())
     assert {"mapping.embed.weight", "mapping.embed_proj.weight", "mapping.embed_proj.bias"} <= keys
     generator.mapping.w_avg.copy_(torch.arange(30.0).reshape(3, 10))
@@ -92,6 +66,6 @@ def test_a_class_table_conditions_the_mapping_and_its_truncation() -> None:
 
 @pytest.mark.parametrize("change", [{"up_taps": 10**9}, {"in_size": 10**9}, {"padding": (10**9, 0)}, {"name": "a.b"}])
 def test_an_impossible_layer_is_refused(change: dict[str, object]) -> None:
-    fields = {**layer("L0", 16, 8).__dict__, **change}
+    fields = {**stylegan3_layer("L0", 16, 8).__dict__, **change}
     with pytest.raises(ValueError, match="impossible"):
         LayerSpec(**fields)

@@ -147,7 +147,7 @@ class DCGAN(Generator):
         self.synthesis = Synthesis(config)
 
     def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
-        return self.synthesis.steps(ws)
+        return (x for x in self.synthesis.steps(ws) if x.shape[-1] < self.resolution)
 
     @property
     def w_avg(self) -> Tensor:

@@ -293,10 +293,11 @@ class StyleGAN3(Generator):
         self.synthesis = SynthesisNetwork(config)
 
     def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
-        """Without the margin that the layers carry around what will be seen."""
-        for x in self.synthesis.steps(ws):
-            inside = slice(MARGIN, -MARGIN)
-            yield x[..., inside, inside] if x.shape[-1] > 2 * MARGIN else x
+        """Without the margin that all layers but those of the image's own size carry around what will be seen."""
+        inside = slice(MARGIN, -MARGIN)
+        for spec, x in zip(self.config.layers, self.synthesis.steps(ws), strict=True):
+            if not spec.is_torgb:
+                yield x[..., inside, inside] if 2 * MARGIN < x.shape[-1] != self.resolution else x
 
     @property
     def w_avg(self) -> Tensor:

@@ -1,0 +1,176 @@
+"""What each stroke speaks for: one by one, how far, and how all of them share a place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gan_edit_engine.photo import Image
+from gan_edit_engine.strokes import reached, separate
+
+SIDE = 64
+FUR, IRIS, PUPIL = (0.7, 0.55, 0.4), (0.5, 0.45, 0.2), (0.02, 0.02, 0.02)
+BLUE, GREEN = (0.3, 0.5, 0.8), (0.3, 0.7, 0.3)
+EVERYWHERE = np.ones((SIDE, SIDE), np.float32)
+
+
+def plain(colour: tuple[float, float, float]) -> Image:
+    return np.full((SIDE, SIDE, 3), colour, np.float32)
+
+
+def area(y: slice, x: slice) -> Image:
+    where = np.zeros((SIDE, SIDE), np.float32)
+    where[y, x] = 1
+    return where
+
+
+def test_strokes_of_two_colours_that_touch_are_two():
+    paint, painted = plain(BLUE), area(slice(20, 24), slice(10, 40))
+    paint[:, 20:] = GREEN
+    first, second = separate(plain(FUR), paint, painted)
+    assert np.array_equal(first, area(slice(20, 24), slice(20, 40)))  # the larger first
+    assert np.array_equal(second, area(slice(20, 24), slice(10, 20)))
+
+
+def test_strokes_of_one_colour_that_lie_apart_are_two():
+    left, right = area(slice(20, 24), slice(5, 20)), area(slice(20, 24), slice(40, 50))
+    assert np.array_equal(separate(plain(FUR), plain(BLUE), left + right), [left, right])
+
+
+def test_strokes_that_meet_at_a_corner_only_hang_together():
+    steps = area(slice(20, 24), slice(10, 20)) + area(slice(24, 28), slice(20, 30))
+    assert len(separate(plain(FUR), plain(BLUE), steps)) == 1
+
+
+def test_a_pupil_under_a_stroke_across_the_iris_is_not_meant():
+    photo = plain(IRIS)
+    photo[:, 28:36] = PUPIL
+    (stroke,) = separate(photo, plain(BLUE), area(slice(30, 34), slice(10, 54)))
+    assert stroke[31, 15] == 1
+    assert 0 < stroke[31, 31] < 0.1
+    assert stroke[10, 15] == 0
+
+
+def test_a_stroke_counts_as_far_as_it_covers_a_pixel():
+    painted = area(slice(20, 24), slice(10, 40))
+    painted[19] = 0.3 * painted[20]
+    (stroke,) = separate(plain(FUR), plain(BLUE), painted)
+    assert np.allclose(stroke, painted)
+
+
+def test_of_very_many_strokes_the_small_ones_count_as_one():
+    painted = np.zeros((SIDE, SIDE), np.float32)
+    painted[::6, ::6] = 1  # 121 dots
+    painted[:5, :5] = 1
+    strokes = separate(plain(FUR), plain(BLUE), painted)
+    assert len(strokes) == 64
+    assert strokes[0].sum() == 25
+    assert np.array_equal(strokes.sum(0), painted)
+
+
+def test_a_stroke_of_one_pixel_is_a_stroke():
+    (stroke,) = separate(plain(FUR), plain(BLUE), area(slice(20, 21), slice(30, 31)))
+    assert np.array_equal(stroke, area(slice(20, 21), slice(30, 31)))
+    (count,) = reached(EVERYWHERE[None], stroke[None], EVERYWHERE, 0.5)
+    assert count[20, 30] == 1
+    assert count[20, 40] > 0.3
+
+
+def test_a_stroke_thinner_than_the_models_pixels_is_a_stroke():
+    thin = 0.02 * area(slice(20, 21), slice(30, 40))
+    (stroke,) = separate(plain(FUR), plain(BLUE), thin)
+    assert np.array_equal(stroke, thin)
+    (count,) = reached(EVERYWHERE[None], stroke[None], EVERYWHERE, 0.5)
+    assert count[20, 35] == 1
+    assert count[20, 45] > 0.3
+
+
+def test_a_stroke_over_many_colours_means_something():
+    """The median of red, green and blue is none of them: every place under the stroke is strange."""
+    photo = plain(FUR)
+    for number in range(3):
+        photo[:, number::3] = np.eye(3)[number]
+    strokes = separate(photo, plain(FUR), area(slice(20, 24), slice(10, 40)))
+    (count,) = reached(EVERYWHERE[None], strokes, EVERYWHERE, 0.5)
+    assert count[21, 20] == 1
+
+
+def test_two_colours_on_one_spot_share_it():
+    paint = plain(BLUE)
+    paint[:, ::2] = GREEN
+    painted = area(slice(20, 24), slice(20, 24))
+    strokes = separate(plain(FUR), paint, painted)
+    counts = reached(np.ones_like(strokes), strokes, EVERYWHERE, 0.5)
+    assert np.allclose(strokes.sum(0), painted)
+    assert counts.sum(0).max() <= 1 + 1e-6
+    assert counts.sum(0)[21, 21] == pytest.approx(1)
+
+
+NEAR, FAR = (30, 22), (30, 60)
+STROKE = area(slice(28, 33), slice(4, 20))
+KIN = np.maximum(STROKE, area(slice(25, 36), slice(4, 64)))
+
+
+@pytest.mark.parametrize(
+    ("reach", "near", "far"), [(0.0, (0.2, 0.6), (0, 1e-6)), (0.5, (0.9, 1), (0.001, 0.1)), (1.0, (1, 1), (0.999, 1))]
+)
+def test_a_stroke_reaches_what_is_of_its_kind(reach, near, far):
+    (count,) = reached(KIN[None], STROKE[None], EVERYWHERE, reach)
+    assert near[0] <= count[NEAR] <= near[1]
+    assert far[0] <= count[FAR] <= far[1]
+    assert (count[STROKE > 0] == 1).all()
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.5, 1.0])
+def test_what_is_of_no_kind_with_a_stroke_is_not_reached(reach):
+    (count,) = reached(KIN[None], STROKE[None], EVERYWHERE, reach)
+    assert (count[KIN == 0] == 0).all()
+
+
+def test_a_stroke_counts_where_it_lies_even_on_what_is_strange():
+    (count,) = reached(np.zeros((1, SIDE, SIDE), np.float32), STROKE[None], EVERYWHERE, 0.5)
+    assert np.array_equal(count, STROKE)
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.5, 1.0])
+def test_strokes_never_count_more_than_once_in_a_place(reach):
+    strokes = np.stack([area(slice(y, y + 4), slice(10, 40)) for y in (10, 20, 30, 40)])
+    counts = reached(np.ones_like(strokes), strokes, EVERYWHERE, reach)
+    assert counts.min() >= 0
+    assert counts.sum(0).max() <= 1 + 1e-6
+
+
+def test_between_two_strokes_the_nearer_one_counts_more():
+    strokes = np.stack([area(slice(28, 33), slice(5, 10)), area(slice(28, 33), slice(54, 59))])
+    left, right = reached(np.ones_like(strokes), strokes, EVERYWHERE, 0.5)
+    assert left[30, 20] > right[30, 20]
+    assert right[30, 44] > left[30, 44]
+
+
+def spread_over(
+    count: int, reach: float = 0.5, related: float = 0.3, selected: Image = EVERYWHERE, claimed: slice = slice(40)
+) -> float:
+    """How far ``count`` strokes count in a place below them, which is as much ``related`` to all.
+
+    Together they claim the upper rows, or those ``claimed``.
+    """
+    strokes = np.stack([area(slice(12, 16), slice(4 + 15 * n, 14 + 15 * n)) for n in range(count)])
+    kin = np.full(strokes.shape, related, np.float32)
+    kin[:, claimed] = 1
+    return float(reached(kin, strokes, selected, reach).sum(0)[60, 32])
+
+
+def test_who_strokes_over_most_of_the_selection_means_all_of_it():
+    assert spread_over(1) == spread_over(2) == 0
+    assert spread_over(4) > 0.5
+    assert spread_over(4, related=0.0) == 0, "but not what is strange to all strokes"
+    assert spread_over(4, reach=0.0) < 0.1, "and not where strokes shall stay where they are"
+
+
+def test_the_further_strokes_reach_the_less_of_the_selection_has_to_be_claimed():
+    assert spread_over(4, claimed=slice(12, 16), reach=0.5) == 0
+    assert spread_over(4, claimed=slice(12, 16), reach=0.95) > 0.5
+
+
+def test_strokes_beside_the_selection_claim_nothing_of_it():
+    assert spread_over(4, selected=area(slice(50, 64), slice(0, 64))) == 0
