@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -29,67 +28,14 @@ import torch
 import typer
 
 from edits.cases import SIDE, Case, Image, part_case, read_face, read_irises, whole_case
+from edits.editor import Editor
 from edits.scores import EditJudge, EditScore
 from edits.sheet import Row, painted_over, save_sheet
-from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.library import Model
-from gan_edit_engine.perform import perform
-from gan_edit_engine.photo import composite
 from gan_edit_engine.training.photos import PhotoSource, read_names
-from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align, EditRequest, ProjectRequest, ResultReady
-from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 FAMILIES = ("part", "whole")
-LATENT_STEPS = 100  # of the projections that the wanted pictures of "whole" are drawn from
-
-
-def as_bytes(image: Image) -> np.ndarray:
-    return np.asarray(np.round(np.clip(image, 0, 1) * 255), np.uint8)
-
-
-class Editor:
-    """Makes edits as the worker does."""
-
-    def __init__(self, model: str, assignments: list[str]) -> None:
-        self.workspace, self.name = Workspace(torch.device("cpu")), model
-        self.settings = EditSettings.from_assignments(assignments, cache=False)
-        self.model: Model = self.workspace.model(model)[0]
-        points = self.model.info.align_points
-        assert points is not None  # the faces are aligned to the default's
-        (x1, y1), (x2, y2) = points
-        self._align = Align(*(SIDE * value for value in (x1, y1, x2, y2)))
-
-    def edit(self, case: Case) -> tuple[Image, float]:
-        """The edited photo and the seconds of processor time that it took."""
-        photo = as_bytes(case.photo)
-        request = EditRequest(
-            photo=to_message(photo),
-            scribble=to_message(as_bytes(case.scribble)),
-            mask=to_message(as_bytes(case.selection)),
-            model=self.name,
-            align=self._align,
-            settings=self.settings,
-        )
-        started = time.process_time()
-        *_, result = perform(request, self.workspace)
-        seconds = time.process_time() - started
-        assert isinstance(result, ResultReady)
-        assert result.mask is not None
-        mask = from_message(result.mask).astype(np.uint8)
-        pixels = composite(photo, from_message(result.image), mask, result.x, result.y)
-        return np.asarray(pixels, np.float32) / np.float32(255), seconds
-
-    def latent(self, photo: Image) -> torch.Tensor:
-        """The photo's projection [1, num_ws, w_dim]."""
-        settings = ProjectSettings(steps=LATENT_STEPS, cache=False)
-        request = ProjectRequest(photo=to_message(as_bytes(photo)), align=self._align, settings=settings)
-        *_, result = perform(request, self.workspace)
-        assert isinstance(result, ResultReady)
-        assert result.latent is not None
-        return torch.from_numpy(from_message(result.latent).copy())[None]
 
 
 class Latents:
@@ -149,14 +95,15 @@ def evaluate(
     names = list(read_irises(DATA / "evaluation_irises.json"))
     chosen = names if limit is None else [names[i * len(names) // limit] for i in range(min(limit, len(names)))]
     judge = EditJudge(sources[0], set(read_names(DATA / "evaluation_faces.txt")))
-    editor = Editor(model, assignments or [])
+    editor = Editor(model)
+    align = editor.aligned(SIDE)
     kept = Latents(latents or folder / "latents.npz", editor)
     scores: list[EditScore] = []
     rows: list[Row] = []
     for name in chosen:
         photo = read_face(sources, name)
         for case in cases_of(name, names.index(name), photo, kept, editor, families.split(",")):
-            result, seconds = editor.edit(case)
+            result, seconds = editor.edit(case.photo, case.scribble, case.selection, align, assignments or [])
             score = judge.score(case, result, seconds)
             scores.append(score)
             rows.append(Row(_caption(score), (photo, painted_over(photo, case.scribble), case.wanted, result)))

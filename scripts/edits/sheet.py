@@ -33,7 +33,7 @@ def painted_over(photo: Image, scribble: Image) -> Image:
 
 def save_sheet(path: Path, rows: Sequence[Row], height: int, columns: int = 1) -> None:
     """PNG or WebP of the rows, ``columns`` of them beside each other, the pictures ``height`` pixels high."""
-    blocks = [_block(row, height) for row in rows]
+    blocks = [row_picture(row, height) for row in rows]
     width = max(block.width for block in blocks) + 2 * _GAP
     tall = max(block.height for block in blocks) + _GAP
     lines = -(-len(blocks) // columns)
@@ -43,7 +43,8 @@ def save_sheet(path: Path, rows: Sequence[Row], height: int, columns: int = 1) -
     sheet.save(path, quality=85)
 
 
-def _block(row: Row, height: int) -> Pictures.Image:
+def row_picture(row: Row, height: int) -> Pictures.Image:
+    """The row alone, its pictures ``height`` pixels high."""
     shown = [_resized(picture, height) for picture in row.pictures]
     block = Pictures.new("RGB", (sum(p.shape[1] + _GAP for p in shown) - _GAP, height + _LINE), "white")
     ImageDraw.Draw(block).text((0, 2), row.text, fill="black")
