@@ -80,8 +80,8 @@ def _newness(before: Image, after: Image) -> Image:
 
 def _painted_over(photo: Image, before: Image, paint: Image, strokes: Image) -> Image:
     """Where a stroke lies on what the model does not know, and is unlike it: there its own picture takes its place."""
-    unknown = np.linalg.norm(cv2.GaussianBlur(photo - before, (0, 0), 0.7), axis=-1).astype(np.float32)
-    unlike = np.linalg.norm(photo - paint, axis=-1).astype(np.float32)
+    unknown = np.asarray(np.linalg.norm(cv2.GaussianBlur(photo - before, (0, 0), 0.7), axis=-1), np.float32)
+    unlike = np.asarray(np.linalg.norm(photo - paint, axis=-1), np.float32)
     over = strokes.max(0) * step(unknown, *_UNKNOWN) * step(unlike, *_UNKNOWN)
     return np.asarray(cv2.GaussianBlur(cv2.dilate(over, np.ones((3, 3), np.uint8)), (0, 0), 0.7), np.float32)
 
