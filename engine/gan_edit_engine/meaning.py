@@ -17,7 +17,7 @@ from gan_edit_engine.strokes import step
 _FULL = 0.95  # of the paint's colours
 _NOTHING, _SEEN = 0.01, 0.05  # changes (RMS of the channels) that nobody sees, and that one does
 _SMOOTH = 2.0  # pixels
-_FLAT = 3e-4  # variance of luma below which there is no structure
+_FLAT = np.float32(3e-4)  # variance of luma below which there is no structure
 _SAME, _NEW = 0.6, 1.0  # 1 less the correlation of detail: of a structure that is still there, and of another
 
 
@@ -58,8 +58,8 @@ def _newness(before: Image, after: Image) -> Image:
     """
     fine_before, fine_after = _fine(before), _fine(after)
     common = _local(fine_before * fine_after)
-    alone = np.sqrt(_local(np.square(fine_before)) * _local(np.square(fine_after)))
-    return step(1 - (common + _FLAT) / (alone + _FLAT), _SAME, _NEW)
+    alone = np.sqrt((_local(np.square(fine_before)) + _FLAT) * (_local(np.square(fine_after)) + _FLAT))
+    return step(1 - (common + _FLAT) / alone, _SAME, _NEW)
 
 
 def _fine(image: Image) -> Image:
