@@ -20,7 +20,7 @@ _SMOOTH = 2.0  # pixels
 _FLAT = 3e-4  # variance of luma below which there is no structure
 _BLURRED = 0.5  # of the energy that a structure had, below which nothing was drawn in its place
 _UNKNOWN = 0.12, 0.3  # distances of two colours that are of one thing, and of different ones
-_SAME, _NEW = 0.8, 1.2  # 1 less the correlation of detail: of a structure that is still there, and of another
+_SAME, _NEW = 0.7, 0.95  # 1 less the correlation of detail: of a structure that is still there, and of another
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ def _carried(reached: Image, paint: Image, strokes: Image, counts: Image) -> Ima
     """
     total = np.zeros_like(paint)
     for stroke, count in zip(strokes, counts, strict=True):
-        weight = stroke[..., None] / max(float(stroke.sum()), 1e-6)
+        if not stroke.any():
+            continue
+        weight = stroke[..., None] / stroke.sum()
         asked, there = (paint * weight).sum((0, 1)), np.maximum((reached * weight).sum((0, 1)), 1e-3)
         added = np.maximum(asked - there, 0) + np.maximum(reached, 0) * (np.minimum(asked / there, 1) - 1)
         total += count[..., None] * added
@@ -75,7 +77,7 @@ def _newness(before: Image, after: Image) -> Image:
     alone = np.sqrt((energy_before + _FLAT) * (energy_after + _FLAT))
     correlation = (_local(fine_before * fine_after) + _FLAT) / alone
     drawn = step(energy_after / (energy_before + _FLAT), _BLURRED, 1.0)
-    return np.asarray(step(1 - correlation, _SAME, _NEW) * drawn, np.float32)
+    return step(np.asarray(1 - correlation, np.float32), _SAME, _NEW) * drawn
 
 
 def _painted_over(photo: Image, before: Image, paint: Image, strokes: Image) -> Image:

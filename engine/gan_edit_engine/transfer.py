@@ -22,7 +22,6 @@ from gan_edit_engine.photo import LUMA, AnyImage, Box, Crop, Image, from_unit, t
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged
 _MOST = 1.25  # times brighter than the thing's mean, shading ends and a glint begins
-_HEADROOM, _WHITE = 1.12, 0.97  # texture of what is painted may be so much brighter than the paint, up to here
 _HAIRS = 0.6  # of the photo's contrast above the model's resolution, where the structure is new
 _RADIUS = 2  # of the guided filter's windows, in model pixels
 _EPSILON = 0.03**2  # variance of colour below which a window counts as flat
@@ -66,7 +65,7 @@ def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest
         drawn=_planes(newness * (drawn - hairs * guide), newness * hairs),
         matte=_guided(guide, meant.matte),
         bounds=np.stack(bounds, axis=-1).astype(np.float32),
-        brightest=np.maximum(brightest, np.minimum(brightest * _HEADROOM, _WHITE)).astype(np.float32),
+        brightest=np.asarray(brightest, np.float32),
     )
 
 

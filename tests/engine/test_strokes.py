@@ -24,28 +24,33 @@ def area(y: slice, x: slice) -> Image:
     return where
 
 
+def separated(photo: Image, paint: Image, painted: Image) -> Image:
+    """Of an opaque brush on a photo that the model knows."""
+    return separate(photo, photo, paint, painted, np.sign(painted)).meant
+
+
 def test_strokes_of_two_colours_that_touch_are_two():
     paint, painted = plain(BLUE), area(slice(20, 24), slice(10, 40))
     paint[:, 20:] = GREEN
-    first, second = separate(plain(FUR), paint, painted)
+    first, second = separated(plain(FUR), paint, painted)
     assert np.array_equal(first, area(slice(20, 24), slice(20, 40)))  # the larger first
     assert np.array_equal(second, area(slice(20, 24), slice(10, 20)))
 
 
 def test_strokes_of_one_colour_that_lie_apart_are_two():
     left, right = area(slice(20, 24), slice(5, 20)), area(slice(20, 24), slice(40, 50))
-    assert np.array_equal(separate(plain(FUR), plain(BLUE), left + right), [left, right])
+    assert np.array_equal(separated(plain(FUR), plain(BLUE), left + right), [left, right])
 
 
 def test_strokes_that_meet_at_a_corner_only_hang_together():
     steps = area(slice(20, 24), slice(10, 20)) + area(slice(24, 28), slice(20, 30))
-    assert len(separate(plain(FUR), plain(BLUE), steps)) == 1
+    assert len(separated(plain(FUR), plain(BLUE), steps)) == 1
 
 
 def test_a_pupil_under_a_stroke_across_the_iris_is_not_meant():
     photo = plain(IRIS)
     photo[:, 28:36] = PUPIL
-    (stroke,) = separate(photo, plain(BLUE), area(slice(30, 34), slice(10, 54)))
+    (stroke,) = separated(photo, plain(BLUE), area(slice(30, 34), slice(10, 54)))
     assert stroke[31, 15] == 1
     assert 0 < stroke[31, 31] < 0.1
     assert stroke[10, 15] == 0
@@ -54,22 +59,57 @@ def test_a_pupil_under_a_stroke_across_the_iris_is_not_meant():
 def test_a_stroke_counts_as_far_as_it_covers_a_pixel():
     painted = area(slice(20, 24), slice(10, 40))
     painted[19] = 0.3 * painted[20]
-    (stroke,) = separate(plain(FUR), plain(BLUE), painted)
+    (stroke,) = separated(plain(FUR), plain(BLUE), painted)
     assert np.allclose(stroke, painted)
 
 
-def test_of_very_many_strokes_the_small_ones_count_as_one():
+def test_of_very_many_strokes_64_are_told_apart_and_none_is_lost():
     painted = np.zeros((SIDE, SIDE), np.float32)
-    painted[::6, ::6] = 1  # 121 dots
-    painted[:5, :5] = 1
-    strokes = separate(plain(FUR), plain(BLUE), painted)
+    for y in range(3):
+        for x in range(3):
+            painted[y::6, x::6] = 1  # 121 dots
+    strokes = separated(plain(FUR), plain(BLUE), painted)
     assert len(strokes) == 64
-    assert strokes[0].sum() == 25
     assert np.array_equal(strokes.sum(0), painted)
 
 
+def test_a_soft_brushs_stroke_is_one_stroke_in_its_own_colour():
+    """Its edge is half transparent, and is neither a stroke of its own nor half of the photo's colour."""
+    cover = area(slice(20, 28), slice(10, 40))
+    cover[[19, 28]] = 0.5
+    cover[[18, 29]] = 0.2
+    found = separate(plain(FUR), plain(FUR), plain(BLUE), cover, np.where(cover > 0, 0.3 + 0.7 * cover, 0))
+    (stroke,) = found.meant
+    assert np.allclose(stroke, cover)
+    assert np.allclose(found.paint[stroke > 0], BLUE)
+
+
+def test_a_transparent_brush_asks_for_the_mixture():
+    cover = 0.5 * area(slice(20, 28), slice(10, 40))
+    found = separate(plain(FUR), plain(FUR), plain(BLUE), cover, cover)
+    (stroke,) = found.meant
+    assert np.allclose(stroke, 2 * cover)
+    assert np.allclose(found.paint[stroke > 0], (np.float32(FUR) + np.float32(BLUE)) / 2)
+
+
+def test_crumbs_where_two_colours_touch_belong_to_one_of_them():
+    paint, painted = plain(BLUE), area(slice(20, 24), slice(10, 41))
+    paint[:, 25:] = GREEN
+    paint[20:24, 25] = (0.9, 0.1, 0.1)
+    assert len(separated(plain(FUR), paint, painted)) == 2
+
+
+def test_what_the_model_does_not_know_does_not_say_what_a_stroke_means():
+    """A scar under the stroke counts in full; a pupil, which the model's own image shows, does not."""
+    scarred = plain(FUR)
+    scarred[20:24] = PUPIL
+    painted = area(slice(18, 30), slice(10, 40))
+    assert separate(scarred, plain(FUR), plain(BLUE), painted, painted).meant[0][22, 20] == 1
+    assert separate(scarred, scarred, plain(BLUE), painted, painted).meant[0][22, 20] < 0.2
+
+
 def test_a_stroke_of_one_pixel_is_a_stroke():
-    (stroke,) = separate(plain(FUR), plain(BLUE), area(slice(20, 21), slice(30, 31)))
+    (stroke,) = separated(plain(FUR), plain(BLUE), area(slice(20, 21), slice(30, 31)))
     assert np.array_equal(stroke, area(slice(20, 21), slice(30, 31)))
     (count,) = reached(EVERYWHERE[None], stroke[None], EVERYWHERE, 0.5)
     assert count[20, 30] == 1
@@ -78,7 +118,7 @@ def test_a_stroke_of_one_pixel_is_a_stroke():
 
 def test_a_stroke_thinner_than_the_models_pixels_is_a_stroke():
     thin = 0.02 * area(slice(20, 21), slice(30, 40))
-    (stroke,) = separate(plain(FUR), plain(BLUE), thin)
+    (stroke,) = separated(plain(FUR), plain(BLUE), thin)
     assert np.array_equal(stroke, thin)
     (count,) = reached(EVERYWHERE[None], stroke[None], EVERYWHERE, 0.5)
     assert count[20, 35] == 1
@@ -90,7 +130,7 @@ def test_a_stroke_over_many_colours_means_something():
     photo = plain(FUR)
     for number in range(3):
         photo[:, number::3] = np.eye(3)[number]
-    strokes = separate(photo, plain(FUR), area(slice(20, 24), slice(10, 40)))
+    strokes = separated(photo, plain(FUR), area(slice(20, 24), slice(10, 40)))
     (count,) = reached(EVERYWHERE[None], strokes, EVERYWHERE, 0.5)
     assert count[21, 20] == 1
 
@@ -99,7 +139,7 @@ def test_two_colours_on_one_spot_share_it():
     paint = plain(BLUE)
     paint[:, ::2] = GREEN
     painted = area(slice(20, 24), slice(20, 24))
-    strokes = separate(plain(FUR), paint, painted)
+    strokes = separated(plain(FUR), paint, painted)
     counts = reached(np.ones_like(strokes), strokes, EVERYWHERE, 0.5)
     assert np.allclose(strokes.sum(0), painted)
     assert counts.sum(0).max() <= 1 + 1e-6
@@ -112,7 +152,7 @@ KIN = np.maximum(STROKE, area(slice(25, 36), slice(4, 64)))
 
 
 @pytest.mark.parametrize(
-    ("reach", "near", "far"), [(0.0, (0.2, 0.6), (0, 1e-6)), (0.5, (0.9, 1), (0.001, 0.1)), (1.0, (1, 1), (0.999, 1))]
+    ("reach", "near", "far"), [(0.0, (0.2, 0.6), (0, 1e-6)), (0.5, (0.9, 1), (1e-6, 0.1)), (1.0, (1, 1), (0.999, 1))]
 )
 def test_a_stroke_reaches_what_is_of_its_kind(reach, near, far):
     (count,) = reached(KIN[None], STROKE[None], EVERYWHERE, reach)
@@ -148,7 +188,7 @@ def test_between_two_strokes_the_nearer_one_counts_more():
 
 
 def spread_over(
-    count: int, reach: float = 0.5, related: float = 0.3, selected: Image = EVERYWHERE, claimed: slice = slice(40)
+    count: int, reach: float = 0.5, related: float = 0.2, selected: Image = EVERYWHERE, claimed: slice = slice(40)
 ) -> float:
     """How far ``count`` strokes count in a place below them, which is as much ``related`` to all.
 
@@ -161,7 +201,7 @@ def spread_over(
 
 
 def test_who_strokes_over_most_of_the_selection_means_all_of_it():
-    assert spread_over(1) == spread_over(2) == 0
+    assert spread_over(1) == spread_over(2) == spread_over(3) == 0
     assert spread_over(4) > 0.5
     assert spread_over(4, related=0.0) == 0, "but not what is strange to all strokes"
     assert spread_over(4, reach=0.0) < 0.1, "and not where strokes shall stay where they are"

@@ -48,7 +48,7 @@ def lay(
     """``photo`` with what is meant laid on it; the model saw it as it is, and its image has no highlights."""
     guide = small(photo)
     change = np.broadcast_to(np.float32(change), guide.shape)
-    meant = Meaning(change, matte, np.full_like(EVERYWHERE, new))
+    meant = Meaning(guide, 0 * EVERYWHERE, change, matte, np.full_like(EVERYWHERE, new))
     seen = np.full_like(guide, 0.5) if after is None else after
     return transfer(CROP, BOX, photo, maps_of(guide, guide, seen, meant, np.float32(brightest)))
 
@@ -225,7 +225,8 @@ def test_the_change_stays_within_the_crop_that_is_turned():
     crop = Crop.of_square(Square(SIDE / 2, SIDE / 2, 200, 30), MODEL)
     guide = crop.extract(photo)
     matte = crop.extract(round_area(0.2, SIDE).astype(np.float32))
-    meant = Meaning(np.broadcast_to(np.float32(BLUE) - np.float32(IRIS), guide.shape), matte, 0 * EVERYWHERE)
+    change = np.broadcast_to(np.float32(BLUE) - np.float32(IRIS), guide.shape)
+    meant = Meaning(guide, 0 * EVERYWHERE, change, matte, 0 * EVERYWHERE)
     box = crop.footprint(SIDE, SIDE)
     region = photo[box.slices]
     edited = transfer(crop, box, region, maps_of(guide, guide, guide, meant, np.float32(BLUE)))
