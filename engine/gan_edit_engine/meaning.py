@@ -58,8 +58,8 @@ def _newness(before: Image, after: Image) -> Image:
     """
     fine_before, fine_after = _fine(before), _fine(after)
     common = _local(fine_before * fine_after)
-    alone = np.sqrt(_local(np.square(fine_before)) * _local(np.square(fine_after)))
-    return step(1 - (common + _FLAT) / (alone + _FLAT), _SAME, _NEW)
+    alone = np.sqrt((_local(np.square(fine_before)) + _FLAT) * (_local(np.square(fine_after)) + _FLAT))
+    return step(np.asarray(1 - (common + _FLAT) / alone, np.float32), _SAME, _NEW)
 
 
 def _fine(image: Image) -> Image:

@@ -104,6 +104,12 @@ def test_a_structure_that_moves_or_turns_is_new():
     assert newness(before, before.transpose(1, 0, 2)) > 0.9
 
 
+def test_a_structure_that_comes_or_goes_is_new():
+    flat, before = plain(0.45, 0.45, 0.45), stripes(3)
+    assert newness(before, flat) > 0.7
+    assert newness(flat, before) > 0.7
+
+
 def test_where_nothing_is_to_be_seen_nothing_is_new():
     noise = np.random.default_rng(0).normal(0, 0.003, (2, SIDE, SIDE, 3)).astype(np.float32)
     assert newness(PHOTO + noise[0], PHOTO + noise[1]) < 0.05
