@@ -27,7 +27,7 @@ def main(gimp: str) -> int:
     for old in FOLDER.iterdir():
         old.unlink()
     Image.fromarray(data.chelsea()).save(FOLDER / "photo.png")  # CC0, by Stefan van der Walt
-    with console.status("GIMP paints the scribble, and GAN Edit follows it (about a minute on a CPU) …"):
+    with console.status("GIMP paints the scribble, and GAN Edit follows it (half a minute on a CPU) …"):
         problem = run_gimp(gimp)
     if problem:
         console.print(f"demo: {problem}", style="red")

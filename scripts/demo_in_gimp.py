@@ -1,4 +1,4 @@
-"""The demo's work inside GIMP: paint the irises, mark and select the eyes, call Filters → GAN Edit. Run by demo.py.
+"""The demo's work inside GIMP: a rough stroke through each iris, mark and select the eyes, call Filters → GAN Edit. Run by demo.py.
 
 ``demo_folder`` is set by the caller. Writes scribble.png, mask.png, result.png, edit.xcf and, last, answer.json.
 """
@@ -12,9 +12,12 @@ gi.require_version("Gegl", "0.4")
 from gi.repository import Gegl, Gimp, Gio  # noqa: E402
 
 BLUE = "#5091dc"
-# (centre x, centre y, radius x, radius y) in pixels of the photo.
-IRISES = ((171, 115, 29, 27), (319, 135, 20, 24))
-PUPILS = ((175, 111, 9, 18), (320, 133, 7, 16))
+# Corners x, y of the strokes, in pixels of the photo.
+STROKES = (
+    (146, 118, 152, 112, 172, 130, 194, 124, 196, 131, 170, 139),
+    (304, 138, 309, 133, 320, 147, 333, 143, 333, 150, 318, 154),
+)
+# (centre x, centre y, radius x, radius y).
 AROUND_THE_EYES = ((172, 118, 46, 44), (320, 137, 38, 42))
 EYES = ((172, 118), (320, 137))
 FEATHER = 4.0
@@ -43,10 +46,10 @@ def fill_selection(layer, color):
 
 
 def paint_scribble(image):
-    """Blue over the irises, on a layer of its own."""
+    """A few strokes of blue, on a layer of their own."""
     scribble = new_layer(image, "scribble")
-    select(image, Gimp.ChannelOps.ADD, IRISES)
-    select(image, Gimp.ChannelOps.SUBTRACT, PUPILS)
+    for corners in STROKES:
+        image.select_polygon(Gimp.ChannelOps.ADD, corners)
     fill_selection(scribble, BLUE)
     Gimp.Selection.none(image)
     return scribble
