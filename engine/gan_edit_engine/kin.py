@@ -8,6 +8,7 @@ where that is.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
@@ -17,11 +18,11 @@ from torch.nn import functional as F
 from gan_edit_engine import generators
 from gan_edit_engine.generators import Noise
 from gan_edit_engine.losses import area_averaged
+from gan_edit_engine.optimize import Step
 
 SAMPLES = 16
 """Images over which features are centred."""
 _LARGEST = 64  # pixels: the two last sizes of feature maps up to here are asked; finer ones know colours and hairs only
-_AT_ONCE = 4  # images
 _TINY = 1e-6
 
 
@@ -33,13 +34,15 @@ class FeatureSpread:
     std: dict[int, Tensor]
 
 
-@torch.no_grad()
-def feature_spread(generator: generators.Generator, ws: Tensor) -> FeatureSpread:
-    """Of the images of latents ws [N, num_ws, w_dim]."""
+def feature_spread(generator: generators.Generator, ws: Tensor, done: int = 0) -> Generator[Step, None, FeatureSpread]:
+    """Of the images of latents ws [N, num_ws, w_dim]; yields a Step for each of them, ``done`` being behind."""
     found: dict[int, list[Tensor]] = {}
-    for some in ws.split(_AT_ONCE):
-        for side, features in _features(generator, some, "const").items():
+    for number, one in enumerate(ws.split(1), start=1):
+        with torch.no_grad():
+            maps = _features(generator, one, "const")
+        for side, features in maps.items():
             found.setdefault(side, []).append(features)
+        yield Step(done + number, done + len(ws), 0.0, one)
     together = {side: torch.cat(parts) for side, parts in found.items()}
     return FeatureSpread(
         {side: features.mean((0, 2, 3), keepdim=True) for side, features in together.items()},

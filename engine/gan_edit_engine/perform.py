@@ -16,7 +16,7 @@ from gan_edit_engine.axes import PROBES
 from gan_edit_engine.edit import Wish, follow_scribble
 from gan_edit_engine.invert import Inversion
 from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
-from gan_edit_engine.kin import kinship
+from gan_edit_engine.kin import SAMPLES, kinship
 from gan_edit_engine.latents import Statistics, label, random_z
 from gan_edit_engine.library import Model
 from gan_edit_engine.meaning import meaning
@@ -97,7 +97,7 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
     settings = workspace.settled(request.settings)
     exploring = workspace.editable(request.model, settings)
-    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES, previews=False)
+    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES + SAMPLES, previews=False)
     perceptual = workspace.perceptual(settings, request.model)
     seen = view(request, model, workspace.device)
     painted = scribble(request, seen)

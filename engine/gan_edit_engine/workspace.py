@@ -72,7 +72,7 @@ class Workspace:
         if spread.features is None:
             z = random_z(model.generator, SAMPLES, 0, self.device)
             ws = model.generator.mapping(z, label(model.generator, SAMPLES, settings.class_label, self.device))
-            spread = dataclasses.replace(spread, features=feature_spread(model.generator, ws))
+            spread = dataclasses.replace(spread, features=(yield from feature_spread(model.generator, ws, PROBES)))
             self._models[name, settings.class_label] = model, spread
         return model, spread
 
