@@ -1,6 +1,6 @@
-"""The demo's work inside GIMP: a rough stroke through each iris, mark and select the eyes, call Filters → GAN Edit. Run by demo.py.
+"""The demo's work inside GIMP: rough strokes over the irises, the eyes marked and selected, the filter called.
 
-``demo_folder`` is set by the caller. Writes scribble.png, mask.png, result.png, edit.xcf and, last, answer.json.
+Run by demo.py. ``demo_folder`` is set by the caller. Writes scribble.png, mask.png, result.png, edit.xcf and, last, answer.json.
 """
 
 import json
