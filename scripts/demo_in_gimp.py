@@ -1,6 +1,7 @@
 """The demo's work inside GIMP: rough strokes over the irises, the eyes marked and selected, the filter called.
 
-Run by demo.py. ``demo_folder`` is set by the caller. Writes scribble.png, mask.png, result.png, edit.xcf and, last, answer.json.
+Run by demo.py. ``demo_folder`` is set by the caller. Writes scribble.png, mask.png, result.png, edit.xcf and, last,
+answer.json.
 """
 
 import json
