@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edits.gallery import NOT, WORK, Edit
+from edits.gallery import KEPT, NOT, WORK, Edit
 from edits.painting import Oval, Polygon, Stroke, arc, below_pupil
 from edits.scenes import CHELSEA, Scene
 
@@ -51,32 +51,32 @@ CHELSEA_EDITS = (
         _PLAIN,
         _pair((90, 140, 200)),
         (_AROUND_LEFT, _AROUND_RIGHT),
-        WORK,
-        "The left eye is right; on the right one blue and violet lie on the lids, and its lower lid line is gone",
+        KEPT,
+        "Whole irises, pupils and glints kept; slightly violet on the lit side",
     ),
     Edit(
         "copper eyes",
         _PLAIN,
         _pair((170, 88, 36)),
         (_AROUND_LEFT, _AROUND_RIGHT),
-        WORK,
-        "Paler than painted, and half of the lid lines are gone",
+        KEPT,
+        "As painted, pupils and lids kept",
     ),
     Edit(
         "one eye blue",
         _PLAIN,
         [below_pupil(_LEFT, (90, 140, 200))],
         (_AROUND_LEFT,),
-        WORK,
-        "A green rest under the upper lid, whose line is gone; the other eye is untouched",
+        KEPT,
+        "As painted; the other eye is untouched",
     ),
     Edit(
         "odd eyes",
         _PLAIN,
         [below_pupil(_LEFT, (90, 140, 200)), below_pupil(_RIGHT, (205, 135, 45))],
         (_AROUND_LEFT, _AROUND_RIGHT),
-        NOT,
-        "Amber on the blue eye's upper lid; the other eye's pupil is gone",
+        KEPT,
+        "Each as painted, pupils and glints kept",
     ),
     Edit(
         "white blaze",
@@ -86,24 +86,24 @@ CHELSEA_EDITS = (
             Stroke((236, 230, 224), ((256, 95), (266, 150), (272, 215)), 20),
         ],
         (Oval(258, 100, 90, 135),),
-        NOT,
-        "No blaze: the whole selected forehead pales, its stripes and the selection's edge show",
+        WORK,
+        "A blaze with soft edges; white without hairs, and the dark stripes at its top stay",
     ),
     Edit(
         "white patch on the cheek",
         _PLAIN,
         [Stroke((236, 230, 224), ((120, 175), (150, 195), (185, 205), (150, 210)), 22)],
         (Oval(150, 195, 105, 62, 20),),
-        NOT,
-        "All that is selected turns white and violet, with a hard edge and a second nose",
+        WORK,
+        "A white cheek; bluish at its outer edge, whisker spots stay dark",
     ),
     Edit(
         "darker fur",
         _PLAIN,
         _fur((64, 54, 50), (34, 28, 27)),
         (_HEAD,),
-        WORK,
-        "A grey veil, half as dark as painted; natural where it fades",
+        KEPT,
+        "As dark as painted, hairs and stripes kept",
         ("feather=8",),
     ),
     Edit(
@@ -112,7 +112,7 @@ CHELSEA_EDITS = (
         _fur((226, 200, 168), (200, 160, 120)),
         (_HEAD,),
         WORK,
-        "A light veil, half as light as painted; white flecks between the eyes",
+        "Cream, but flat, and the dark hairs stand out",
         ("feather=8",),
     ),
     Edit(
@@ -121,15 +121,15 @@ CHELSEA_EDITS = (
         [Stroke((222, 140, 138), _NOSE_STROKE, 8)],
         (_NOSE,),
         WORK,
-        "The nose is brownish pink, and so is the fur around it",
+        "Pink as painted; a violet fringe above, hardly any shade",
     ),
     Edit(
         "black nose",
         _PLAIN,
         [Stroke((36, 30, 32), _NOSE_STROKE, 8)],
         (_NOSE,),
-        WORK,
-        "The nose is brown, not black; grey on the fur around it",
+        KEPT,
+        "As painted",
     ),
     Edit(
         "closed eyes",
@@ -137,7 +137,7 @@ CHELSEA_EDITS = (
         [*_closed(_LEFT, (176, 140, 108)), *_closed(_RIGHT, (176, 140, 108))],
         (_AROUND_LEFT, _AROUND_RIGHT),
         NOT,
-        "The eyes stay open under a blurred veil",
+        "The eyes stay open under a veil",
     ),
     Edit(
         "ear dark inside",
@@ -145,15 +145,15 @@ CHELSEA_EDITS = (
         [Stroke((70, 46, 44), ((345, 12), (362, 30), (370, 45), (358, 55)), 14)],
         (Polygon(((300, 0), (400, 0), (385, 60), (350, 85), (325, 60))),),
         NOT,
-        "A veil over ear, fur and background; the pink stays",
+        "A flat patch over ear and background",
     ),
     Edit(
         "scar on the brow removed",
         Scene(CHELSEA, flaws=(_BROW_SCAR,)),
         [Stroke((176, 140, 108), ((194, 60), (222, 92), (235, 132)), 9)],
         (Polygon(((180, 50), (205, 42), (250, 90), (252, 145), (218, 145), (205, 95))),),
-        NOT,
-        "The scar stays and turns grey",
+        WORK,
+        "The scar goes; its upper end and a smooth path stay",
     ),
     Edit(
         "glare on the bridge removed",
@@ -161,7 +161,7 @@ CHELSEA_EDITS = (
         [Stroke((182, 148, 124), ((212, 98), (224, 110)), 28)],
         (Oval(220, 106, 30, 34),),
         NOT,
-        "The white spot stays; the eye beside it loses its rim",
+        "The white spot becomes a beige disc without hairs",
     ),
     Edit(
         "white whisker pads",
@@ -171,16 +171,16 @@ CHELSEA_EDITS = (
             Stroke((238, 232, 226), ((282, 254), (300, 246)), 14),
         ],
         (Oval(228, 250, 92, 42),),
-        NOT,
-        "Half of the nose turns white, the rest is white up to the selection's edge",
+        WORK,
+        "White pads, flat where they are brightest",
     ),
     Edit(
         "blue eyes and a black nose",
         _PLAIN,
         [*_pair((90, 140, 200)), Stroke((36, 30, 32), _NOSE_STROKE, 8)],
         (_AROUND_LEFT, _AROUND_RIGHT, _NOSE),
-        NOT,
-        "The right eye is blurred, with a dark patch below it; brown nose, grey fur around it",
+        KEPT,
+        "Both as painted",
     ),
     Edit(
         "green background",

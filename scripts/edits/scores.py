@@ -48,11 +48,11 @@ class EditJudge:
 
     def __init__(self, faces: PhotoSource, exclude: set[str]) -> None:
         self._lpips = load_lpips(torch.device("cpu"))
-        self._features = evaluation.Vgg16Features(Vgg16Lpips(load_file(perceptual_weights("vgg16-lpips"))))
+        self._network = Vgg16Lpips(load_file(perceptual_weights("vgg16-lpips")))
         names = [name for name in faces.names if name not in exclude]
         chosen = names[:: max(1, len(names) // _REAL_FACES)][:_REAL_FACES]
-        pixels = np.stack([square_pixels(faces.open(name), evaluation.SIDE) for name in chosen])
-        self._real = torch.from_numpy(evaluation.all_features(self._features, torch.from_numpy(pixels)))
+        pixels = torch.from_numpy(np.stack([square_pixels(faces.open(name), evaluation.SIDE) for name in chosen]))
+        self._real = torch.cat([self._seen(evaluation.to_floats(some)) for some in pixels.split(50)])
 
     def score(self, case: Case, result: Image, seconds: float) -> EditScore:
         """``result``: the edited photo, of the case's size."""
@@ -79,9 +79,13 @@ class EditJudge:
         return self._lpips.loss(_planes(ours), target).item()
 
     @torch.no_grad()
+    def _seen(self, images: Tensor) -> Tensor:
+        """Features [N, 512] of images [N, 3, R, R] in −1..1: the spatial means of conv5_3."""
+        return self._network.maps(images)[-1].mean((2, 3))
+
     def _strangeness(self, image: Image) -> float:
         """Mean distance to the five nearest real faces."""
-        seen = self._features(area_averaged(_planes(image), evaluation.SIDE, evaluation.SIDE))
+        seen = self._seen(area_averaged(_planes(image), evaluation.SIDE, evaluation.SIDE))
         return torch.cdist(seen, self._real)[0].topk(_NEAREST, largest=False).values.mean().item()
 
 
