@@ -11,6 +11,7 @@ import torch
 
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.axes import PROBES
+from gan_edit_engine.kin import SAMPLES
 from gan_edit_engine.perform import perform
 from gan_edit_engine.photo import composite
 from gan_edit_engine.workspace import Workspace
@@ -55,8 +56,9 @@ def test_a_models_first_search_explores_it_without_showing_what_it_draws(photo):
     workspace = Workspace(torch.device("cpu"))
     first, again = (run(edit_request(photo), workspace)[0] for _ in range(2))
     explored = [(p.step, p.of, p.preview) for p in first if p.stage == "Exploring the model"]
-    assert explored == [(number, PROBES, None) for number in range(1, PROBES + 1)]
-    assert len(first) == PROBES + len(again)
+    looks = PROBES + SAMPLES
+    assert explored == [(number, looks, None) for number in range(1, looks + 1)]
+    assert len(first) == looks + len(again)
 
 
 def test_an_edit_reports_each_step_shows_previews_and_stays_inside_the_mask(photo, workspace):
