@@ -19,8 +19,8 @@ from gan_edit_protocol.messages import EngineStatus  # noqa: E402
 START, END = 1, 2
 NO_LAYER = "none"
 ORDERED_LINES = 6
-ADVANCED_HEIGHT = 178
-"""Pixels: five settings; the whole dialog then fits a screen 768 pixels high."""
+ADVANCED_HEIGHT = 140
+"""Pixels: four settings; the whole dialog then fits a screen 768 pixels high."""
 
 
 def ask(

@@ -138,7 +138,7 @@ def test_repeating_the_last_filter_uses_the_values_that_were_typed_in(desktop: D
     [
         ("i", "Interpolate Layers", (57, 285)),
         ("p", "Project Photo", (57, 207)),
-        ("e", "Edit Photo with Scribble", (57, 354)),
+        ("e", "Edit Photo with Scribble", (57, 388)),
     ],
 )
 def test_the_dialogs_fit_a_small_screen_with_all_settings_open(
