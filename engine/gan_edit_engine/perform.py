@@ -119,7 +119,7 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     meant = meaning(seen.colours, before, after, strokes.paint, strokes.meant, counts)
     brightest = strokes.paint[painted.cover >= min(_WELL_PAINTED, float(painted.cover.max()))].max(0)
     maps = maps_of(seen.colours, before, after, meant, brightest)
-    pixels = transfer(seen.crop, seen.box, seen.photo[seen.box.slices][..., :3], maps, settings.strength)
+    pixels = transfer(seen.crop, seen.box, seen.photo, maps, settings.strength)
     return dataclasses.replace(
         _result(seen, pixels, _blend(seen, settings.feather), projected, model),
         latent=pack_latent(edited.ws),

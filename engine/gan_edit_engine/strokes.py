@@ -24,6 +24,9 @@ _OTHER_THING = 0.18  # distance from a stroke's median colour at which a place c
 _UNLIKE, _ALIKE = 0.25, 0.65  # kinship that is none, and that is full
 _STRANGE = 0.08  # kinship with every stroke below which a place is none of their business
 _BESIDE, _REGION = 0.04, 0.2  # of the side: how far a stroke reaches (standard deviations)
+_THING, _STUFF = 0.3, 0.55  # share of its kind around a stroke: of an iris, which ends, and of fur, which goes on
+_NARROW, _WIDE = 0.25, 0.75  # times half its width, and that times the reach: so far a stroke reaches on what goes on
+_MELTS, _AT_MOST = 0.07, 0.35  # of the side, and of half the selection's width: the band before an edge that cuts
 _SEVERAL, _SOME, _MOST = 4, 0.2, 0.45  # strokes, and shares of the selection that they claim, that mean all of it
 
 
@@ -80,22 +83,40 @@ def reached(kinship: Image, strokes: Image, selected: Image, reach: float) -> Im
     """[N, R, R]: how far each stroke counts in each place: where its kind is, less the further away; at most 1 in sum.
 
     ``kinship`` [N, R, R]: of each place with what the stroke lies on. ``selected``: what may change. ``reach``: 0 the
-    part under the stroke, 1 all of its kind. Who strokes over most of a part of the selection means all of it.
+    part under the stroke, 1 all of its kind. A stroke on what goes on all around, as fur does, asks for a patch about
+    as wide as itself, whose edge is soft. Who strokes over most of a part of the selection means all of it.
     """
+    kind = step(kinship, _UNLIKE, _ALIKE)
     away = np.stack([cv2.distanceTransform((~_touched(s)).astype(np.uint8), cv2.DIST_L2, 5) for s in strokes])
-    radius = strokes.shape[-1] * (_BESIDE + _REGION * reach**2 / max(1 - reach, 1e-3))
-    near = np.exp(-0.5 * np.square(away / radius))
-    counts = np.maximum(step(kinship, _UNLIKE, _ALIKE) * near, np.minimum(strokes, near))
-    claimed = counts.max(0)
-    nearest = 1 / np.square(np.square(away + radius / 4))
+    further = reach**2 / max(1 - reach, 1e-3)
+    far = strokes.shape[-1] * (_BESIDE + _REGION * further)
+    near = np.exp(-0.5 * np.square(away / far))
+    claimed = np.maximum(kind * near, np.minimum(strokes, near))
+    goes_on = step((kind * near).sum((1, 2)) / near.sum((1, 2)), _THING, _STUFF)[:, None, None]
+    width = np.array([cv2.distanceTransform(_touched(s).astype(np.uint8), cv2.DIST_L2, 5).max() for s in strokes])
+    patch = np.minimum(width * (_NARROW + _WIDE * further) + 1, far)[:, None, None]
+    near = np.exp(-0.5 * np.square(away / (far + goes_on * (patch - far))))
+    counts = np.maximum(kind * near * np.stack([_before_the_cut(k, selected) for k in kind]), np.minimum(strokes, near))
+    nearest = 1 / np.square(np.square(away + far / 4))
+    whole = step(kinship.max(0), _STRANGE, _UNLIKE) * _before_the_cut(kind.max(0), selected)
     count, parts = cv2.connectedComponents((selected > _TOUCHED).astype(np.uint8))
     for part in (parts == number for number in range(1, count)):
         if sum(bool(stroke[part].any()) for stroke in strokes) < _SEVERAL:
             continue
-        share = float((claimed * selected)[part].sum() / selected[part].sum())
+        share = float((claimed.max(0) * selected)[part].sum() / selected[part].sum())
         all_of_it = part * step(np.float32(share), 2 * (1 - reach) * _SOME, 2 * (1 - reach) * _MOST)
-        counts = counts + all_of_it * (1 - claimed) * step(kinship.max(0), _STRANGE, _UNLIKE) * nearest / nearest.sum(0)
+        counts = counts + all_of_it * (1 - counts.max(0)) * whole * nearest / nearest.sum(0)
     return np.asarray(counts / np.maximum(counts.sum(0), 1), np.float32)
+
+
+def _before_the_cut(kind: Image, selected: Image) -> Image:
+    """[R, R]: 1, falling to 0 towards places of the same ``kind`` that are not selected: there an edge would show."""
+    cut = (kind > 0.5) & (selected < 0.5)
+    if not cut.any():
+        return np.ones_like(kind)
+    inside = cv2.distanceTransform((selected >= 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    band = min(_MELTS * kind.shape[-1], _AT_MOST * float(inside.max()))
+    return step(np.asarray(cv2.distanceTransform((~cut).astype(np.uint8), cv2.DIST_L2, 5), np.float32), 0, band)
 
 
 def step(value: Image | np.float32, low: float, high: float) -> Image:

@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from gan_edit_engine.heal import Patch, add_texture
 from gan_edit_engine.meaning import Meaning
 from gan_edit_engine.photo import LUMA, AnyImage, Box, Crop, Image, from_unit, to_unit
 
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged
 _MOST = 1.25  # times brighter than the thing's mean, shading ends and a glint begins
+_NO_GLINT = 1 - 1 / _MOST  # contrast at which shading cannot come to that
+_LEAST_CONTRAST = 0.25  # of the photo's, where black fur turns white
 _HAIRS = 0.6  # of the photo's contrast above the model's resolution, where the structure is new
 _RADIUS = 2  # of the guided filter's windows, in model pixels
 _EPSILON = 0.03**2  # variance of colour below which a window counts as flat
@@ -35,12 +38,13 @@ _FINER = 6  # samples of a map for each model pixel, between which straight line
 class Maps:
     """What the pixels are changed by, at the model's resolution, in groups of at most four planes [R, R, C].
 
-    With the photo's luma as a multiple of the thing's, t: result = ``kept`` · t + ``drawn`` + share · photo.
+    With the photo's luma as a multiple of the thing's, t: result = ``kept`` · t / (c + (1 − c) · t) + ``drawn`` +
+    share · photo.
 
     ``kept``: the thing's new colour as far as its structure stays, and 1 over the luma of its old one; ``drawn``: the
     model's picture as far as the structure is new, and the photo's share in it; ``matte``: slopes and offset of the
     matte as a function of the photo's colour; ``bounds``: the matte's lower and upper, the model's own highlights, and
-    how far the structure stays; ``brightest`` [3]: what no pixel exceeds that did not before.
+    the contrast c that stays; ``brightest`` [3]: what no pixel exceeds that did not before.
     """
 
     kept: Image
@@ -48,24 +52,34 @@ class Maps:
     matte: Image
     bounds: Image
     brightest: Image
+    guide: Image
+    patches: tuple[Patch, ...]
 
 
 def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest: Image) -> Maps:
     """``guide``: the photo's crop; ``before`` and ``after``: the model's images; ``brightest`` [3]: of the paint."""
     target = meant.base + meant.change
-    unseen = meant.base - before  # what the model did not reproduce; its colours stay, its structure does not
+    unseen = (1 - meant.over[..., None]) * (
+        meant.base - before
+    )  # what the model did not reproduce; its colours stay, its structure does not
     drawn = target - (unseen - cv2.GaussianBlur(unseen, (0, 0), 2.0))
     old, new = (_of_thing(image, meant.matte) for image in (guide, target))
     newness = meant.new[..., None]
     hairs = _HAIRS * (1 - meant.over[..., None])
     kernel = np.ones((3, 3), np.uint8)
-    bounds = [cv2.erode(meant.matte, kernel), cv2.dilate(meant.matte, kernel), _highlights(after), 1 - meant.new]
+    old_luma, new_luma = (np.maximum(colours @ LUMA, 0) + _BLACK for colours in (old, new))
+    # Light fur has no blacker stripes than dark fur had: what is lightened keeps its differences of light, not their
+    # ratios; what is darkened keeps the ratios. Where all is new nothing stays, and nothing glints.
+    contrast = np.clip(old_luma / new_luma, _LEAST_CONTRAST, 1) * (1 - meant.new) + _NO_GLINT * meant.new
+    bounds = [cv2.erode(meant.matte, kernel), cv2.dilate(meant.matte, kernel), _highlights(after), contrast]
     return Maps(
-        kept=_planes((1 - newness) * new, 1 / (np.maximum(old @ LUMA, 0) + _BLACK)),
+        kept=_planes((1 - newness) * new, 1 / old_luma),
         drawn=_planes(newness * (drawn - hairs * guide), newness * hairs),
         matte=_guided(guide, meant.matte),
         bounds=np.stack(bounds, axis=-1).astype(np.float32),
         brightest=np.asarray(brightest, np.float32),
+        guide=guide,
+        patches=meant.patches,
     )
 
 
@@ -73,13 +87,14 @@ def _planes(colours: Image, plane: Image) -> Image:
     return np.concatenate([colours, plane.reshape(*colours.shape[:2], 1)], axis=-1).astype(np.float32)
 
 
-def transfer(crop: Crop, box: Box, region: AnyImage, maps: Maps, strength: float = 1.0) -> AnyImage:
-    """The edited pixels of ``box`` [height, width, 3]; ``region``: the photo's there, of the same type.
+def transfer(crop: Crop, box: Box, whole: AnyImage, maps: Maps, strength: float = 1.0) -> AnyImage:
+    """The edited pixels of ``box`` [height, width, 3], of the type of the ``whole`` photo [H, W, 3 or 4].
 
     ``strength``: how much of the change is applied; 0 gives the photo, bit for bit.
     """
     grid = _Grid(crop, box)
     groups = [grid.sampled(group) for group in (maps.kept, maps.drawn, maps.matte, maps.bounds)]
+    region = whole[box.slices][..., :3]
     result = np.empty_like(region)
 
     def work(rows: slice) -> None:
@@ -90,6 +105,8 @@ def transfer(crop: Crop, box: Box, region: AnyImage, maps: Maps, strength: float
     height = max(1, _STRIP // box.width)
     with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as pool:
         list(pool.map(work, (slice(top, min(top + height, box.height)) for top in range(0, box.height, height))))
+    for patch in maps.patches:
+        add_texture(result, whole, crop, box, patch, maps.guide, strength)
     return result
 
 
@@ -128,9 +145,9 @@ def _edited(photo: Image, maps: list[Image], brightest: Image, strength: float) 
     if not bounds[..., 1].any():
         return photo
     shade = (cv2.transform(photo, LUMA[None]).reshape(photo.shape[:2]) + _BLACK) * kept[..., 3]
+    shade /= bounds[..., 3] + (1 - bounds[..., 3]) * shade
     # What is brighter than shading makes it is a glint, and has the light's colour instead of the thing's.
-    glint = np.maximum(1 - _MOST / np.maximum(shade, _MOST), 0)
-    share = bounds[..., 3] * glint + drawn[..., 3]
+    share = np.maximum(1 - _MOST / np.maximum(shade, _MOST), 0) + drawn[..., 3]
     result: Image = kept[..., :3] * np.minimum(shade, _MOST)[..., None]
     result += drawn[..., :3]
     result += photo * share[..., None]

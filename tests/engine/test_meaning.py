@@ -112,17 +112,50 @@ def test_a_structure_that_comes_is_new_and_one_that_got_lost_in_a_blur_is_not():
     assert newness(before, flat) < 0.1
 
 
+def gone(photo: Image, before: Image, paint: Image, stroke: Image, count: Image) -> Image:
+    return meaning(photo, before, before, paint, stroke[None], count[None]).over
+
+
 def test_a_scar_that_the_model_does_not_know_is_painted_over():
     photo = PHOTO.copy()
-    photo[30:33, 10:50] = 0.05
-    stroke = np.zeros((SIDE, SIDE), np.float32)
-    stroke[28:35, 8:52] = 1
+    photo[30:32, 10:50] = 0.05
+    stroke = area(slice(27, 35), slice(8, 52))
     meant = meaning(photo, PHOTO, PHOTO, PHOTO, stroke[None], stroke[None])
     assert meant.over[31, 20:40].min() > 0.9
     assert meant.over[20].max() == 0
     assert np.abs(meant.base - PHOTO)[31, 20:40].max() < 0.05
-    known = meaning(photo, photo, photo, PHOTO, stroke[None], stroke[None])
-    assert known.over.max() == 0
+    assert gone(photo, photo, PHOTO, stroke, stroke).max() == 0, "a dark line that the model knows is another matter"
+    assert gone(photo, PHOTO, plain(*BLUE), stroke, stroke).max() == 0, "and blue paint does not ask for fur"
+
+
+EYE = area(slice(22, 42), slice(20, 44))
+OPEN = np.where(EYE[..., None] > 0, np.float32(GREEN), PHOTO)
+OPEN[22:24, 20:44] = 0.05  # the line of the lid
+ON_MOST_OF_IT = area(slice(25, 40), slice(22, 42))
+
+
+def test_a_thing_under_paint_of_the_colour_around_it_goes_whole():
+    meant = meaning(OPEN, OPEN, OPEN, PHOTO, ON_MOST_OF_IT[None], EYE[None])
+    assert meant.over[EYE > 0].min() > 0.9, "with what is beside the stroke"
+    assert np.abs(meant.base + meant.change - PHOTO)[EYE > 0].max() < 0.1
+    assert meant.matte[EYE > 0].min() > 0.9
+
+
+def test_a_thing_that_gets_another_colour_stays():
+    assert gone(OPEN, OPEN, plain(*BLUE), ON_MOST_OF_IT, EYE).max() == 0
+
+
+def test_a_pupil_beside_paint_of_the_iriss_own_colour_stays():
+    photo = OPEN.copy()
+    photo[28:36, 29:35] = 0.02
+    assert gone(photo, photo, plain(*GREEN), area(slice(28, 36), slice(24, 40)), EYE).max() == 0
+
+
+def test_what_the_model_makes_of_a_thing_that_goes_is_not_asked():
+    tinted = OPEN.copy()
+    tinted[EYE > 0] = (0.9, 0.1, 0.9)
+    meant = meaning(OPEN, OPEN, tinted, PHOTO, ON_MOST_OF_IT[None], EYE[None])
+    assert np.abs(meant.base + meant.change - PHOTO)[EYE > 0].max() < 0.1
 
 
 def test_dark_paint_takes_light_away_in_proportion():

@@ -150,7 +150,7 @@ def test_an_odd_edit_changes_what_its_strokes_count_for_and_nothing_else(photo, 
     result = edited(photo, scribble, mask)
     difference = change(photo, result)
     assert (result[mask == 0] == photo[mask == 0]).all()
-    assert difference[counted() < 0.01].max(initial=0) < 0.01 * 255
+    assert difference[counted() < 0.01].max(initial=0) < 0.015 * 255
     if what != "five pixels":  # the selection's edge is soft, and these are all edge
         assert difference[(scribble[..., 3] > 0) & (mask > 0)].mean() > 10
 
