@@ -17,6 +17,7 @@ from gan_edit_engine.photo import AnyImage, Box, Crop, Image, Mask, from_unit, t
 Where = NDArray[np.bool_]
 
 _TOUCHED = 0.05  # of a place that is painted over, from which on it is to go
+_WELL = 0.5  # coverage by which a place's colour is the paint's
 _COLOURS = 2.0  # model pixels: standard deviation below which texture begins
 _AROUND = 7  # model pixels: a place and its rim, by which one looks for its like
 _FURTHEST = 0.5  # of the side: from so far away texture may come
@@ -32,16 +33,19 @@ class Patch:
     shift: tuple[int, int]
 
 
-def heal(photo: Image, before: Image, over: Image) -> tuple[Image, tuple[Patch, ...]]:
+def heal(photo: Image, before: Image, over: Image, paint: Image, painted: Image) -> tuple[Image, tuple[Patch, ...]]:
     """The photo without what is painted ``over`` [R, R], and the patches that it was mended by.
 
-    Where nothing near by is like its surroundings it is as ``before``, the model's image, if that does not show what is
-    to go; else it is smooth.
+    Its colours are half those around it and half the ``paint`` where ``painted`` [R, R]: a flat brush knows no light
+    from one side, but what lies around a place may be the shadow of what goes. Where nothing near by is like its
+    surroundings it is as ``before``, the model's image, if that does not show what is to go; else it is smooth.
     """
     gone = np.asarray(cv2.dilate((over > _TOUCHED).astype(np.uint8), np.ones((5, 5), np.uint8)), np.uint8)
     if not gone.any():
         return photo, ()
-    colours = _smooth(np.stack([cv2.inpaint(plane, gone, 3, cv2.INPAINT_NS) for plane in cv2.split(photo)], axis=-1))
+    known = painted > _WELL
+    around, between = _inpainted(photo, gone), _inpainted(np.where(known[..., None], paint, photo), gone * ~known)
+    colours = np.asarray((around + between) / 2, np.float32)
     healed, patches = photo.copy(), []
     for place in _pieces(gone):
         shift = _beside(photo, colours, place, gone > 0)
@@ -52,6 +56,11 @@ def heal(photo: Image, before: Image, over: Image) -> tuple[Image, tuple[Patch, 
             unlike = np.square(before - colours)[place].mean()
             healed[place] = (before if unlike < _LIKE**2 else colours)[place]
     return healed, tuple(patches)
+
+
+def _inpainted(image: Image, hole: Mask) -> Image:
+    planes = [cv2.inpaint(plane, hole, 3, cv2.INPAINT_NS) for plane in cv2.split(image)]
+    return _smooth(np.asarray(np.stack(planes, axis=-1), np.float32))
 
 
 def _smooth(image: Image) -> Image:

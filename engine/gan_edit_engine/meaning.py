@@ -53,16 +53,17 @@ def meaning(photo: Image, before: Image, after: Image, paint: Image, strokes: Im
     """
     going = _going(photo, before, paint, strokes, counts)
     over = np.asarray(cv2.GaussianBlur(cv2.dilate(going.max(0), np.ones((3, 3), np.uint8)), (0, 0), 0.7), np.float32)
-    healed, patches = heal(photo, before, over)
+    healed, patches = heal(photo, before, over, paint, (strokes * going).max(0))
     base = photo + over[..., None] * (healed - photo)
     # What the model makes of a thing that is to go is not asked; there each stroke counts where it lies.
     change = (1 - over[..., None]) * (after - before)
     counts = counts * (1 - going.max((1, 2), keepdims=True))
     counts = counts * (1 - over) + over * strokes / np.maximum(strokes.sum(0), 1)
+    new = np.maximum(_newness(before, after), over)
+    change = new[..., None] * change + (1 - new[..., None]) * _between(base, change, paint, strokes, counts)
     change = change + _FULL * _carried(base + change, paint, strokes, counts)
     size = np.sqrt(np.square(cv2.GaussianBlur(change, (0, 0), 1.0)).mean(-1))
     matte = np.maximum(np.minimum(counts.sum(0), 1) * step(size, _NOTHING, _SEEN), over)
-    new = np.maximum(_newness(before, after), over)
     return Meaning(base, over, change, np.asarray(matte, np.float32), new, patches)
 
 
@@ -83,6 +84,18 @@ def _carried(reached: Image, paint: Image, strokes: Image, counts: Image) -> Ima
         taken = np.maximum(there - asked, 0) / there * inside
         total += count[..., None] * (added - taken)
     return total
+
+
+def _between(base: Image, change: Image, paint: Image, strokes: Image, counts: Image) -> Image:
+    """The model's ``change`` as far as no channel leaves what lies between the photo and the paint that counts there.
+
+    White paint on red fur has made models draw it blue.
+    """
+    weights = strokes.reshape(len(strokes), -1)
+    colours = weights @ paint.reshape(-1, 3) / np.maximum(weights.sum(1, keepdims=True), 1e-3)
+    asked = np.einsum("nyx,nc->yxc", counts, colours) / np.maximum(counts.sum(0), 1e-3)[..., None] - base
+    within = np.clip(change, np.minimum(asked, 0), np.maximum(asked, 0))
+    return np.asarray(np.where((counts.sum(0) > _TOUCHED)[..., None], within, change), np.float32)
 
 
 def _newness(before: Image, after: Image) -> Image:

@@ -26,10 +26,22 @@ def painted() -> Image:
     return over
 
 
+def mended(photo: Image, before: Image, over: Image) -> tuple[Image, tuple[Patch, ...]]:
+    """By what is around alone."""
+    return heal(photo, before, over, photo, 0 * over)
+
+
+def test_half_of_the_colour_is_the_paints():
+    photo = np.full((SIDE, SIDE, 3), 0.4, np.float32)
+    photo[SPOT] = 1
+    healed, _ = heal(photo, photo, painted(), np.full_like(photo, 0.5), painted())
+    assert np.abs(healed[31, 29] - 0.45).max() < 0.01
+
+
 def test_a_spot_is_mended_from_beside_it():
     photo = fur()
     photo[SPOT] = (1, 0, 0)
-    healed, (patch,) = heal(photo, 0 * photo, painted())
+    healed, (patch,) = mended(photo, 0 * photo, painted())
     here = healed[SPOT]
     assert np.abs(here.mean((0, 1)) - fur()[SPOT].mean((0, 1))).max() < 0.03
     assert 0.7 < here.std((0, 1)).mean() / fur()[SPOT].std((0, 1)).mean() < 1.3
@@ -44,7 +56,7 @@ def test_no_patch_comes_from_another_place_that_goes():
     photo, over = fur(), painted()
     over[:, 40:] = 1
     photo[over > 0] = 1
-    _, patches = heal(photo, photo, over)
+    _, patches = mended(photo, photo, over)
     for patch in patches:
         ys, xs = np.nonzero(patch.where)
         assert (over[ys + patch.shift[1], xs + patch.shift[0]] == 0).all()
@@ -55,15 +67,15 @@ def test_a_place_that_has_no_like_becomes_what_the_model_makes_of_it_unless_that
     photo[20:44, 16:42] = 0.9
     for shade in (0.8, 0.1):
         model = np.full_like(photo, shade)
-        healed, patches = heal(photo, model, painted())
+        healed, patches = mended(photo, model, painted())
         assert patches == ()
         assert np.abs(healed[SPOT] - max(shade, 0.8)).max() < 0.15
-    assert np.array_equal(heal(photo, fur() + 0.4, painted())[0][SPOT], (fur() + 0.4)[SPOT])
+    assert np.array_equal(mended(photo, fur() + 0.4, painted())[0][SPOT], (fur() + 0.4)[SPOT])
 
 
 def test_nothing_painted_over_nothing_mended():
     photo = fur()
-    healed, patches = heal(photo, 0 * photo, 0 * painted())
+    healed, patches = mended(photo, 0 * photo, 0 * painted())
     assert np.array_equal(healed, photo)
     assert patches == ()
 

@@ -42,6 +42,17 @@ def test_the_paints_colour_arrives_where_its_stroke_counts_and_nowhere_else():
     assert meant.matte[REGION > 0].min() > 0.99
 
 
+def test_no_colour_comes_that_neither_photo_nor_paint_has():
+    """The model draws a white patch on red fur blue."""
+    white = plain(0.9, 0.88, 0.86)
+    spot = area(slice(36, 40), slice(30, 36))
+    after = np.where((REGION - spot)[..., None] > 0, white, PHOTO)
+    after[36:40, 30:36] = (0.7, 0.9, 1.0)
+    reached = (PHOTO + of(PHOTO, after, paint=white).change)[spot > 0]
+    assert reached[:, 2].max() < 0.88
+    assert reached[:, 0].min() > 0.69
+
+
 def test_each_stroke_brings_its_own_colour_as_far_as_it_counts():
     paint = plain(*BLUE)
     paint[:, 32:] = GREEN
