@@ -1,4 +1,4 @@
-"""The one error of this room: which file cannot be used, and why."""
+"""The errors of this room: which file cannot be used, and why."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ def one_line(error: Exception) -> str:
     """The error's first line, shortened: whatever a file makes a library say, the user reads one line."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:300].rstrip(".")
+
+
+class MalformedError(ValueError):
+    """Data that does not follow its format, or asks for something that is not allowed."""
 
 
 class CheckpointError(GanEditError):
