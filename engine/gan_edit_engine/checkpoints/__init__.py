@@ -14,6 +14,7 @@ from torch import Tensor
 from gan_edit_engine.checkpoints import dcgan, nvidia, official_state, rosinality, safetensors_file, tensorflow
 from gan_edit_engine.checkpoints.containers import load_plain
 from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, MalformedError, one_line
+from gan_edit_engine.checkpoints.foreign import check_regular
 from gan_edit_engine.checkpoints.modules import GeneratorParts, to_tensors
 from gan_edit_engine.generators import Discriminator, Generator, build_with_weights, discriminator_with_weights
 from gan_edit_engine.generators.layers import MappingNetwork
@@ -73,6 +74,7 @@ def read_discriminator(path: Path) -> Discriminator:
 
 
 def _is_safetensors(path: Path) -> bool:
+    check_regular(path)
     try:
         with path.open("rb") as file:
             return safetensors_file.is_safetensors(file.read(16))

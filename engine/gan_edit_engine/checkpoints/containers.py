@@ -1,6 +1,7 @@
 """The three containers that hold pickled checkpoints: a plain pickle, torch's zip archive and torch's older stream.
 
-Each gives the same plain data (see `plain_data`). Sizes are compared with the file before anything is read.
+Each gives the same plain data (see `plain_data`). Sizes are compared with the file before anything is read, and what
+is no model at all is named.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from gan_edit_engine.checkpoints.budget import Budget
 from gan_edit_engine.checkpoints.errors import CheckpointError, MalformedError
+from gan_edit_engine.checkpoints.foreign import HEAD, check_head
 from gan_edit_engine.checkpoints.pickle_machine import load
 from gan_edit_engine.checkpoints.plain_data import Storage, storage_dtype, vocabulary
 
@@ -30,9 +32,8 @@ def load_plain(path: Path) -> object:
     """The content of a pickled checkpoint as plain data; CheckpointError naming the file and the reason."""
     try:
         with path.open("rb") as file:
-            head = file.read(len(LEGACY_HEAD))
-            if not head:
-                raise MalformedError("it is empty")
+            head = file.read(HEAD)
+            check_head(path, head)
             length = path.stat().st_size
             budget = Budget(length)
             if head.startswith(ZIP_MAGIC):
@@ -42,13 +43,15 @@ def load_plain(path: Path) -> object:
                 return _load_stream(mapped, head, budget)
     except MalformedError as error:
         raise CheckpointError(path, str(error)) from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OverflowError) as error:
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(path, f"it is a damaged archive, or a truncated one ({str(error)[:100]})") from None
+    except (OSError, NotImplementedError, EOFError, ValueError, OverflowError) as error:
         raise CheckpointError(path, f"it is damaged ({str(error)[:100]})") from None
 
 
 def _load_stream(mapped: mmap.mmap, head: bytes, budget: Budget) -> object:
     stream = cast(BinaryIO, mapped)
-    if head == LEGACY_HEAD:
+    if head.startswith(LEGACY_HEAD):
         return _load_legacy(stream, budget)
     if head.startswith(b"\x80"):
         return load(stream, vocabulary(budget, load_from_bytes=lambda data: _load_from_bytes(data, budget)))

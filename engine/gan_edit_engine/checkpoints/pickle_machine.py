@@ -80,10 +80,18 @@ def load(stream: BinaryIO, vocabulary: Vocabulary) -> object:
             return machine.run(stream)
     except MalformedError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
-        raise MalformedError(f"its pickle is damaged ({str(error)[:100] or type(error).__name__})") from None
+    except ValueError as error:
+        if not stream.read(1):  # where pickletools ends that wants more than there is
+            raise MalformedError("it is truncated: it ends in the middle of its data") from None
+        raise _damaged(error) from None
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise _damaged(error) from None
     finally:
         machine.forget()
+
+
+def _damaged(error: Exception) -> MalformedError:
+    return MalformedError(f"its pickle is damaged ({str(error)[:100] or type(error).__name__})")
 
 
 class _Machine:
