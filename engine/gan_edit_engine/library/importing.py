@@ -50,9 +50,11 @@ def import_model(
     generator, header = read_generator(file)
     target = models_dir(folder) / f"{name}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
-    known = {"provenance": f"imported from {file.name}", "licence": "unknown", "sha256": sha256_of(file)}
+    known = {"provenance": f"imported from {file.name}", "licence": "unknown"}
     given = (description or Description()).header()
-    safetensors_file.write(target, generator, {**known, **header, **given, "name": name})
+    # A model that was trained further has its parent's header.
+    own = {"sha256": sha256_of(file), "name": name}
+    safetensors_file.write(target, generator, {**known, **header, **given, **own})
     _import_discriminator(file, discriminator_path(name, folder))
     forget_other_encoder(target, generator, folder)
     return model_info(target)
