@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from gan_edit_engine.printable import printable
+
 MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
 # The model that comes with the package answers to both names.
 DEFAULT_NAMES = ("default", "cats128")
@@ -47,7 +49,7 @@ def file_identity(path: Path) -> tuple[str, int, int, int, int, int]:
 
 
 def model_files(folder: Path | None = None) -> list[Path]:
-    """The model files of the models folder by name, unread; a model's name is its file's stem. Pipes are none.
+    """The model files of the models folder by name, unread. Pipes and devices are none, whatever they are called.
 
     No folder, or one that this user may not list, has none. Raises OSError when it cannot be listed now.
     """
@@ -57,6 +59,11 @@ def model_files(folder: Path | None = None) -> list[Path]:
         return []
 
 
+def model_name(path: Path) -> str:
+    """The name of the model in a file: its stem, with what does not print escaped."""
+    return printable(path.stem)
+
+
 def model_names() -> tuple[str, ...]:
     """Every name that a request may give: "default", then the files of the models folder; OSError as model_files."""
-    return ("default", *(path.stem for path in model_files()))
+    return ("default", *map(model_name, model_files()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 # What a damaged file can make the readers, numpy and torch raise (MalformedError and StateMismatchError among them).
@@ -24,6 +25,6 @@ class CheckpointError(GanEditError):
     """A model file that cannot be read; the message names the file and the reason."""
 
     def __init__(self, path: Path, reason: str, hint: str = "") -> None:
-        super().__init__("bad_checkpoint", f"Cannot read the model {path.name}: {reason}.", hint)
         self.path = path
-        self.reason = reason
+        self.reason = printable(reason)
+        super().__init__("bad_checkpoint", f"Cannot read the model {printable(path.name)}: {self.reason}.", hint)

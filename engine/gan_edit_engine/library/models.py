@@ -26,8 +26,10 @@ from gan_edit_engine.models_folder import (
     default_model_path,
     file_identity,
     model_files,
+    model_name,
     models_dir,
 )
+from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 Point = tuple[float, float]
@@ -35,7 +37,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a model without its weights.
+    """What is known of a model without its weights; what its file says is escaped where it does not print.
 
     ``align_points``: two points (x, y) in the unit square of the image (0, 0 top left) where the model expects the
     photo's alignment points, for instance the eyes; None when it needs no alignment. ``sha256`` is that of the file
@@ -92,6 +94,9 @@ def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
         return named
     if Path(text).is_file():
         return Path(text)
+    for path in model_files(folder):  # a name as it is shown, of a file whose own cannot be
+        if model_name(path) == text:
+            return path
     names = ", ".join(info.name for info in installed(folder))
     raise GanEditError(
         "unknown_model", f"There is no model or file named {text!r}.", f"Installed models: {names}; or give a file."
@@ -111,14 +116,14 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
     except DAMAGE as error:
         raise CheckpointError(path, one_line(error)) from None
     return ModelInfo(
-        name=path.stem,
+        name=model_name(path),
         family=header["architecture"],
         resolution=resolution,
         align_points=align_points,
-        domain=header.get("domain", "unknown"),
-        provenance=header.get("provenance", "unknown"),
-        licence=header.get("licence", "unknown"),
-        sha256=header.get("sha256") or sha256_of(path),
+        domain=printable(header.get("domain", "unknown")),
+        provenance=printable(header.get("provenance", "unknown")),
+        licence=printable(header.get("licence", "unknown")),
+        sha256=printable(header.get("sha256") or sha256_of(path)),
         path=path,
     )
 
