@@ -16,7 +16,7 @@ from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.errors import CheckpointError
 from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
-from gan_edit_engine.generators import Generator, check_state
+from gan_edit_engine.generators import check_state
 
 # The photo is enlarged to this side for the frozen features, as in the discriminator.
 FEATURE_SIDE = 128
@@ -90,13 +90,13 @@ class Encoder(nn.Module):
         return self.w_avg + self.config.w_std * (self.to_w(x)[:, None] + deltas)
 
 
-def weights_digest(generator: Generator) -> str:
-    """SHA-256 of a generator's weights in float32, in hexadecimal: names, shapes and values, and nothing of its header.
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 of a network's weights in float32, in hexadecimal: names, shapes and values, and nothing of its header.
 
     A half-precision file and what it was imported to agree, for half-precision numbers are float32 numbers too.
     """
     digest = hashlib.sha256()
-    for name, value in sorted(generator.state_dict().items()):
+    for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.models_folder import DEFAULT_NAMES
+from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 DIMENSIONS = {"latent": 2, "noise": 2, "z": 1}
@@ -52,8 +53,8 @@ def read_latent_of(path: Path, model: str) -> KeptLatent:
     if kept.model and kept.model not in names:
         raise GanEditError(
             "bad_latent",
-            f"The latent in {path} is of the model {kept.model}, not {model}.",
-            f"Add --model {kept.model}, or use another latent.",
+            f"The latent in {path} is of the model {printable(kept.model)}, not {model}.",
+            f"Add --model {printable(kept.model)}, or use another latent.",
         )
     return kept
 

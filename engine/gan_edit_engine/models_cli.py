@@ -14,11 +14,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
+from rich.text import Text
 
 from gan_edit_engine import library
 from gan_edit_engine.library import catalogue, downloads, importing, models, perceptual_files, pulling
 from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE, encoder_path
 from gan_edit_engine.models_folder import models_dir as folder_in_use
+from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 app = typer.Typer(
@@ -46,7 +48,8 @@ def list_models(models_dir: ModelsDir = None, as_json: AsJson = False) -> None:
         return
     table = Table("name", "family", "pixels", "shows", "licence", title="installed", title_justify="left")
     for info in found:
-        table.add_row(info.name, info.family, str(info.resolution), info.domain, info.licence)
+        shown = (info.name, info.family, str(info.resolution), info.domain, info.licence)
+        table.add_row(*map(Text, shown))  # square brackets in it are what somebody wrote, not rich's markup
     Console().print(table)
     table = Table("name", "pixels", "shows", "licence", title="gan-edit models pull NAME", title_justify="left")
     table.columns[0].no_wrap = True
@@ -70,7 +73,7 @@ def info(
         print(json.dumps(described))
         return
     for key, value in described.items():
-        print(f"{key:<17} {'none' if value is None else value}")
+        print(f"{key:<17} {'none' if value is None else printable(str(value))}")
 
 
 @app.command()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from gan_edit_engine.printable import printable
+
 MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
 # The model that comes with the package answers to both names.
 DEFAULT_NAMES = ("default", "cats128")
@@ -35,17 +37,33 @@ def encoder_path(model: Path, folder: Path | None = None) -> Path | None:
     return None
 
 
+def file_identity(path: Path) -> tuple[str, int, int, int, int, int]:
+    """What tells a file from another one that takes its place under its name; OSError when it is not there.
+
+    A copy may have the size and the time of what it replaces, but not its number and the time of its last change,
+    which nobody can set.
+    """
+    status = path.stat()
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return os.path.realpath(path), status.st_dev, status.st_ino, status.st_size, *times
+
+
 def model_files(folder: Path | None = None) -> list[Path]:
-    """The model files of the models folder by name, unread; a model's name is its file's stem.
+    """The model files of the models folder by name, unread. Pipes and devices are none, whatever they are called.
 
     No folder, or one that this user may not list, has none. Raises OSError when it cannot be listed now.
     """
     try:  # not glob(), which since Python 3.13 makes of every error a folder without files
-        return sorted(path for path in models_dir(folder).iterdir() if path.match("*.safetensors"))
+        return sorted(p for p in models_dir(folder).iterdir() if p.match("*.safetensors") and p.is_file())
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 
 
+def model_name(path: Path) -> str:
+    """The name of the model in a file: its stem, with what does not print escaped."""
+    return printable(path.stem)
+
+
 def model_names() -> tuple[str, ...]:
     """Every name that a request may give: "default", then the files of the models folder; OSError as model_files."""
-    return ("default", *(path.stem for path in model_files()))
+    return ("default", *map(model_name, model_files()))

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_edit_engine.encoder import weights_digest
 from gan_edit_engine.feature_networks import EfficientNetLite0
 from gan_edit_engine.generators.discriminator import Discriminator
 from gan_edit_engine.library import perceptual_weights
@@ -57,7 +58,7 @@ class Perceptual(nn.Module):
     ``network``: gives feature maps [N, C_i, H_i, W_i] of images [N, 1 or 3, H, W] in −1..1. ``heads``: for each map a
     weight of each channel [C_i], or none for LPIPS-like distances with equal weights, which are averaged over the maps
     instead of summed: by ``shares``, one number for each map, or alike. ``least_side``: what images are not shrunk
-    below.
+    below. ``digest``: tells networks of one ``name`` apart.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class Perceptual(nn.Module):
         heads: Sequence[Tensor] = (),
         shares: Sequence[float] | None = None,
         least_side: int = _MIN_SIDE,
+        digest: str = "",
     ) -> None:
         super().__init__()
+        self.digest = digest
         self.name, self._least_side = name, least_side
         self.network, self._shares = network, shares
         self._head_names = [f"head_{number}" for number in range(len(heads))]
@@ -169,7 +172,8 @@ def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perc
 def discriminator_features(discriminator: Discriminator) -> Perceptual:
     """The features of a model's own discriminator as the network (Pan et al., Deep Generative Prior, 2020)."""
     # It takes one size only.
-    return Perceptual("discriminator", _DiscriminatorMaps(discriminator), least_side=sys.maxsize)
+    digest = f"{weights_digest(discriminator)} {discriminator.config}"
+    return Perceptual("discriminator", _DiscriminatorMaps(discriminator), least_side=sys.maxsize, digest=digest)
 
 
 def _is_installed(name: str) -> bool:

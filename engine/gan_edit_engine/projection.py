@@ -20,7 +20,7 @@ from gan_edit_engine import generators
 from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.invert import Inversion, Objective, Subject, invert, psnr, synthesise
 from gan_edit_engine.latents import Statistics
-from gan_edit_engine.library import Model, ModelEncoder
+from gan_edit_engine.library import Model, ModelEncoder, weights_key
 from gan_edit_engine.optimize import ResultT, Step
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.tuning import Delta, tune
@@ -29,7 +29,7 @@ from gan_edit_protocol.settings import ProjectSettings
 
 KEPT = 200
 """Projections that are kept, about 20 KB each, and with a tuned model up to some MB; the oldest go first."""
-_FORMAT = "2"
+_FORMAT = "3"
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,8 @@ def _key(
     """Everything that the projection depends on: pixels, where they count, model, networks, settings, given latent."""
     names = [field.name for field in dataclasses.fields(ProjectSettings)]
     digest = hashlib.sha256()
-    digest.update(
-        json.dumps([_FORMAT, model.info.sha256, perceptual.name, encoder and encoder.sha256, search]).encode()
-    )
+    networks = [weights_key(model), perceptual.name, perceptual.digest, encoder and encoder.sha256]
+    digest.update(json.dumps([_FORMAT, *networks, search]).encode())
     digest.update(json.dumps({name: getattr(settings, name) for name in names}, sort_keys=True).encode())
     tensors = [subject.image, subject.weight]
     if settings.tuning_selected_only and subject.selection is not None:

@@ -15,8 +15,16 @@ import torch
 from gan_edit_engine.axes import PROBES, find_axes, wants_axes
 from gan_edit_engine.kin import SAMPLES, feature_spread
 from gan_edit_engine.latents import Statistics, label, map_to_w, random_z, statistics
-from gan_edit_engine.library import Model, ModelEncoder, open_discriminator, open_encoder, open_model
-from gan_edit_engine.models_folder import encoder_path
+from gan_edit_engine.library import (
+    Model,
+    ModelEncoder,
+    discriminator_identity,
+    model_identity,
+    open_discriminator,
+    open_encoder,
+    open_model,
+)
+from gan_edit_engine.models_folder import encoder_path, file_identity
 from gan_edit_engine.optimize import Step
 from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.precision import dtype_of, faster_precision
@@ -30,23 +38,28 @@ _MODELS_KEPT = 2
 
 
 class Workspace:
-    """What stays loaded between jobs on one device: the models used last and the perceptual network."""
+    """What stays loaded between jobs on one device: the models used last and the perceptual network.
+
+    Everything is looked up by the file that is there now, so that a model, an encoder or a discriminator that was
+    replaced or removed counts at once.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.projections = cache_dir() / "projections"
-        self._models: OrderedDict[tuple[str, int], tuple[Model, Statistics]] = OrderedDict()
-        self._encoders: OrderedDict[tuple[Path, int], ModelEncoder | None] = OrderedDict()
-        self._perceptual: dict[tuple[str, ...], Perceptual] = {}
+        self._models: OrderedDict[tuple[tuple[object, ...], int], tuple[Model, Statistics]] = OrderedDict()
+        self._encoders: OrderedDict[tuple[object, ...], ModelEncoder | None] = OrderedDict()
+        self._perceptual: dict[tuple[object, ...], Perceptual] = {}
         # The same request with the same seed gives the same image on the same device; cuBLAS needs the variable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
 
     def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
         """The model of a name or file, and the spread of its latents of a class."""
-        key = name, class_label
+        key = model_identity(name), class_label
         if key not in self._models:
             model = open_model(name, self.device)
+            key = model.identity, class_label  # of what was read, should another file have come meanwhile
             self._models[key] = model, statistics(model.generator, self.device, class_label)
             if len(self._models) > _MODELS_KEPT:
                 self._models.popitem(last=False)
@@ -63,7 +76,7 @@ class Workspace:
             return model, spread
         w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
         spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
-        self._models[name, settings.class_label] = model, spread
+        self._models[model.identity, settings.class_label] = model, spread
         return model, spread
 
     def editable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
@@ -73,7 +86,7 @@ class Workspace:
             z = random_z(model.generator, SAMPLES, 0, self.device)
             ws = model.generator.mapping(z, label(model.generator, SAMPLES, settings.class_label, self.device))
             spread = dataclasses.replace(spread, features=(yield from feature_spread(model.generator, ws, PROBES)))
-            self._models[name, settings.class_label] = model, spread
+            self._models[model.identity, settings.class_label] = model, spread
         return model, spread
 
     def encoder(self, model: Model, settings: ProjectSettings) -> ModelEncoder | None:
@@ -96,7 +109,7 @@ class Workspace:
                     "Set start to auto or mean, or give it one: gan-edit models encoder NAME FILE",
                 )
             return None
-        key = file, file.stat().st_mtime_ns  # one that is attached or exchanged while the engine runs counts at once
+        key = file_identity(file), model.digest
         if key not in self._encoders:
             self._encoders[key] = open_encoder(model)
             if len(self._encoders) > _MODELS_KEPT:
@@ -118,7 +131,7 @@ class Workspace:
         """The perceptual network that the settings name, loaded when first asked for."""
         choice, layers = settings.perceptual, settings.perceptual_layers
         precision = settings.precision if isinstance(settings, ProjectSettings) else "float32"
-        key = (choice, model if choice == "discriminator" else "", layers, precision)
+        key = (choice, discriminator_identity(model) if choice == "discriminator" else "", layers, precision)
         if key not in self._perceptual:
             self._perceptual[key] = self._load_perceptual(choice, layers, model, precision)
         return self._perceptual[key]

@@ -68,6 +68,8 @@ def read(path: Path) -> Connection:
 
 def load(path: Path) -> Connection:
     """As :func:`read`, but the system's errors stay OSErrors: a missing file is not one that cannot be opened now."""
+    if not stat.S_ISREG(path.stat().st_mode):  # whoever opens a pipe waits for somebody at its other end
+        raise EngineUnavailableError(f"{path}, the connection file's place, holds no file.", "Delete it.")
     with path.open(encoding="utf-8") as file:
         _check_private(file.fileno(), path)
         try:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from gan_edit_engine import generators
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.perceptual import Perceptual, load_perceptual
+
+
+@pytest.fixture
+def never_waits() -> Iterator[None]:
+    """Ends a test that would wait for ever, say for the other end of a pipe."""
+
+    def end(*_: object) -> None:
+        raise AssertionError("it waits for something")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ class Site:
     content: bytes
     etag: str | None = '"v1"'
     ranges: bool = True
+    # Whether it says how long the file is.
+    announces: bool = True
     # Bytes after which each of the next connections is dropped.
     drops: list[int] = field(default_factory=list)
     status: int = 200
@@ -45,7 +47,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
 
         def _headers(self, start: int, resumes: bool) -> None:
             self.send_response(206 if resumes else 200)
-            self.send_header("Content-Length", str(len(site.content) - start))
+            if site.announces:
+                self.send_header("Content-Length", str(len(site.content) - start))
             if resumes:
                 self.send_header("Content-Range", f"bytes {start}-{len(site.content) - 1}/{len(site.content)}")
             if site.etag:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pickle
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from attacks import CODE_ATTACKS, SIZE_ATTACKS, WRONG_FILES
+import torch
+from attacks import CODE_ATTACKS, SIZE_ATTACKS, WRONG_FILES, sizes
 from attacks.build import Builder
+from snapshots import small_stylegan2
 
 from gan_edit_engine import cli
 from gan_edit_engine.checkpoints import CheckpointError, read_discriminator, read_generator
@@ -47,6 +50,36 @@ def test_memory_is_bounded_whatever_a_file_claims(build: Builder, tmp_path: Path
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (sizes.copies_of_one_text, "copies more data than the file has"),
+        (sizes.dictionaries_of_one_list, "more instructions than any model needs"),
+        (sizes.sets_of_one_list, "more instructions than any model needs"),
+        (sizes.inner_streams_of_the_same_bytes, "more instructions than any model needs"),
+        (sizes.variables_that_are_all_the_same_array, "claim more data than the file has"),
+        (sizes.modules_with_endless_names, "is damaged"),
+        (sizes.keys_of_the_same_hash, "uses a int as a key"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_a_file_has_counts_once_however_often_it_refers_to_it(
+    body: Callable[[Path], bytes], reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "attack.pkl").write_bytes(body(tmp_path / "canary"))
+    assert reason in refused(tmp_path / "attack.pkl").reason
+
+
+def test_what_an_honest_file_shares_is_read(tmp_path: Path) -> None:
+    """Tied weights, and one small filter under the name of every layer."""
+    generator = small_stylegan2()
+    state = generator.state_dict()
+    one = state["synthesis.b4.resample_filter"]
+    shared = {name: one if name.endswith("resample_filter") else value for name, value in state.items()}
+    torch.save({"state_dict": shared, "generator": shared}, tmp_path / "m.pt")
+    assert read_generator(tmp_path / "m.pt")[0].resolution == 16
 
 
 @pytest.mark.parametrize("build", WRONG_FILES, ids=lambda build: build.__name__)

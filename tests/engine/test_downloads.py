@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,53 @@ def test_a_part_longer_than_the_file_is_thrown_away(site: Site, tmp_path: Path) 
     assert (tmp_path / "m.pkl").read_bytes() == CONTENT
 
 
+def test_without_a_version_to_ask_for_nothing_is_glued_together(site: Site, tmp_path: Path) -> None:
+    site.etag, site.drops = None, [1_000_000]
+    fetch(site, tmp_path / "m.pkl")
+    assert site.requests == [None, None]
+    assert (tmp_path / "m.pkl").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [1000, 2_500_000])
+def test_a_download_stops_at_the_known_size(site: Site, tmp_path: Path, size: int) -> None:
+    site.announces = False
+    with pytest.raises(DownloadError, match=f"goes on after {size} bytes"):
+        fetch(site, tmp_path / "m.pkl", size=size)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_announced_larger_than_any_model_is_not_begun(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MAX_SIZE", 2_000_000)
+    with pytest.raises(DownloadError, match="3000000 bytes: no model is so large"):
+        fetch(site, tmp_path / "m.pkl")
+    site.announces = False
+    with pytest.raises(DownloadError, match="goes on after 2000000 bytes"):
+        fetch(site, tmp_path / "m.pkl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_web_page_in_a_known_files_place_is_named(site: Site, tmp_path: Path) -> None:
+    site.content = b"\n<HTML><body>Please log in</body></HTML>"
+    with pytest.raises(DownloadError, match="it is a web page"):
+        fetch(site, tmp_path / "m.pkl", DIGEST)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["m.pkl.part", "m.pkl.part.etag"])
+def test_a_pipe_in_the_way_is_named_and_not_opened(site: Site, tmp_path: Path, never_waits: None, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DownloadError, match=f"{name} is no file"):
+        fetch(site, tmp_path / "m.pkl")
+
+
+def test_a_pipe_in_the_records_place_is_named_and_not_opened(tmp_path: Path, never_waits: None) -> None:
+    os.mkfifo(tmp_path / downloads.RECORD)
+    with pytest.raises(DownloadError, match="is no file"):
+        downloads.remember_sha256(tmp_path, "u", "ab")
+
+
 @pytest.mark.parametrize("expected", ["0" * 64, "dcbb9e9d"])
 def test_a_wrong_file_is_deleted(site: Site, tmp_path: Path, expected: str) -> None:
     with pytest.raises(DownloadError, match=f"does not have SHA-256 {expected}"):
@@ -116,6 +164,8 @@ def test_known_files_are_remembered_and_a_damaged_record_is_told(tmp_path: Path)
     downloads.remember_sha256(tmp_path, "u", "ab")
     downloads.remember_sha256(tmp_path, "v", "cd")
     assert (downloads.known_sha256(tmp_path, "u"), downloads.known_sha256(tmp_path, "v")) == ("ab", "cd")
+    downloads.remember_sha256(tmp_path, "u", None)
+    assert downloads.known_sha256(tmp_path, "u") is None
     (tmp_path / downloads.RECORD).write_text("{", "utf-8")
     with pytest.raises(DownloadError, match="damaged"):
         downloads.known_sha256(tmp_path, "u")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import torch
 from file_server import Site, serving
 from golden_outputs import outputs
 from safetensors.torch import load_file, save_file
+from snapshots import nvidia_pickle, small_stylegan2, stylegan2_attributes, whole_module
 from typer.testing import CliRunner
 
 from gan_edit_engine import library, models_cli
@@ -117,6 +120,83 @@ def test_a_file_that_changed_since_the_first_download_is_refused(published: tupl
         pulling.pull_model(entry, quiet, tmp_path)
     assert str(pulling.download_path(entry, tmp_path)) in caught.value.hint
     assert [info.name for info in library.installed(tmp_path)] == ["cats128"]
+
+
+MODEL = nvidia_pickle(small_stylegan2(), stylegan2_attributes(None), None)
+ARCHIVE = whole_module(small_stylegan2(), stylegan2_attributes(None))
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Hotel</title></head><body>Log in</body></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 130\n"
+
+
+@contextmanager
+def publisher(content: bytes) -> Iterator[tuple[Entry, Site]]:
+    with serving(Site(content, announces=False)) as site:
+        yield Entry("small", site.url, 16, "noise", "any", "made for tests", "here", "tests"), site
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (PAGE, "web page"),
+        (b"\xef\xbb\xbf\r\n  " + PAGE.upper(), "web page"),
+        (PAGE.replace(b"Hotel", b"H\xf4tel"), "web page"),
+        (PAGE.decode().encode("utf-16"), "web page"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "web page"),
+        (POINTER, "Git LFS pointer"),
+        (b'{"error": "quota"}', "a text"),
+        (b"\x1f\x8b\x08" + bytes(100), "a gzip archive"),
+        (b"", "empty"),
+        (MODEL[:-1000], "truncated"),
+        (MODEL[:700], "truncated"),
+        (ARCHIVE[:-1000], "truncated"),
+        (ARCHIVE[:700], "truncated"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+)
+def test_an_answer_that_is_no_model_is_named_and_forgotten(tmp_path: Path, answer: bytes, named: str) -> None:
+    """A hotel's log-in page must not become what later downloads are compared with."""
+    with publisher(answer) as (entry, site):
+        with pytest.raises(GanEditError, match=named) as caught:
+            pulling.pull_model(entry, quiet, tmp_path)
+        assert "It was deleted" in caught.value.message
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        site.content = MODEL
+        pulling.pull_model(entry, quiet, tmp_path)
+        assert downloads.known_sha256(tmp_path, entry.url) == hashlib.sha256(MODEL).hexdigest()
+    assert library.open_model("small", folder=tmp_path).info.resolution == 16
+
+
+def test_what_an_earlier_page_has_left_behind_heals(tmp_path: Path) -> None:
+    """The first release kept both the page and its sum."""
+    with publisher(MODEL) as (entry, _):
+        left = pulling.download_path(entry, tmp_path)
+        left.parent.mkdir(parents=True)
+        left.write_bytes(PAGE)
+        downloads.remember_sha256(tmp_path, entry.url, hashlib.sha256(PAGE).hexdigest())
+        with pytest.raises(GanEditError, match="web page"):
+            pulling.pull_model(entry, quiet, tmp_path)
+        pulling.pull_model(entry, quiet, tmp_path)
+    assert library.open_model("small", folder=tmp_path).info.resolution == 16
+
+
+def test_a_full_disk_is_not_the_downloads_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise GanEditError("bad_output", "The disk is full.")
+
+    with publisher(MODEL) as (entry, _):
+        monkeypatch.setattr(pulling, "import_model", full)
+        with pytest.raises(GanEditError, match="disk is full"):
+            pulling.pull_model(entry, quiet, tmp_path)
+        assert pulling.download_path(entry, tmp_path).read_bytes() == MODEL
+        assert downloads.known_sha256(tmp_path, entry.url) is None
+
+
+def test_a_page_in_vgg19s_place_is_named_and_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Site(PAGE), "vgg19.pth") as site:
+        monkeypatch.setattr(pulling, "VGG19", dataclasses.replace(catalogue.VGG19, url=site.url, sha256=None))
+        with pytest.raises(GanEditError, match="web page"):
+            pulling.pull_perceptual("vgg19", quiet, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_file_placed_by_hand_is_used_instead_of_a_download(golden: Path, tmp_path: Path) -> None:

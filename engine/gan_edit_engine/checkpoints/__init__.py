@@ -13,9 +13,9 @@ from torch import Tensor
 
 from gan_edit_engine.checkpoints import dcgan, nvidia, official_state, rosinality, safetensors_file, tensorflow
 from gan_edit_engine.checkpoints.containers import load_plain
-from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
+from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, MalformedError, one_line
+from gan_edit_engine.checkpoints.foreign import check_regular
 from gan_edit_engine.checkpoints.modules import GeneratorParts, to_tensors
-from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.generators import Discriminator, Generator, build_with_weights, discriminator_with_weights
 from gan_edit_engine.generators.layers import MappingNetwork
 
@@ -44,7 +44,7 @@ def read_generator(path: Path) -> tuple[Generator, dict[str, str]]:
     try:
         name, reader, content = _identify(path)
         parts: GeneratorParts = reader.generator(content)
-        state = to_tensors(parts.arrays, path.stat().st_size)
+        state = to_tensors(parts.arrays)
         if parts.sample_w_avg:
             state["mapping.w_avg"] = torch.zeros(parts.config.w_dim)  # type: ignore[union-attr]
         generator = build_with_weights(parts.config, state)
@@ -68,12 +68,13 @@ def read_discriminator(path: Path) -> Discriminator:
         if not hasattr(reader, "discriminator"):
             raise MalformedError("it holds no discriminator")
         parts = reader.discriminator(content)
-        return discriminator_with_weights(parts.config, to_tensors(parts.arrays, path.stat().st_size))
+        return discriminator_with_weights(parts.config, to_tensors(parts.arrays))
     except DAMAGE as error:
         raise CheckpointError(path, one_line(error)) from None
 
 
 def _is_safetensors(path: Path) -> bool:
+    check_regular(path)
     try:
         with path.open("rb") as file:
             return safetensors_file.is_safetensors(file.read(16))

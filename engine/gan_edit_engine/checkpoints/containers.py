@@ -1,6 +1,7 @@
 """The three containers that hold pickled checkpoints: a plain pickle, torch's zip archive and torch's older stream.
 
-Each gives the same plain data (see `plain_data`). Sizes are compared with the file before anything is read.
+Each gives the same plain data (see `plain_data`). Sizes are compared with the file before anything is read, and what
+is no model at all is named.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from gan_edit_engine.checkpoints.errors import CheckpointError
-from gan_edit_engine.checkpoints.pickle_machine import MalformedError, load
+from gan_edit_engine.checkpoints.budget import Budget
+from gan_edit_engine.checkpoints.errors import CheckpointError, MalformedError
+from gan_edit_engine.checkpoints.foreign import HEAD, check_head
+from gan_edit_engine.checkpoints.pickle_machine import load
 from gan_edit_engine.checkpoints.plain_data import Storage, storage_dtype, vocabulary
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -29,45 +32,48 @@ def load_plain(path: Path) -> object:
     """The content of a pickled checkpoint as plain data; CheckpointError naming the file and the reason."""
     try:
         with path.open("rb") as file:
-            head = file.read(len(LEGACY_HEAD))
-            if not head:
-                raise MalformedError("it is empty")
+            head = file.read(HEAD)
+            check_head(path, head)
+            length = path.stat().st_size
+            budget = Budget(length)
             if head.startswith(ZIP_MAGIC):
-                return _load_zip(file, path.stat().st_size)
+                return _load_zip(file, length, budget)
             # A map, unlike a file, allocates nothing for a length that it does not have.
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                return _load_stream(mapped, head)
+                return _load_stream(mapped, head, budget)
     except MalformedError as error:
         raise CheckpointError(path, str(error)) from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OverflowError) as error:
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(path, f"it is a damaged archive, or a truncated one ({str(error)[:100]})") from None
+    except (OSError, NotImplementedError, EOFError, ValueError, OverflowError) as error:
         raise CheckpointError(path, f"it is damaged ({str(error)[:100]})") from None
 
 
-def _load_stream(mapped: mmap.mmap, head: bytes) -> object:
+def _load_stream(mapped: mmap.mmap, head: bytes, budget: Budget) -> object:
     stream = cast(BinaryIO, mapped)
-    if head == LEGACY_HEAD:
-        return _load_legacy(stream)
+    if head.startswith(LEGACY_HEAD):
+        return _load_legacy(stream, budget)
     if head.startswith(b"\x80"):
-        return load(stream, vocabulary(load_from_bytes=_load_from_bytes))
+        return load(stream, vocabulary(budget, load_from_bytes=lambda data: _load_from_bytes(data, budget)))
     raise MalformedError("it is not a pickle, a torch archive or a safetensors file")
 
 
-def _load_from_bytes(data: object) -> object:
+def _load_from_bytes(data: object, budget: Budget) -> object:
     """A storage that was pickled into bytes by torch.save (the inner stream is older than the zip format)."""
     if not isinstance(data, bytes):
         raise MalformedError("a storage is not stored as bytes")
     if data[:4] == ZIP_MAGIC:
-        return _load_zip(io.BytesIO(data), len(data))
+        return _load_zip(io.BytesIO(data), len(data), budget)
     if data[: len(LEGACY_HEAD)] != LEGACY_HEAD:
         raise MalformedError("a storage inside it is not a torch stream")
-    return _load_legacy(io.BytesIO(data), memoryview(data))
+    return _load_legacy(io.BytesIO(data), budget, memoryview(data))
 
 
 def _element_size(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
-def _load_legacy(stream: BinaryIO, whole: memoryview | None = None) -> object:
+def _load_legacy(stream: BinaryIO, budget: Budget, whole: memoryview | None = None) -> object:
     """torch.save before version 1.6: five pickles (magic, protocol, system, object, keys), then the raw storages.
 
     ``whole`` is the stream's content where it is in memory already, so that storages need no copies of it.
@@ -80,13 +86,13 @@ def _load_legacy(stream: BinaryIO, whole: memoryview | None = None) -> object:
             storages[key] = (Storage(b"", storage_dtype(kind)), count)
         return storages[key][0]
 
-    plain = vocabulary()
+    plain = vocabulary(budget)
     if load(stream, plain) != LEGACY_MAGIC or load(stream, plain) != LEGACY_PROTOCOL:
         raise MalformedError("it is not a torch stream of a known version")
     system = load(stream, plain)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise MalformedError("it was written on a big-endian machine, which is not supported")
-    content = load(stream, vocabulary(persistent=persistent))
+    content = load(stream, vocabulary(budget, persistent))
     keys = load(stream, plain)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise MalformedError("its list of storages is damaged")
@@ -121,7 +127,7 @@ def _storage_id(identity: object) -> tuple[object, str, int]:
     return kind, key, count
 
 
-def _load_zip(stream: BinaryIO, length: int) -> object:
+def _load_zip(stream: BinaryIO, length: int, budget: Budget) -> object:
     """torch.save since version 1.6: NAME/data.pkl and the storages NAME/data/KEY, stored without compression."""
     with zipfile.ZipFile(stream) as archive:
         entries = {info.filename: info for info in _checked_entries(archive, length)}
@@ -139,7 +145,7 @@ def _load_zip(stream: BinaryIO, length: int) -> object:
                 storages[key] = _read_entry(archive, entries, f"{folder}data/{key}", storage_dtype(kind), count)
             return storages[key]
 
-        return load(io.BytesIO(archive.read(pickles[0])), vocabulary(persistent=persistent))
+        return load(io.BytesIO(archive.read(pickles[0])), vocabulary(budget, persistent))
 
 
 def _checked_entries(archive: zipfile.ZipFile, length: int) -> list[zipfile.ZipInfo]:

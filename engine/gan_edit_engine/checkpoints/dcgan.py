@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gan_edit_engine.checkpoints.errors import MalformedError
 from gan_edit_engine.checkpoints.modules import Arrays, GeneratorParts, named_arrays
-from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.checkpoints.plain_data import Array
 from gan_edit_engine.checkpoints.stylegan2_names import shape_of
 from gan_edit_engine.generators.dcgan import DCGANConfig

@@ -1,9 +1,10 @@
-"""The one error of this room: which file cannot be used, and why."""
+"""The errors of this room: which file cannot be used, and why."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 # What a damaged file can make the readers, numpy and torch raise (MalformedError and StateMismatchError among them).
@@ -16,10 +17,14 @@ def one_line(error: Exception) -> str:
     return lines[0][:300].rstrip(".")
 
 
+class MalformedError(ValueError):
+    """Data that does not follow its format, or asks for something that is not allowed."""
+
+
 class CheckpointError(GanEditError):
     """A model file that cannot be read; the message names the file and the reason."""
 
     def __init__(self, path: Path, reason: str, hint: str = "") -> None:
-        super().__init__("bad_checkpoint", f"Cannot read the model {path.name}: {reason}.", hint)
         self.path = path
-        self.reason = reason
+        self.reason = printable(reason)
+        super().__init__("bad_checkpoint", f"Cannot read the model {printable(path.name)}: {self.reason}.", hint)

@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_edit_engine.checkpoints.pickle_machine import MalformedError
+from gan_edit_engine.checkpoints.errors import MalformedError
 from gan_edit_engine.checkpoints.plain_data import Array, Instance, Persistent
 from gan_edit_engine.generators import Config, DiscriminatorConfig
 
 Arrays = dict[str, np.ndarray]
 MAX_DEPTH = 16
-MAX_MODULES = 10_000
+# Modules, weights and buffers of one network together, and how long their names may be.
+MAX_ENTRIES = 50_000
+MAX_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,23 @@ def module_state(module: object) -> dict[str, object] | None:
 
 def flatten(module: object) -> ModuleTree:
     """Walk ``_modules``; MalformedError when it is no module, deeper or larger than any model, or contains itself."""
-    tree = ModuleTree()
+    tree, entries = ModuleTree(), 0
     pending: list[tuple[str, object, int]] = [("", module, 0)]
     while pending:
         name, current, depth = pending.pop()
         state = module_state(current)
         if state is None:
             raise MalformedError(f"its part {name or 'G'!r} is not a pickled module")
-        if depth > MAX_DEPTH or len(tree.attributes) > MAX_MODULES:
+        parameters, buffers, children = (
+            _dictionary(state.get(kind), name) for kind in ("_parameters", "_buffers", "_modules")
+        )
+        entries += 1 + len(parameters) + len(buffers) + len(children)
+        if depth > MAX_DEPTH or entries > MAX_ENTRIES:
             raise MalformedError("its modules are nested in each other more deeply than in any model")
         tree.attributes[name] = state
         prefix = f"{name}." if name else ""
-        for kind in ("_parameters", "_buffers"):
-            tree.arrays.update(named_arrays(_dictionary(state.get(kind), name), prefix))
-        for child, value in _dictionary(state.get("_modules"), name).items():
+        tree.arrays.update({**named_arrays(parameters, prefix), **named_arrays(buffers, prefix)})
+        for child, value in children.items():
             if value is not None:
                 pending.append((f"{prefix}{child}", value, depth + 1))
     return tree
@@ -81,7 +86,9 @@ def flatten(module: object) -> ModuleTree:
 def _dictionary(value: object, name: str) -> dict[str, object]:
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, dict) or len(value) > MAX_ENTRIES:
+        raise MalformedError(f"its part {name or 'G'!r} is damaged")
+    if not all(isinstance(key, str) and len(key) <= MAX_NAME for key in value):
         raise MalformedError(f"its part {name or 'G'!r} is damaged")
     return value
 
@@ -91,14 +98,8 @@ def named_arrays(values: Mapping[str, object], prefix: str = "") -> Arrays:
     return {f"{prefix}{name}": value.numpy() for name, value in values.items() if isinstance(value, Array)}
 
 
-def to_tensors(arrays: Arrays, budget: int) -> dict[str, Tensor]:
-    """Copies as torch tensors, floating point as float32.
-
-    ``budget`` is the file's size in bytes: honest files hold at least a byte per element, and a file that refers to
-    the same data again and again must not blow up in memory.
-    """
-    if sum(array.size for array in arrays.values()) > budget + 2**16:
-        raise MalformedError("its weights claim more data than the file has")
+def to_tensors(arrays: Arrays) -> dict[str, Tensor]:
+    """Copies as torch tensors, floating point as float32; the file's budget bounds them (`Array.numpy`)."""
     return {name: _tensor(array) for name, array in arrays.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from gan_edit_engine.checkpoints import stylegan2_names
+from gan_edit_engine.checkpoints.errors import MalformedError
 from gan_edit_engine.checkpoints.modules import (
     DiscriminatorParts,
     GeneratorParts,
@@ -15,7 +16,6 @@ from gan_edit_engine.checkpoints.modules import (
     number,
     optional_number,
 )
-from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.checkpoints.plain_data import Array
 from gan_edit_engine.generators.base import MAX_LAYERS
 from gan_edit_engine.generators.layers import MAPPING_LR_MULTIPLIER

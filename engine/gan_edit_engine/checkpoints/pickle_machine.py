@@ -2,7 +2,8 @@
 
 It replaces Python's unpickler, which imports and calls whatever a file names: here a global is a mere name, and the
 only calls are those in a table that the caller gives. Python's `pickletools` decodes the opcodes; nothing of `pickle`
-is used. Memory is bounded: no argument is longer than the file, opcodes are counted, containers are never copied.
+is used. Memory is bounded: no argument is longer than the file, and instructions and whatever a call may copy are
+counted against the file's budget.
 """
 
 from __future__ import annotations
@@ -13,14 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-# Official snapshots need some 40,000 opcodes (models of 30 to 250 MB); each opcode costs at most about 250 bytes here.
-MAX_OPCODES = 500_000
+from gan_edit_engine.checkpoints.budget import Budget
+from gan_edit_engine.checkpoints.errors import MalformedError
 
 Call = Callable[..., object]
-
-
-class MalformedError(ValueError):
-    """Data that does not follow its format, or asks for something that is not allowed."""
+MAX_KEY_BITS = 60
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,12 @@ class Stateful:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a pickle may name: ``calls`` may be called with arguments, ``names`` only be mentioned."""
+    """What a pickle may name: ``calls`` may be called with arguments, ``names`` only be mentioned.
 
+    ``budget``: what is left of the file's, which all of its pickles share.
+    """
+
+    budget: Budget
     calls: Mapping[str, Call]
     names: frozenset[str] = frozenset()
     persistent: Callable[[object], object] | None = None
@@ -78,10 +80,18 @@ def load(stream: BinaryIO, vocabulary: Vocabulary) -> object:
             return machine.run(stream)
     except MalformedError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
-        raise MalformedError(f"its pickle is damaged ({str(error)[:100] or type(error).__name__})") from None
+    except ValueError as error:
+        if not stream.read(1):  # where pickletools ends that wants more than there is
+            raise MalformedError("it is truncated: it ends in the middle of its data") from None
+        raise _damaged(error) from None
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise _damaged(error) from None
     finally:
         machine.forget()
+
+
+def _damaged(error: Exception) -> MalformedError:
+    return MalformedError(f"its pickle is damaged ({str(error)[:100] or type(error).__name__})")
 
 
 class _Machine:
@@ -96,9 +106,8 @@ class _Machine:
         self.memo.clear()
 
     def run(self, stream: BinaryIO) -> object:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-            if count >= MAX_OPCODES:
-                raise MalformedError("its pickle has more instructions than any model needs")
+        for opcode, argument, _ in pickletools.genops(stream):
+            self.vocabulary.budget.make()
             if opcode.name == "STOP":
                 return self._pop()
             self._step(opcode.name, argument)
@@ -140,7 +149,18 @@ class _Machine:
             raise MalformedError("its pickle calls something that is not a function")
         if function.name not in self.vocabulary.calls:
             raise MalformedError(f"its pickle calls {function.name}, which is not allowed")
+        self._charge(arguments)
         return self.vocabulary.calls[function.name](*arguments)
+
+    def _charge(self, arguments: tuple[object, ...]) -> None:
+        """What the call may copy: its arguments can be the same, memoised ones again and again."""
+        budget = self.vocabulary.budget
+        budget.make(len(arguments))
+        for argument in arguments:
+            if isinstance(argument, (str, bytes)):
+                budget.copy(len(argument))
+            elif isinstance(argument, (tuple, list, dict, set, frozenset)):
+                budget.make(len(argument))
 
     def _global(self, name: str) -> GlobalName:
         if name not in self.vocabulary.calls and name not in self.vocabulary.names:
@@ -270,7 +290,10 @@ _HANDLERS: dict[str, Callable[[_Machine, object], None]] = {
 
 
 def hashable(value: object) -> object:
-    """``value`` if it may be a key: scalars only, since hashing deeply nested tuples overflows the C stack."""
-    if not isinstance(value, _SCALARS):
+    """``value`` if it may be a key: scalars only, since hashing deeply nested tuples overflows the C stack.
+
+    Nor integers of 61 bits and more, of which as many as one likes have the same hash.
+    """
+    if not isinstance(value, _SCALARS) or (isinstance(value, int) and value.bit_length() > MAX_KEY_BITS):
         raise MalformedError(f"its pickle uses a {type(value).__name__} as a key")
     return value

@@ -1,7 +1,8 @@
 """The allow-list: what a checkpoint's pickle may name, and the plain data that stands for each.
 
-Arrays and tensors stay views of the bytes read until somebody asks for them, and never hold more elements than there
-are bytes; persistent objects (NVIDIA's pickled modules) become their class name and their attributes.
+Arrays and tensors stay views of the bytes read until somebody asks for them, never hold more elements than there are
+bytes, and together not more than the file has; persistent objects (NVIDIA's pickled modules) become their class name
+and their attributes.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from gan_edit_engine.checkpoints.pickle_machine import Call, GlobalName, MalformedError, Stateful, Vocabulary
+from gan_edit_engine.checkpoints.budget import Budget
+from gan_edit_engine.checkpoints.errors import MalformedError
+from gan_edit_engine.checkpoints.pickle_machine import Call, GlobalName, Stateful, Vocabulary
 
 MAX_DIMENSIONS = 8
 # Element types by torch storage class and by torch dtype; bfloat16 is read as the upper half of a float32.
@@ -38,8 +42,9 @@ class Storage:
     data: bytes | memoryview
     dtype: str
 
+    @cached_property
     def elements(self) -> np.ndarray:
-        """All elements, 1-D, read-only; bfloat16 becomes float32 (a copy)."""
+        """All elements, 1-D, read-only; bfloat16 becomes float32 (one copy, however many tensors are views of it)."""
         if self.dtype != "bfloat16":
             return np.frombuffer(self.data, dtype=self.dtype)
         return (np.frombuffer(self.data, dtype="<u2").astype("<u4") << 16).view("<f4")
@@ -47,8 +52,9 @@ class Storage:
 
 @dataclass
 class Array(Stateful):
-    """A tensor or numpy array: a strided window into a storage, in elements."""
+    """A tensor or numpy array: a strided window into a storage, in elements. ``budget`` is its file's."""
 
+    budget: Budget
     storage: Storage | None = None
     offset: int = 0
     shape: tuple[int, ...] = ()
@@ -58,12 +64,13 @@ class Array(Stateful):
         """The values; a view where possible. Raises MalformedError when the window leaves its storage."""
         if self.storage is None:
             raise MalformedError("an array has no data")
-        elements = self.storage.elements()
+        elements = self.storage.elements
         # numel <= storage also forbids strides of zero that would blow a few bytes up to any size.
         size = math.prod(self.shape)
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         if size > len(elements) or (size and last >= len(elements)):
             raise MalformedError(f"a tensor of shape {list(self.shape)} does not fit its data")
+        self.budget.hand_out(size)
         steps = [s * elements.itemsize for s in self.strides]
         return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, steps, writeable=False)
 
@@ -133,13 +140,16 @@ def sizes(value: object) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _rebuild_tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> Array:
-    if not isinstance(storage, Storage):
-        raise MalformedError("a tensor has no storage")
-    shape, strides, (start,) = sizes(size), sizes(stride), sizes((offset,))
-    if len(shape) != len(strides):
-        raise MalformedError("a tensor's shape and strides disagree")
-    return Array(storage, start, shape, strides)
+def _tensor_of(budget: Budget) -> Call:
+    def rebuild(storage: object, offset: object, size: object, stride: object, *_: object) -> Array:
+        if not isinstance(storage, Storage):
+            raise MalformedError("a tensor has no storage")
+        shape, strides, (start,) = sizes(size), sizes(stride), sizes((offset,))
+        if len(shape) != len(strides):
+            raise MalformedError("a tensor's shape and strides disagree")
+        return Array(budget, storage, start, shape, strides)
+
+    return rebuild
 
 
 def _rebuild_parameter(data: object, *_: object) -> Array:
@@ -162,13 +172,17 @@ def _set(items: object = ()) -> set[object]:
     return set(items)
 
 
-def _dill_array(maker: object, arguments: object, state: object, *_: object) -> Array:
+def _dill_array_of(budget: Budget) -> Call:
     """How dill stores numpy arrays: their own maker, its arguments, and their state in one call."""
-    if not isinstance(maker, GlobalName) or not maker.name.endswith("core.multiarray._reconstruct"):
-        raise MalformedError("a numpy array is not made by numpy")
-    array = Array()
-    array.set_state(state)
-    return array
+
+    def create(maker: object, arguments: object, state: object, *_: object) -> Array:
+        if not isinstance(maker, GlobalName) or not maker.name.endswith("core.multiarray._reconstruct"):
+            raise MalformedError("a numpy array is not made by numpy")
+        array = Array(budget)
+        array.set_state(state)
+        return array
+
+    return create
 
 
 def _dtype(code: object, *_: object) -> DType:
@@ -222,23 +236,28 @@ CALLS: dict[str, Call] = {
     "argparse.Namespace": _instance_of("argparse.Namespace"),
     "torch.nn.modules.sparse.Embedding": _instance_of("torch.nn.modules.sparse.Embedding"),
     "torch._utils._rebuild_parameter": _rebuild_parameter,
-    "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
-    "torch._utils._rebuild_tensor": _rebuild_tensor,
     "numpy.dtype": _dtype,
     "builtins.set": _set,
     "__builtin__.set": _set,
     "_codecs.encode": _encode,
-    "dill._dill._create_array": _dill_array,
     **_numpy_names("scalar", _scalar),
-    **_numpy_names("_reconstruct", lambda *_: Array()),
 }
 NAMES = frozenset({"numpy.ndarray", *(f"torch.{name}" for name in STORAGE_DTYPES)})
 
 
-def vocabulary(persistent: Callable[[object], object] | None = None, load_from_bytes: Call | None = None) -> Vocabulary:
+def vocabulary(
+    budget: Budget, persistent: Callable[[object], object] | None = None, load_from_bytes: Call | None = None
+) -> Vocabulary:
     """The allow-list, with the container's way to find storages: persistent ids (torch files) or inner bytes."""
-    calls = CALLS if load_from_bytes is None else {**CALLS, "torch.storage._load_from_bytes": load_from_bytes}
-    return Vocabulary(calls, NAMES, persistent)
+    rebuild = _tensor_of(budget)
+    arrays: dict[str, Call] = {
+        "torch._utils._rebuild_tensor_v2": rebuild,
+        "torch._utils._rebuild_tensor": rebuild,
+        "dill._dill._create_array": _dill_array_of(budget),
+        **_numpy_names("_reconstruct", lambda *_: Array(budget)),
+    }
+    inner = {} if load_from_bytes is None else {"torch.storage._load_from_bytes": load_from_bytes}
+    return Vocabulary(budget, {**CALLS, **arrays, **inner}, NAMES, persistent)
 
 
 def storage_dtype(kind: object) -> str:

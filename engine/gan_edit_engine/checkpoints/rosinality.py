@@ -7,8 +7,8 @@ import re
 import numpy as np
 
 from gan_edit_engine.checkpoints import stylegan2_names
+from gan_edit_engine.checkpoints.errors import MalformedError
 from gan_edit_engine.checkpoints.modules import Arrays, DiscriminatorParts, GeneratorParts, named_arrays
-from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.checkpoints.plain_data import Array
 
 _LAYER_PARTS = {

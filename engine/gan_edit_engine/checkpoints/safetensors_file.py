@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
+from gan_edit_engine.checkpoints.foreign import HEAD, check_head, check_regular
 from gan_edit_engine.generators import CONFIGS, Config, Generator, build_with_weights
 from gan_edit_engine.generators.base import MAX_LAYERS
 from gan_edit_engine.generators.stylegan3 import LayerSpec
@@ -27,6 +28,8 @@ from gan_edit_engine.generators.stylegan3 import LayerSpec
 HEADER_NAMES = {"architecture": "synthesis_architecture"}
 # Bounds the number of modules that a header can make us build; the weights themselves are bounded by the file.
 MAX_HEADER_INT = 1 << 20
+# Headers of models have 50 KB; this bounds what a file in the models folder costs everybody who lists them.
+MAX_HEADER = 4 << 20
 
 
 def is_safetensors(head: bytes) -> bool:
@@ -92,11 +95,34 @@ def _decode_layers(value: object) -> tuple[LayerSpec, ...]:
 
 def read_header(path: Path) -> dict[str, str]:
     """The header's free-form entries without loading weights; CheckpointError when the file is not safetensors."""
+    _check_head(path)
     try:
         with safe_open(path, "pt") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(path, f"it is not a valid safetensors file ({error})") from None
+        raise CheckpointError(path, _reason(error)) from None
+
+
+def _check_head(path: Path) -> None:
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            head, length = file.read(HEAD), path.stat().st_size
+    except OSError as error:
+        raise CheckpointError(path, f"it cannot be opened ({error.strerror})") from None
+    check_head(path, head)
+    if is_safetensors(head):
+        header = int.from_bytes(head[:8], "little")
+        if header > MAX_HEADER:
+            raise CheckpointError(path, "its header is larger than any model's")
+        if 8 + header > length:
+            raise CheckpointError(path, "it is truncated: it ends within its header")
+
+
+def _reason(error: Exception) -> str:
+    if "not fully covered" in str(error):
+        return "it is truncated: it ends in the middle of its weights"
+    return f"it is not a valid safetensors file ({error})"
 
 
 def read(path: Path) -> tuple[Generator, dict[str, str]]:
@@ -116,7 +142,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(path, f"it is not a valid safetensors file ({error})") from None
+        raise CheckpointError(path, _reason(error)) from None
 
 
 def write(path: Path, generator: Generator, header: dict[str, str], dtype: torch.dtype = torch.float32) -> None:

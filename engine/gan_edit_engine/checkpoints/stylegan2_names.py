@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gan_edit_engine.checkpoints.errors import MalformedError
 from gan_edit_engine.checkpoints.modules import Arrays
-from gan_edit_engine.checkpoints.pickle_machine import MalformedError
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.layers import make_filter
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config

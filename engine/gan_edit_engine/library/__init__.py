@@ -2,7 +2,16 @@
 
 from gan_edit_engine.library.encoders import ModelEncoder, attach_encoder, open_encoder
 from gan_edit_engine.library.importing import import_model, remove_model
-from gan_edit_engine.library.models import Model, ModelInfo, installed, open_discriminator, open_model
+from gan_edit_engine.library.models import (
+    Model,
+    ModelInfo,
+    discriminator_identity,
+    installed,
+    model_identity,
+    open_discriminator,
+    open_model,
+    weights_key,
+)
 from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.models_folder import models_dir
 
@@ -11,12 +20,15 @@ __all__ = [
     "ModelEncoder",
     "ModelInfo",
     "attach_encoder",
+    "discriminator_identity",
     "import_model",
     "installed",
+    "model_identity",
     "models_dir",
     "open_discriminator",
     "open_encoder",
     "open_model",
     "perceptual_weights",
     "remove_model",
+    "weights_key",
 ]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.checkpoints.foreign import HEAD, foreign
 from gan_edit_protocol.errors import GanEditError
 
 # Called with (bytes so far, total bytes or None) after every piece.
@@ -24,6 +25,8 @@ TIMEOUT = 30.0
 ATTEMPTS = 3
 PAUSE = 1.0
 RECORD = "known-files.json"
+# Far above any model: what a server may send that does not say how much it will be.
+MAX_SIZE = 1 << 33
 
 
 class DownloadError(GanEditError):
@@ -31,6 +34,10 @@ class DownloadError(GanEditError):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__("download_failed", message, hint)
+
+
+class _EndlessError(Exception):
+    """More comes than the file has; what came is of no use."""
 
 
 class _InterruptedError(Exception):
@@ -42,11 +49,14 @@ def download(
 ) -> str:
     """Fetch ``url`` into ``target``; its SHA-256 in hexadecimal.
 
-    The bytes gather in ``target`` + ".part", which a later call resumes. ``sha256`` (whole or its first digits) and
-    ``size`` in bytes are verified when given. Raises DownloadError; a file of the wrong content is deleted.
+    The bytes gather in ``target`` + ".part", which a later call resumes if the server says by which version it can.
+    ``sha256`` (whole or its first digits) and ``size`` in bytes are verified when given; it stops at the size that is
+    given or announced. Raises DownloadError; a file of the wrong content is deleted.
     """
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    _check_in_the_way(part)
+    _check_in_the_way(_validator_file(part))
     failures = 0
     while True:
         before = _length(part)
@@ -62,6 +72,12 @@ def download(
     os.replace(part, target)
     _validator_file(part).unlink(missing_ok=True)
     return digest
+
+
+def _check_in_the_way(path: Path) -> None:
+    """DownloadError where there is something else than a file, such as a pipe, which nobody might ever read from."""
+    if path.exists() and not path.is_file():
+        raise DownloadError(f"{path} is no file.", "Delete it and run the same command again.")
 
 
 def _length(part: Path) -> int:
@@ -85,7 +101,12 @@ def _fetch(url: str, part: Path, size: int | None, progress: Progress) -> None:
             total = _total(response, offset)
             _check_total(url, total, size)
             _remember_validator(part, response)
-            _copy(response, part, offset, total, progress)
+            _copy(response, part, offset, size if total is None else total, progress)
+    except _EndlessError as error:
+        _discard(part)
+        raise DownloadError(
+            f"{url} goes on after {error} bytes: it is not the expected file. It was deleted."
+        ) from None
     except urllib.error.HTTPError as error:
         if error.code == 416 and offset:
             part.unlink()  # nothing is left to fetch from there: the part is not of this file
@@ -100,11 +121,9 @@ def _fetch(url: str, part: Path, size: int | None, progress: Progress) -> None:
 def _request(url: str, part: Path, offset: int) -> urllib.request.Request:
     headers = {"User-Agent": "gan-edit", "Accept-Encoding": "identity"}
     validator = _validator_file(part)
+    # Without If-Range a file that changed on the server would be glued together from two versions.
     if offset and validator.exists():
-        # Without If-Range a file that changed on the server would be glued together from two versions.
         headers |= {"Range": f"bytes={offset}-", "If-Range": validator.read_text("utf-8").strip()}
-    elif offset:
-        headers["Range"] = f"bytes={offset}-"
     return urllib.request.Request(url, headers=headers)
 
 
@@ -112,9 +131,15 @@ def _validator_file(part: Path) -> Path:
     return part.with_name(part.name + ".etag")
 
 
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _validator_file(part).unlink(missing_ok=True)
+
+
 def _remember_validator(part: Path, response: http.client.HTTPResponse) -> None:
-    validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
-    if validator and not validator.startswith("W/"):
+    tag = response.headers.get("ETag", "W/")
+    validator = response.headers.get("Last-Modified") if tag.startswith("W/") else tag  # RFC 9110, section 13.1.5
+    if validator:
         _validator_file(part).write_text(validator, "utf-8")
     else:
         _validator_file(part).unlink(missing_ok=True)
@@ -131,15 +156,20 @@ def _total(response: http.client.HTTPResponse, offset: int) -> int | None:
 def _check_total(url: str, total: int | None, size: int | None) -> None:
     if total is not None and size is not None and total != size:
         raise DownloadError(f"{url} has {total} bytes instead of {size}: it is not the expected file.")
+    if total is not None and total > MAX_SIZE:
+        raise DownloadError(f"{url} has {total} bytes: no model is so large.")
 
 
 def _copy(response: http.client.HTTPResponse, part: Path, offset: int, total: int | None, progress: Progress) -> None:
-    done = offset
+    """Append what comes; _EndlessError as soon as it is more than ``total``, or than any model has."""
+    done, end = offset, MAX_SIZE if total is None else total
     with part.open("r+b" if offset else "wb") as file:
         file.seek(offset)
         while piece := response.read(PIECE):
-            file.write(piece)
             done += len(piece)
+            if done > end:
+                raise _EndlessError(str(end))
+            file.write(piece)
             progress(done, total)
     if total is not None and done < total:
         raise _InterruptedError("the connection ended early")
@@ -150,11 +180,13 @@ def _verify(url: str, part: Path, sha256: str | None, size: int | None) -> str:
     digest = sha256_of(part)
     wrong_size = size is not None and _length(part) != size
     if wrong_size or (sha256 is not None and not digest.startswith(sha256.lower())):
-        part.unlink()
-        _validator_file(part).unlink(missing_ok=True)
+        with part.open("rb") as file:
+            other = foreign(file.read(HEAD))
+        _discard(part)
         expected = f"{size} bytes" if wrong_size else f"SHA-256 {sha256}"
+        reason = f"it is {other.name}" if other is not None else f"it does not have {expected}"
         raise DownloadError(
-            f"The file at {url} is not the expected one: it does not have {expected}. It was deleted.",
+            f"The file at {url} is not the expected one: {reason}. It was deleted.",
             "Try again later; if it stays so, the publisher has changed the file.",
         )
     return digest
@@ -170,21 +202,23 @@ def sha256_of(path: Path) -> str:
 
 
 def known_sha256(folder: Path, url: str) -> str | None:
-    """The SHA-256 recorded at the first download of ``url`` into this models folder."""
+    """The SHA-256 of the first file from ``url`` that could be imported into this models folder."""
     record = _read_record(folder).get(url)
     return record if isinstance(record, str) else None
 
 
-def remember_sha256(folder: Path, url: str, digest: str) -> None:
-    """Record the SHA-256 of a first download, for later ones to match."""
+def remember_sha256(folder: Path, url: str, digest: str | None) -> None:
+    """Record the SHA-256 of a file that was opened and accepted, for later ones to match; None forgets it."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({**_read_record(folder), url: digest}, indent=1)
+    known = {**_read_record(folder), url: digest}
+    content = json.dumps({name: value for name, value in known.items() if value is not None}, indent=1)
     with replacing(folder / RECORD) as part:
         part.write_text(content, "utf-8")
 
 
 def _read_record(folder: Path) -> dict[str, object]:
     path = folder / RECORD
+    _check_in_the_way(path)
     try:
         record = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

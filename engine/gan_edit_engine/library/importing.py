@@ -43,19 +43,29 @@ def import_model(
     """Convert ``file`` to ``NAME.safetensors`` in the models folder (its stem when no name is given).
 
     The discriminator of a training snapshot is kept beside it for feature losses; the encoder of an earlier model of
-    that name stays only if it belongs to these weights. Raises GanEditError (bad_checkpoint, bad_name) and leaves an
-    existing model of that name as it was.
+    that name stays only if it belongs to these weights. Raises GanEditError (bad_checkpoint, bad_name, bad_output) and
+    leaves an existing model of that name as it was.
     """
     name = checked_name(file.stem if name is None else name)
     generator, header = read_generator(file)
     target = models_dir(folder) / f"{name}.safetensors"
+    for place in (target, discriminator_path(name, folder)):
+        _check_place(place)
     target.parent.mkdir(parents=True, exist_ok=True)
-    known = {"provenance": f"imported from {file.name}", "licence": "unknown", "sha256": sha256_of(file)}
+    known = {"provenance": f"imported from {file.name}", "licence": "unknown"}
     given = (description or Description()).header()
-    safetensors_file.write(target, generator, {**known, **header, **given, "name": name})
+    # A model that was trained further has its parent's header.
+    own = {"sha256": sha256_of(file), "name": name}
+    safetensors_file.write(target, generator, {**known, **header, **given, **own})
     _import_discriminator(file, discriminator_path(name, folder))
     forget_other_encoder(target, generator, folder)
     return model_info(target)
+
+
+def _check_place(path: Path) -> None:
+    """GanEditError (bad_output) where something else than a file is, such as a pipe that nobody reads from."""
+    if path.exists() and not path.is_file():
+        raise GanEditError("bad_output", f"{path} is no file.", "Delete it, or choose another name with --name.")
 
 
 def _import_discriminator(file: Path, target: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,9 +18,18 @@ from gan_edit_engine.checkpoints import (
     safetensors_file,
 )
 from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
+from gan_edit_engine.encoder import weights_digest
 from gan_edit_engine.generators import Discriminator, Generator
 from gan_edit_engine.library.downloads import sha256_of
-from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
+from gan_edit_engine.models_folder import (
+    DEFAULT_NAMES,
+    default_model_path,
+    file_identity,
+    model_files,
+    model_name,
+    models_dir,
+)
+from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 Point = tuple[float, float]
@@ -26,11 +37,11 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a model without its weights.
+    """What is known of a model without its weights; what its file says is escaped where it does not print.
 
     ``align_points``: two points (x, y) in the unit square of the image (0, 0 top left) where the model expects the
     photo's alignment points, for instance the eyes; None when it needs no alignment. ``sha256`` is that of the file
-    it was imported from, or of its own file when it was not imported.
+    it was imported from, as its header says, or of its own file when it was not imported: nothing is kept under it.
     """
 
     name: str
@@ -46,10 +57,20 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Model:
-    """A generator ready to use (float32, frozen, eval mode) and what is known of it."""
+    """A generator ready to use (float32, frozen, eval mode) and what is known of it.
+
+    ``identity``: that of the file that was read, as `file_identity` gives it; empty for one that comes from no file.
+    """
 
     generator: Generator
     info: ModelInfo
+    identity: tuple[object, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights that are loaded and of what is computed with them, in hexadecimal."""
+        told = f"{weights_digest(self.generator)} {self.generator.config}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 def installed(folder: Path | None = None) -> list[ModelInfo]:
@@ -73,6 +94,9 @@ def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
         return named
     if Path(text).is_file():
         return Path(text)
+    for path in model_files(folder):  # a name as it is shown, of a file whose own cannot be
+        if model_name(path) == text:
+            return path
     names = ", ".join(info.name for info in installed(folder))
     raise GanEditError(
         "unknown_model", f"There is no model or file named {text!r}.", f"Installed models: {names}; or give a file."
@@ -92,16 +116,21 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
     except DAMAGE as error:
         raise CheckpointError(path, one_line(error)) from None
     return ModelInfo(
-        name=path.stem,
+        name=model_name(path),
         family=header["architecture"],
         resolution=resolution,
         align_points=align_points,
-        domain=header.get("domain", "unknown"),
-        provenance=header.get("provenance", "unknown"),
-        licence=header.get("licence", "unknown"),
-        sha256=header.get("sha256") or sha256_of(path),
+        domain=printable(header.get("domain", "unknown")),
+        provenance=printable(header.get("provenance", "unknown")),
+        licence=printable(header.get("licence", "unknown")),
+        sha256=printable(header.get("sha256") or sha256_of(path)),
         path=path,
     )
+
+
+def weights_key(model: Model) -> str:
+    """What is kept about a model, its photos' projections and what it was found to be like, is kept under this."""
+    return model.digest
 
 
 def _parse_align_points(text: str | None) -> tuple[Point, Point] | None:
@@ -124,8 +153,21 @@ def open_model(name_or_file: str | Path, device: str | torch.device = "cpu", fol
     Raises GanEditError (unknown_model, bad_checkpoint) naming what is wrong.
     """
     path = find_model(name_or_file, folder)
+    identity = _identity(path)  # before it is read: what takes its place meanwhile is then read the next time
     generator, header = read_generator(path)
-    return Model(generator.to(device), info_from_header(path, header))
+    return Model(generator.to(device), info_from_header(path, header), identity)
+
+
+def model_identity(name_or_file: str | Path, folder: Path | None = None) -> tuple[object, ...]:
+    """The `file_identity` of what `open_model` would read now, whose errors it raises."""
+    return _identity(find_model(name_or_file, folder))
+
+
+def _identity(path: Path) -> tuple[object, ...]:
+    try:
+        return file_identity(path)
+    except OSError as error:
+        raise CheckpointError(path, f"it cannot be opened ({error.strerror})") from None
 
 
 def discriminator_path(name: str, folder: Path | None = None) -> Path:
@@ -140,8 +182,17 @@ def open_discriminator(
 
     Raises GanEditError (unknown_model, bad_checkpoint) when there is none.
     """
+    path = _discriminator_source(name_or_file, folder)
+    reads = discriminator_file.read if path == discriminator_path(path.stem, folder) else read_discriminator
+    return reads(path).to(device)
+
+
+def discriminator_identity(name_or_file: str | Path, folder: Path | None = None) -> tuple[object, ...]:
+    """The `file_identity` of what `open_discriminator` would read now, whose errors it raises."""
+    return _identity(_discriminator_source(name_or_file, folder))
+
+
+def _discriminator_source(name_or_file: str | Path, folder: Path | None) -> Path:
     path = find_model(name_or_file, folder)
     imported = discriminator_path(path.stem, folder)
-    if path.parent == imported.parent.parent and imported.is_file():
-        return discriminator_file.read(imported).to(device)
-    return read_discriminator(path).to(device)
+    return imported if path.parent == imported.parent.parent and imported.is_file() else path

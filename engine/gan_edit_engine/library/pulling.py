@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from gan_edit_engine.checkpoints import CheckpointError
 from gan_edit_engine.library import downloads, perceptual_files
 from gan_edit_engine.library.catalogue import VGG19, Entry
 from gan_edit_engine.library.importing import Description, import_model
@@ -19,12 +22,12 @@ def pull_model(
     """Download and import a catalogue model under its name; the installed file.
 
     A file that lies in the downloads folder already (placed there by hand, say) is verified and used. Raises
-    DownloadError or CheckpointError; the hint says how to place the file by hand.
+    DownloadError; the hint says how to place the file by hand. A file that holds no such model is deleted.
     """
-    file = fetch(entry, progress, folder)
     points = json.dumps(entry.align_points) if entry.align_points else ""
     description = Description(entry.domain, f"{entry.url} ({entry.source})", entry.licence, points)
-    info = import_model(file, entry.name, description, folder)
+    with _fetched(entry, progress, folder) as file:
+        info = import_model(file, entry.name, description, folder)
     if not keep_download:
         file.unlink()
     return info.path
@@ -34,30 +37,45 @@ def pull_perceptual(name: str, progress: downloads.Progress, folder: Path | None
     """Download and convert a perceptual network; its safetensors file. Raises like `pull_model`."""
     target = perceptual_files.weights_path(name, folder)
     if name == VGG19.name:
-        file = fetch(VGG19, progress, folder)
-        perceptual_files.convert_vgg19(file, target)
+        with _fetched(VGG19, progress, folder) as file:
+            perceptual_files.convert_vgg19(file, target)
         file.unlink()
     else:
         perceptual_files.pull_lpips(target)
     return perceptual_files.perceptual_weights(name, folder)
 
 
-def fetch(entry: Entry, progress: downloads.Progress, folder: Path | None = None) -> Path:
-    """The downloaded file of a catalogue entry, verified against its published or first-seen SHA-256."""
-    root = models_dir(folder)
-    file = download_path(entry, folder)
-    expected = entry.sha256 or downloads.known_sha256(root, entry.url)
+@contextmanager
+def _fetched(entry: Entry, progress: downloads.Progress, folder: Path | None) -> Iterator[Path]:
+    """The downloaded file of a catalogue entry, verified against its published SHA-256 or that of the first one.
+
+    The block opens it. What it takes is the reference from then on; what it refuses by a CheckpointError is deleted,
+    for it would be found there the next time, and nothing of it is remembered.
+    """
+    root, file = models_dir(folder), download_path(entry, folder)
+    known = downloads.known_sha256(root, entry.url)
+    there = file.is_file()
     try:
-        if file.is_file():
-            digest = _verified(file, expected)
+        if there:
+            digest = _verified(file, entry.sha256 or known)
         else:
-            digest = downloads.download(entry.url, file, expected, entry.size, progress)
+            digest = downloads.download(entry.url, file, entry.sha256 or known, entry.size, progress)
     except downloads.DownloadError as error:
         raise downloads.DownloadError(
             error.message, f"{error.hint} {manual_placement(entry, folder)}".strip()
         ) from None
+    try:
+        yield file
+    except CheckpointError as error:
+        file.unlink(missing_ok=True)
+        if digest == known:
+            downloads.remember_sha256(root, entry.url, None)
+        raise downloads.DownloadError(
+            f"{f'The file {file}' if there else f'What came from {entry.url}'} cannot be used: {error.reason}. "
+            "It was deleted.",
+            f"{error.hint} {manual_placement(entry, folder)}".strip(),
+        ) from None
     downloads.remember_sha256(root, entry.url, digest)
-    return file
 
 
 def _verified(file: Path, expected: str | None) -> str:

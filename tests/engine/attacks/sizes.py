@@ -237,6 +237,67 @@ def safetensors_architecture_of_a_million_layers(canary: Path) -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
+def copies_of_one_text(canary: Path) -> bytes:
+    """A text of a megabyte, encoded to bytes a thousand times."""
+    first = call("_codecs", "encode", text("x" * 1_000_000) + b"q\0", text("latin1") + b"q\1")
+    return whole(b"](" + first + call("_codecs", "encode", b"h\0", b"h\1") * 1000 + b"e")
+
+
+def dictionaries_of_one_list(canary: Path) -> bytes:
+    """A list of ten thousand pairs, made a dictionary three thousand times."""
+    pairs = b"](" + b"".join(text(f"{i:x}") + b"N\x86" for i in range(10_000)) + b"eq\0"
+    return whole(pairs + b"0](" + call("collections", "OrderedDict", b"h\0") * 3000 + b"e")
+
+
+def sets_of_one_list(canary: Path) -> bytes:
+    """The same with sets."""
+    items = b"](" + b"".join(number(i) for i in range(10_000)) + b"eq\0"
+    return whole(items + b"0](" + call("builtins", "set", b"h\0") * 2000 + b"e")
+
+
+def inner_streams_of_the_same_bytes(canary: Path) -> bytes:
+    """A small stream of a hundred thousand empty sets, read fifty times."""
+    stream = legacy_stream(b"(" + b"\x8f" * 100_000 + b"t")
+    first = call("torch.storage", "_load_from_bytes", blob(stream) + b"q\0")
+    return whole(b"](" + first + call("torch.storage", "_load_from_bytes", b"h\0") * 50 + b"e")
+
+
+def views_of_one_storage_of_bfloat16(canary: Path) -> bytes:
+    """Five hundred numbers out of one storage of a megabyte that has to be converted before it can be used."""
+    storage = storage_id("0", 500_000, "BFloat16Storage")
+    weights = {"main.0.weight": tensor(storage, (5, 4, 4, 4), (64, 16, 4, 1))}
+    weights |= {f"x{i}": tensor(storage, (1,), (1,)) for i in range(500)}
+    return torch_zip(dictionary(weights), {"0": bytes(1_000_000)})
+
+
+def variables_that_are_all_the_same_array(canary: Path) -> bytes:
+    """A TensorFlow network whose five hundred biases are one megabyte, each of which has to be computed anew."""
+    array = ndarray((250_000,), b"\0" * 1_000_000) + b"q\0"
+    names = (f"{r}x{r}/Conv1/mod_bias" for r in range(500))
+    pairs = b"".join(text(name) + b"h\0\x86" for name in names)
+    mapping = b"cdnnlib.tflib.network\nNetwork\n)\x81" + dictionary({"variables": b"](" + pairs + b"e"}) + b"b"
+    components = dictionary({"mapping": mapping, "synthesis": mapping})
+    state = dictionary({"version": b"K\x04", "variables": b"]", "components": components})
+    network = b"cdnnlib.tflib.network\nNetwork\n)\x81" + state + b"b"
+    return whole(array + b"0(" + network * 3 + b"t")
+
+
+def modules_with_endless_names(canary: Path) -> bytes:
+    """A thousand modules whose names are a megabyte for each level that they lie deep."""
+    body = text("x" * 1_000_000) + b"q\0" + text("y" * 1_000_000) + b"q\1"
+    body += persistent("Leaf", dictionary({"_modules": b"}"})) + b"q\2"
+    for level in range(10):
+        children = b"}(h\0h" + bytes([level + 2]) + b"h\1h" + bytes([level + 2]) + b"u"
+        body += persistent("Node", dictionary({"_modules": children})) + b"q" + bytes([level + 3])
+    return whole(body + b"0" * 13 + b"}" + text("G_ema") + b"h" + bytes([12]) + b"s")
+
+
+def keys_of_the_same_hash(canary: Path) -> bytes:
+    """Integers between which a dictionary has to tell by comparing each with all others."""
+    keys = b"".join(b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N" for i in range(60_000))
+    return whole(b"}(" + keys + b"u")
+
+
 def many_small_numbers(canary: Path) -> bytes:
     """A million instructions that each are harmless."""
     return whole(b"](" + number(1) * 1_000_000 + b"e")
@@ -286,6 +347,14 @@ SIZE_ATTACKS: list[Builder] = [
         safetensors_tensor_of_ten_billion,
         safetensors_architecture_of_a_million_channels,
         safetensors_architecture_of_a_million_layers,
+        copies_of_one_text,
+        dictionaries_of_one_list,
+        sets_of_one_list,
+        inner_streams_of_the_same_bytes,
+        views_of_one_storage_of_bfloat16,
+        variables_that_are_all_the_same_array,
+        modules_with_endless_names,
+        keys_of_the_same_hash,
         many_small_numbers,
         empty_zip_with_many_entries,
     )
