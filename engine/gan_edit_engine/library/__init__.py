@@ -2,9 +2,9 @@
 
 from gan_edit_engine.library.encoders import ModelEncoder, attach_encoder, open_encoder
 from gan_edit_engine.library.importing import import_model, remove_model
-from gan_edit_engine.library.models import Model, ModelInfo, find_model, installed, open_discriminator, open_model
+from gan_edit_engine.library.models import Model, ModelInfo, installed, open_discriminator, open_model
 from gan_edit_engine.library.perceptual_files import perceptual_weights
-from gan_edit_engine.models_folder import models_dir
+from gan_edit_engine.models_folder import find_model, models_dir
 
 __all__ = [
     "Model",

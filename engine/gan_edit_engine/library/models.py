@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +17,14 @@ from gan_edit_engine.checkpoints import (
 from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
 from gan_edit_engine.generators import Discriminator, Generator
 from gan_edit_engine.library.downloads import sha256_of
-from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
-from gan_edit_protocol.errors import GanEditError
-
-Point = tuple[float, float]
+from gan_edit_engine.models_folder import (
+    Point,
+    default_model_path,
+    find_model,
+    model_files,
+    models_dir,
+    parse_align_points,
+)
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,6 @@ def installed(folder: Path | None = None) -> list[ModelInfo]:
     return found
 
 
-def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
-    """The file behind "default", an installed model's name, or a path; GanEditError when there is none."""
-    text = str(name_or_file)
-    if text in DEFAULT_NAMES:
-        return default_model_path()
-    named = models_dir(folder) / f"{text}.safetensors"
-    if Path(text).name == text and named.is_file():
-        return named
-    if Path(text).is_file():
-        return Path(text)
-    names = ", ".join(info.name for info in installed(folder))
-    raise GanEditError(
-        "unknown_model", f"There is no model or file named {text!r}.", f"Installed models: {names}; or give a file."
-    )
-
-
 def model_info(path: Path) -> ModelInfo:
     """What the header of a model file of this project tells; CheckpointError when it is damaged or incomplete."""
     return info_from_header(path, safetensors_file.read_header(path))
@@ -88,7 +75,7 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
     """ModelInfo from a safetensors header; CheckpointError when an entry does not parse."""
     try:
         resolution = safetensors_file.decode_config(header).resolution
-        align_points = _parse_align_points(header.get("align_points"))
+        align_points = parse_align_points(header.get("align_points"))
     except DAMAGE as error:
         raise CheckpointError(path, one_line(error)) from None
     return ModelInfo(
@@ -102,20 +89,6 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
         sha256=header.get("sha256") or sha256_of(path),
         path=path,
     )
-
-
-def _parse_align_points(text: str | None) -> tuple[Point, Point] | None:
-    if text is None or text == "none":
-        return None
-    points = json.loads(text)
-    try:
-        (x1, y1), (x2, y2) = points
-        values = [float(v) for v in (x1, y1, x2, y2)]
-    except (TypeError, ValueError):
-        raise ValueError("its alignment points are not two pairs of numbers") from None
-    if not all(0 <= v <= 1 for v in values):
-        raise ValueError("its alignment points lie outside of the unit square")
-    return (values[0], values[1]), (values[2], values[3])
 
 
 def open_model(name_or_file: str | Path, device: str | torch.device = "cpu", folder: Path | None = None) -> Model:
