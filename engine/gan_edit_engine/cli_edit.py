@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from gan_edit_engine import images
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_progress import progress_bar
+from gan_edit_engine.cutting import Scene, cut
 from gan_edit_engine.images import Picture
 from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
 from gan_edit_engine.models_folder import model_names
-from gan_edit_engine.photo import AnyImage, composite
+from gan_edit_engine.photo import composite
 from gan_edit_engine.session import engine
+from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, SettingError
 from gan_edit_protocol.messages import (
     Align,
@@ -91,16 +95,17 @@ def edit(
     """Change a photo so that it follows the colours of a scribble inside a mask."""
     settings = EditSettings.from_assignments(assignments or [], **_given(seed))
     picture = images.read_picture(photo_file)
-    request = EditRequest(
-        photo=to_message(picture.pixels),
-        scribble=_of_size(images.read_scribble(scribble), picture, scribble),
-        mask=_read_mask(mask, picture),
-        model=model_argument(model),
-        align=_align(align),
-        crop=_crop(crop),
-        settings=settings,
-        **_given_latent(latent_in, model),
-    )
+    strokes = _of_size(images.read_scribble(scribble), picture, scribble)
+    scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), _align(align), _crop(crop), strokes)
+    start = _given_latent(latent_in, model)
+
+    def request(client: Client) -> EditRequest:
+        part = cut(scene, client, settings.feather)
+        assert part.scribble is not None  # the scene has one
+        return EditRequest(
+            part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, part.place, *start, settings
+        )
+
     _make(request, picture, output, latent, device, keep, as_json)
 
 
@@ -122,15 +127,13 @@ def project(
     """Find the model's image that is nearest to a photo and put it in the photo's place."""
     settings = ProjectSettings.from_assignments(assignments or [], **_given(seed))
     picture = images.read_picture(photo_file)
-    request = ProjectRequest(
-        photo=to_message(picture.pixels),
-        mask=_read_mask(mask, picture),
-        model=model_argument(model),
-        align=_align(align),
-        crop=_crop(crop),
-        settings=settings,
-        **_given_latent(latent_in, model),
-    )
+    scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), _align(align), _crop(crop))
+    start = _given_latent(latent_in, model)
+
+    def request(client: Client) -> ProjectRequest:
+        part = cut(scene, client)
+        return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, part.place, *start, settings)
+
     _make(request, picture, output, latent, device, keep, as_json)
 
 
@@ -146,11 +149,12 @@ def random(
 ) -> None:
     """Draw a random image of a model."""
     settings = RandomSettings.from_assignments(assignments or [], **_given(seed))
-    _make(RandomRequest(model_argument(model), settings), None, output, latent, device, keep, as_json)
+    request = RandomRequest(model_argument(model), settings)
+    _make(lambda client: request, None, output, latent, device, keep, as_json)
 
 
 def _make(
-    request: EditRequest | ProjectRequest | RandomRequest,
+    request: Callable[[Client], EditRequest | ProjectRequest | RandomRequest],
     picture: Picture | None,
     output: Path,
     latent: Path | None,
@@ -158,10 +162,13 @@ def _make(
     keep: bool,
     as_json: bool,
 ) -> None:
-    """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any."""
+    """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any.
+
+    ``request``: gives the job when the engine is there.
+    """
     images.check_output(output)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
-        result = client.run(request, show, cancelled)
+        result = client.run(request(client), show, cancelled)
     images.write_png(output, _laid_on(picture, result))
     if latent is not None:
         write_latent(latent, _kept(result))
@@ -180,12 +187,12 @@ def _kept(result: ResultReady) -> KeptLatent:
     return KeptLatent(latent, noise, z, result.truncation_psi, result.model)
 
 
-def _given_latent(path: Path | None, model: str) -> dict[str, Array | None]:
-    """The request's entries about the latent in a file."""
+def _given_latent(path: Path | None, model: str) -> tuple[Array | None, Array | None]:
+    """The request's latent and noise from a file."""
     if path is None:
-        return {}
+        return None, None
     kept = read_latent_of(path, model)
-    return {"latent": to_message(kept.latent), "noise": None if kept.noise is None else to_message(kept.noise)}
+    return to_message(kept.latent), None if kept.noise is None else to_message(kept.noise)
 
 
 def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:
@@ -212,17 +219,17 @@ def model_argument(name: str) -> str:
     return str(Path(name).absolute()) if name not in model_names() and Path(name).is_file() else name
 
 
-def _read_mask(path: Path | None, picture: Picture) -> Array | None:
+def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:
     return None if path is None else _of_size(images.read_mask(path), picture, path)
 
 
-def _of_size(pixels: AnyImage, picture: Picture, path: Path) -> Array:
+def _of_size(pixels: NDArray[np.uint8], picture: Picture, path: Path) -> NDArray[np.uint8]:
     if pixels.shape[:2] != picture.pixels.shape[:2]:
         (h, w), (height, width) = pixels.shape[:2], picture.pixels.shape[:2]
         raise GanEditError(
             "bad_image", f"{path} is {w}×{h} pixels, the photo {width}×{height}.", "Make it of the photo's size."
         )
-    return to_message(pixels)
+    return pixels
 
 
 def _align(text: str | None) -> Align | None:

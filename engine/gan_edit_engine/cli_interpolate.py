@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
@@ -16,7 +19,7 @@ from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, InterpolateRequest
+from gan_edit_protocol.messages import Array, FramesReady, InterpolateRequest
 from gan_edit_protocol.settings import InterpolateSettings
 
 
@@ -41,33 +44,38 @@ def interpolate(
     """Draw the way between latents, or cross them, or transfer what one has over another."""
     check_animation(output)
     settings = InterpolateSettings.from_assignments(assignments or [])
-    request = InterpolateRequest(
-        **_latents([read_latent_of(file, model) for file in latent_files], settings.mode),
-        model=model_argument(model),
-        settings=settings,
-    )
+    latents = _latents([read_latent_of(file, model) for file in latent_files], settings.mode)
+    request = InterpolateRequest(*latents, model_argument(model), settings=settings)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
-        result = client.run(request, show, cancelled)
-    frames = np.asarray(from_message(result.frames), np.uint8)
+        frames, result, seconds = _collected(client.frames(request, show, cancelled))
     write_animation(output, frames, rate)
     if latent is not None:
         last = np.asarray(from_message(result.latents), np.float32)[-1]
         write_latent(latent, KeptLatent(last, model=result.model))
-    about = {"seconds": result.seconds, "frames": len(frames), "model": result.model, "device": result.device}
+    about = {"seconds": seconds, "frames": len(frames), "model": result.model, "device": result.device}
     if as_json:
         print(json.dumps({**about, "output": str(output), "latent": None if latent is None else str(latent)}))
     else:
         print(f"{output}: {len(frames)} images with {result.model}")
 
 
-def _latents(kept: list[KeptLatent], mode: str) -> dict[str, Array]:
-    """The request's entries about the latents: z for the way on the sphere, where all files have one, else w+."""
+def _collected(parts: Iterator[FramesReady]) -> tuple[NDArray[np.uint8], FramesReady, float]:
+    """All frames [N, H, W, 3], the last part, and the seconds of all."""
+    first = next(parts)
+    frames = np.empty((first.of, *first.frames.shape[1:]), np.uint8)
+    last, seconds = first, 0.0
+    for last in chain([first], parts):
+        frames[last.first : last.first + last.frames.shape[0]] = from_message(last.frames)
+        seconds += last.seconds
+    return frames, last, seconds
+
+
+def _latents(kept: list[KeptLatent], mode: str) -> tuple[Array, Array | None]:
+    """The request's latents and truncations: z for the way on the sphere, where all files have one, else w+."""
     zs = [each.z for each in kept if each.z is not None]
     in_z = mode == "spherical" and len(zs) == len(kept)
     chosen = zs if in_z else [each.latent for each in kept]
     if len({latent.shape for latent in chosen}) != 1:
         raise GanEditError("bad_latent", "The latents are not all of one shape.", "Use latents of one model.")
-    found = {"latents": to_message(np.stack(chosen))}
-    if in_z:
-        found["truncations"] = to_message(np.array([each.truncation_psi for each in kept], np.float32))
-    return found
+    psis = to_message(np.array([each.truncation_psi for each in kept], np.float32)) if in_z else None
+    return to_message(np.stack(chosen)), psis

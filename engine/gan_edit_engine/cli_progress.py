@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gan_edit_protocol import messages
+from gan_edit_protocol.client import Transfer
 from gan_edit_protocol.messages import Accepted, Event
 
 
 @contextmanager
-def progress_bar() -> Iterator[tuple[Callable[[Event], None], Callable[[], bool]]]:
+def progress_bar() -> Iterator[tuple[Callable[[Event | Transfer], None], Callable[[], bool]]]:
     """``on_event`` and ``cancelled`` for :meth:`Client.run`: a bar on standard error, and whether Ctrl-C was pressed.
 
     A second Ctrl-C interrupts at once.
@@ -28,11 +29,14 @@ def progress_bar() -> Iterator[tuple[Callable[[Event], None], Callable[[], bool]
     ):
         task = bar.add_task("Starting", total=None)
 
-        def show(event: Event) -> None:
+        def show(event: Event | Transfer) -> None:
             if isinstance(event, Accepted):
                 bar.update(task, description=f"Waiting for {event.ahead} other jobs" if event.ahead else "Starting")
             elif isinstance(event, messages.Progress):
                 bar.update(task, description=event.stage, completed=event.step, total=event.of)
+            elif isinstance(event, Transfer):
+                what = f"Sending {event.bytes >> 20} MB" if event.sending else "Receiving the result"
+                bar.update(task, description=what, total=None)
 
         yield show, lambda: interrupts.any
 

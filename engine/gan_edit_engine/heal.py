@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_edit_engine.photo import AnyImage, Box, Crop, Image, Mask, from_unit, to_unit
+from gan_edit_engine.photo import AnyImage, Crop, Image, Mask, from_unit, to_unit
+from gan_edit_protocol.messages import Box, Place
 
 Where = NDArray[np.bool_]
 
@@ -100,18 +101,19 @@ def _beside(photo: Image, colours: Image, place: Where, gone: Where) -> tuple[in
 
 
 def add_texture(
-    result: AnyImage, photo: AnyImage, crop: Crop, box: Box, patch: Patch, guide: Image, strength: float
+    result: AnyImage, photo: AnyImage, place: Place, crop: Crop, box: Box, patch: Patch, guide: Image, strength: float
 ) -> None:
     """Give the ``result`` of ``box`` what the ``photo`` has above the model's resolution where the patch was taken.
 
-    ``guide``: the photo's crop at the model's resolution; ``strength``: 0..1, how much of the edit is applied.
+    ``photo`` [h, w, 3 or 4] lies at ``place`` of the whole; ``guide``: the photo's crop at the model's resolution;
+    ``strength``: 0..1, how much of the edit is applied.
     """
     part = _box_of(patch.where, crop, box)
     if part is None:
         return
     x, y = crop.to_photo(*patch.shift)
-    ys = np.clip(np.arange(part.height) + part.y + round(y - crop.top), 0, photo.shape[0] - 1)
-    xs = np.clip(np.arange(part.width) + part.x + round(x - crop.left), 0, photo.shape[1] - 1)
+    ys = np.clip(np.arange(part.height) + part.y + round(y - crop.top) - place.y, 0, photo.shape[0] - 1)
+    xs = np.clip(np.arange(part.width) + part.x + round(x - crop.left) - place.x, 0, photo.shape[1] - 1)
     hairs = to_unit(photo[ys][:, xs, :3]) - crop.insert(_moved(guide, patch.shift), part)
     share = strength * crop.insert(patch.where, part).clip(0, 1)[..., None]
     region = result[Box(part.x - box.x, part.y - box.y, part.width, part.height).slices]

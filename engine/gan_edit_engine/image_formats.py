@@ -16,10 +16,12 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import array_bytes
+from gan_edit_protocol.messages import MAX_PHOTO_SIDE
 
-# Pillow refuses large pictures as possible decompression bombs; here array_bytes() sets the limit before decoding.
+# Pillow refuses large pictures as possible decompression bombs; here _check_size() sets the limit before decoding.
 Image.MAX_IMAGE_PIXELS = None
+
+_MAX_PIXELS = 500_000_000
 
 _RAW = "a camera's raw file"
 # How the files begin that are opened, by Pillow's name of the format, and how others do, by what people call them.
@@ -85,7 +87,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
     """Pillow's image, of which only the header has been read; use it inside :func:`decoding`.
 
     ``name`` is what the person calls the file, its suffix included. :class:`GanEditError` (bad_image) says what the
-    file is when it is of no format that is opened; WireError refuses more pixels than a message may carry.
+    file is when it is of no format that is opened, or (too_large) how many pixels it has.
     """
     form, other = _kind(data, _OPENED), _kind(data, _REFUSED)
     if form in ("TIFF", None) and PurePath(name).suffix.lower() in _RAW_SUFFIXES:
@@ -100,7 +102,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
         if form == "TIFF":
             raise _unusual_tiff(name) from None
         raise ValueError(f"it begins as a {form} file and does not go on as one") from None
-    array_bytes("uint16", (image.height, image.width, 4))
+    _check_size(image, name)
     if isinstance(image, TiffImageFile):
         _check_tiff(image, name)
     return image
@@ -120,6 +122,17 @@ def has_alpha(image: TiffImageFile) -> bool:
 
 def _kind(data: bytes, kinds: dict[str, bytes]) -> str | None:
     return next((kind for kind, start in kinds.items() if re.match(start, data[:2048], re.DOTALL)), None)
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > _MAX_PIXELS or max(width, height) > MAX_PHOTO_SIDE:
+        raise GanEditError(
+            "too_large",
+            f"{name} has {width}×{height} pixels; up to {_MAX_PIXELS // 1_000_000} megapixels, and {MAX_PHOTO_SIDE} "
+            "pixels a side, can be opened.",
+            "Make it smaller, or cut out the part to edit.",
+        )
 
 
 def _refused(name: str, kind: str) -> GanEditError:

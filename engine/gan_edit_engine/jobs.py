@@ -36,25 +36,29 @@ from gan_edit_engine.stimuli import (
     WorkerReady,
     WorkerSaid,
 )
-from gan_edit_protocol.messages import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, JobRequest, Progress
+from gan_edit_protocol.messages import FINAL_EVENTS, Accepted, Array, Cancelled, Event, Failed, JobRequest, Progress
 
 CANCEL_SECONDS = 0.7
 """A worker that has not ended a cancelled job after this long is killed; the client may wait one second in all."""
 REPEAT_SECONDS = 0.8
 """A client hears of its waiting or running job at least this often; the protocol promises one second."""
 MAX_JOBS = 64
-"""Bounds the memory that queued photos take."""
+MAX_WAITING_BYTES = 2 << 30
+"""Of the photos and latents of all jobs that wait; one job alone may bring more."""
 MAX_START_DEATHS = 2
 """A worker that dies this often without having finished a job is not started again until a job asks for it."""
 
 
 @dataclass(eq=False)
 class _Job:
-    """``client`` is None when it is gone; ``last`` is repeated when the worker is silent (sent at ``told_at``)."""
+    """``client`` is None when it is gone; ``last`` is repeated when the worker is silent (sent at ``told_at``).
+
+    ``request`` is None from when the worker has it.
+    """
 
     client: bytes | None
     job: str
-    request: JobRequest
+    request: JobRequest | None
     last: Event
     told_at: float
     cancel_deadline: float | None = None
@@ -103,9 +107,14 @@ class JobQueue:
         self._now = now
         self._handlers[type(stimulus)](stimulus)
         if self._worker == "idle" and self._jobs:
-            self._worker = "busy"
-            self._instructions.append(Dispatch(self._jobs[0].job, self._jobs[0].request))
+            self._dispatch(self._jobs[0])
         return self._taken()
+
+    def _dispatch(self, job: _Job) -> None:
+        assert job.request is not None  # only a job that waits is given to the worker
+        self._worker = "busy"
+        self._instructions.append(Dispatch(job.job, job.request))
+        job.request = None
 
     def _taken(self) -> list[Instruction]:
         taken, self._instructions = self._instructions, []
@@ -130,6 +139,10 @@ class JobQueue:
             return Failed("bad_message", "A job of this name is in the queue already.", "Send it again.")
         if len(self._jobs) >= MAX_JOBS:
             return Failed("queue_full", f"{MAX_JOBS} jobs are waiting already.", "Wait until some are done.")
+        waiting = sum(array_bytes_of(job.request) for job in self._jobs if job.request is not None)
+        brought = array_bytes_of(stimulus.request)
+        if waiting and brought and waiting + brought > MAX_WAITING_BYTES:
+            return Failed("queue_full", "The photos of the waiting jobs fill the queue.", "Wait until some are done.")
         return None
 
     def _cancel_asked(self, stimulus: CancelAsked) -> None:
@@ -251,3 +264,8 @@ class JobQueue:
         job.told_at = self._now
         if job.client is not None:
             self._instructions.append(Send(job.client, job.job, event))
+
+
+def array_bytes_of(request: JobRequest) -> int:
+    """The bytes of all arrays of a request."""
+    return sum(len(value.data) for value in vars(request).values() if isinstance(value, Array))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
 from importlib import resources
 from pathlib import Path
 
 import platformdirs
 
 from gan_edit_engine.printable import printable
+from gan_edit_protocol.errors import GanEditError
 
 MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
 # The model that comes with the package answers to both names.
 DEFAULT_NAMES = ("default", "cats128")
+_MAX_HEADER = 4 << 20
+
+Point = tuple[float, float]
 
 
 def models_dir(chosen: Path | None = None) -> Path:
@@ -67,3 +73,57 @@ def model_name(path: Path) -> str:
 def model_names() -> tuple[str, ...]:
     """Every name that a request may give: "default", then the files of the models folder; OSError as model_files."""
     return ("default", *map(model_name, model_files()))
+
+
+def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
+    """The file behind "default", an installed model's name, or a path; GanEditError when there is none."""
+    text = str(name_or_file)
+    if text in DEFAULT_NAMES:
+        return default_model_path()
+    named = models_dir(folder) / f"{text}.safetensors"
+    if Path(text).name == text and named.is_file():
+        return named
+    if Path(text).is_file():
+        return Path(text)
+    for path in model_files(folder):  # a name as it is shown, of a file whose own cannot be
+        if model_name(path) == text:
+            return path
+    names = ", ".join((DEFAULT_NAMES[1], *map(model_name, model_files(folder))))
+    raise GanEditError(
+        "unknown_model",
+        f"There is no model or file named {text[:300]!r}.",
+        f"Installed models: {names}; or give a file.",
+    )
+
+
+def align_points(model: Path) -> tuple[Point, Point] | None:
+    """The alignment points in the header of a model file; None where it names none, or is of another format.
+
+    Raises ValueError when they cannot be, and OSError when the file cannot be read.
+    """
+    with model.open("rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(length) if length <= _MAX_HEADER else b""
+    if not header.startswith(b"{"):
+        return None
+    about = json.loads(header).get("__metadata__", {})
+    return parse_align_points(about.get("align_points"))
+
+
+def parse_align_points(text: str | None) -> tuple[Point, Point] | None:
+    """Two points of the unit square from a header's JSON; ValueError when they cannot be."""
+    if text is None or text == "none":
+        return None
+    points = json.loads(text)
+    try:
+        (x1, y1), (x2, y2) = points
+        values = [float(v) for v in (x1, y1, x2, y2)]
+    except (TypeError, ValueError):
+        raise ValueError("its alignment points are not two pairs of numbers") from None
+    if not all(0 <= v <= 1 for v in values):
+        raise ValueError("its alignment points lie outside of the unit square")
+    if values[:2] == values[2:]:
+        raise ValueError("its alignment points are one and the same")
+    return (values[0], values[1]), (values[2], values[3])

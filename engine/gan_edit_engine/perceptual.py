@@ -9,7 +9,7 @@ alike, and ``vgg16`` and ``vgg19`` their layers as one asks for.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,9 @@ _IMAGENET_MEAN, _IMAGENET_STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _HUB_VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's file, where torch.hub keeps it
 _MIN_SIDE = 128  # smaller images are enlarged: the networks were trained on objects of 100 pixels and more
 _MIN_LPIPS_SIDE = 64  # LPIPS was trained on patches of this side
+
+VGGS = {"vgg16-lpips": "vgg16", "vgg16": "vgg16", "vgg19": "vgg19"}
+"""The architecture of each perceptual network that is a VGG."""
 
 _PREFERENCE = ("vgg16-lpips", "vgg19", "efficientnet-lite0")
 
@@ -129,33 +132,48 @@ def _unit(features: Tensor) -> Tensor:
     return F.normalize(features, dim=1, eps=1e-10)
 
 
+def settled_choice(choice: str) -> str:
+    """The perceptual network that ``choice`` stands for on this machine.
+
+    "auto" is the first of LPIPS, VGG-19 and EfficientNet-lite0 whose weights are here; the last always are.
+    """
+    return next(name for name in _PREFERENCE if _is_installed(name)) if choice == "auto" else choice
+
+
 def load_perceptual(
     choice: str,
     device: torch.device,
     layers: str = ProjectSettings.perceptual_layers,
     dtype: torch.dtype = torch.float32,
+    weights: Callable[[], Mapping[str, Tensor]] | None = None,
 ) -> Perceptual:
-    """A perceptual network by name, on ``device``; ``layers``: of a VGG, as ``read_layers`` reads them.
+    """A perceptual network by name (see `settled_choice`), on ``device``; ``layers``: of a VGG, see ``read_layers``.
 
-    ``dtype``: what a VGG computes in; the others are small, and bfloat16 would make them slower.
+    ``dtype``: what a VGG computes in; the others are small, and bfloat16 would make them slower. ``weights``: gives
+    what `vgg_weights` gave for the same VGG, which the network then shares.
 
-    "auto" is the first of LPIPS, VGG-19 and EfficientNet-lite0 whose weights are on this machine; the last always are.
     Downloads nothing. Raises GanEditError when the network is not installed or a layer does not exist.
     """
-    if choice == "auto":
-        choice = next(name for name in _PREFERENCE if _is_installed(name))
-    if choice == "vgg16-lpips":
-        return load_lpips(device, dtype)
-    if choice in ("vgg16", "vgg19"):
-        return _plain_vgg(choice, read_layers(choice, layers), device, dtype)
-    return Perceptual("efficientnet-lite0", _Lite0Maps()).to(device)
+    choice = settled_choice(choice)
+    if choice not in VGGS:
+        return Perceptual("efficientnet-lite0", _Lite0Maps()).to(device)
+    architecture = VGGS[choice]
+    shares = {} if choice == "vgg16-lpips" else read_layers(architecture, layers)
+    state = weights() if weights else vgg_weights(architecture, device, dtype)
+    if not shares:
+        return _lpips(state, dtype, device)
+    network = _VggMaps(Vgg(architecture, state, tuple(shares), dtype), enlarges=True)
+    return Perceptual(architecture, network, shares=tuple(shares.values())).to(device)
 
 
-def _plain_vgg(architecture: str, layers: Mapping[str, float], device: torch.device, dtype: torch.dtype) -> Perceptual:
-    """Distances at the chosen layers of a VGG, every channel alike. VGG-16's convolutions come with LPIPS."""
+def vgg_weights(architecture: str, device: torch.device, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    """All weights of "vgg16" or "vgg19", the convolutions' in ``dtype``. VGG-16's come with LPIPS' (lin0 …).
+
+    Raises GanEditError when they are not installed.
+    """
     state = _vgg19_state() if architecture == "vgg19" else load_file(perceptual_weights("vgg16-lpips"))
-    network = _VggMaps(Vgg(architecture, state, tuple(layers), dtype), enlarges=True)
-    return Perceptual(architecture, network, shares=tuple(layers.values())).to(device)
+    features = {name: value.to(device, dtype) for name, value in state.items() if name.startswith("features.")}
+    return features | {name: value.to(device) for name, value in state.items() if name.startswith("lin")}
 
 
 def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perceptual:
@@ -163,7 +181,10 @@ def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perc
 
     ``dtype``: what the convolutions compute in; the distances themselves are always float32.
     """
-    state = load_file(perceptual_weights("vgg16-lpips"))
+    return _lpips(vgg_weights("vgg16", device, dtype), dtype, device)
+
+
+def _lpips(state: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Perceptual:
     network = _VggMaps(Vgg("vgg16", state, _LPIPS_LAYERS, dtype), enlarges=False)
     heads = [state[f"lin{number}"].float() for number in range(len(_LPIPS_LAYERS))]
     return Perceptual("vgg16-lpips", network, heads, least_side=_MIN_LPIPS_SIDE).to(device)

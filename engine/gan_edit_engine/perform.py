@@ -119,7 +119,7 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     meant = meaning(seen.colours, before, after, strokes.paint, strokes.meant, counts)
     brightest = strokes.paint[painted.cover >= min(_WELL_PAINTED, float(painted.cover.max()))].max(0)
     maps = maps_of(seen.colours, before, after, meant, brightest)
-    pixels = transfer(seen.crop, seen.box, seen.photo, maps, settings.strength)
+    pixels = transfer(seen.crop, seen.box, seen.photo, maps, settings.strength, seen.place)
     return dataclasses.replace(
         _result(seen, pixels, _blend(seen, settings.feather), projected, model),
         latent=pack_latent(edited.ws),
@@ -174,13 +174,13 @@ def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> I
 def _blend(seen: View, feather: float) -> Mask:
     """The selection in the box, softened on its inside and at the crop's border; ``feather`` in percent of the crop."""
     radius = feather / 100 * seen.crop.size
-    selection = feather_inwards(seen.selection, radius)[seen.box.slices]
+    selection = seen.in_box(feather_inwards(seen.selection, radius)).astype(np.uint8)
     covered = seen.crop.coverage(seen.box, radius)
     return np.asarray(np.round(selection * covered), dtype=np.uint8)
 
 
 def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, model: Model) -> ResultReady:
-    image = seen.photo[seen.box.slices].copy()
+    image = seen.in_box(seen.photo).copy()
     image[..., :3] = colours
     return ResultReady(
         image=to_message(image),

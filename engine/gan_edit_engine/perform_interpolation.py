@@ -20,9 +20,15 @@ from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import FramesReady, InterpolateRequest, Progress
 
+ANSWER_BYTES = 64 << 20
+"""Frames that one answer may take; the client asks for the others."""
+
 
 def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[Progress, None, FramesReady]:
-    """Yields Progress for each step and each image; returns the frames. GanEditError when the latents do not fit."""
+    """Yields Progress for each step and each image; returns the frames. GanEditError when the latents do not fit.
+
+    The frames are those from ``request.first`` on, as many as :data:`ANSWER_BYTES` holds.
+    """
     model, spread = workspace.model(request.model, request.settings.class_label)
     settings, generator = request.settings, model.generator
     given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
@@ -35,14 +41,18 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[
         done = settings.steps
     else:
         chosen, done = _in_w_plus(combine(given, settings), request, model), 0
+    of, first = len(chosen), request.first
+    part = chosen[first : first + max(1, ANSWER_BYTES // (3 * generator.resolution**2))]
+    if not len(part):
+        raise GanEditError("bad_setting", f"There is no frame {first}.", f"There are {of} of them.")
     frames = []
-    for number, ws in enumerate(chosen, start=1):
+    for number, ws in enumerate(part, start=first + 1):
         with torch.no_grad():
             colours = to_colours(generator.synthesis(ws[None]))
         frames.append(from_unit(colours, np.dtype(np.uint8)))
-        yield Progress("Drawing the frames", done + number, done + len(chosen), 0.0, preview(colours))
-    latents = chosen.cpu().numpy().astype(np.float32)
-    return FramesReady(to_message(np.stack(frames)), to_message(latents), model=model.info.name)
+        yield Progress("Drawing the frames", done + number, done + of, 0.0, preview(colours))
+    latents = part.cpu().numpy().astype(np.float32)
+    return FramesReady(to_message(np.stack(frames)), to_message(latents), first, of, model=model.info.name)
 
 
 def _check(given: Tensor, request: InterpolateRequest, model: Model) -> None:

@@ -28,7 +28,11 @@ from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
 KEPT = 200
-"""Projections that are kept, about 20 KB each, and with a tuned model up to some MB; the oldest go first."""
+KEPT_BYTES = 200 << 20
+"""How many projections are kept, and how much they may take in all; those that were not used for longest go first.
+
+One takes about 20 KB, with a tuned model or the noise of a large one up to some MB.
+"""
 _FORMAT = "3"
 
 
@@ -167,9 +171,13 @@ def write_projection(file: Path, inversion: Inversion, delta: Delta) -> None:
 
 
 def _forget_oldest(folder: Path) -> None:
-    files = sorted(folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
-    for path in files[:-KEPT]:
-        path.unlink(missing_ok=True)
+    """All but the last :data:`KEPT` within :data:`KEPT_BYTES`; the very last one stays in any case."""
+    known = sorted(((path.stat(), path) for path in folder.glob("*.safetensors")), key=lambda item: -item[0].st_mtime)
+    total = 0
+    for number, (about, path) in enumerate(known):
+        total += about.st_size
+        if number and (number >= KEPT or total > KEPT_BYTES):
+            path.unlink(missing_ok=True)
 
 
 def _read(file: Path, generator: generators.Generator, subject: Subject) -> Projection | None:

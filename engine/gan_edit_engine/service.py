@@ -17,7 +17,7 @@ from types import FrameType
 
 import zmq
 
-from gan_edit_engine import __version__, descriptors, stimuli, worker_process
+from gan_edit_engine import __version__, descriptors, look, stimuli, worker_process
 from gan_edit_engine.jobs import JobQueue
 from gan_edit_engine.one_engine import hold
 from gan_edit_engine.surroundings import Surroundings
@@ -28,11 +28,11 @@ from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import (
     FINAL_EVENTS,
-    MAX_ARRAY_BYTES,
     CancelRequest,
     EngineStatus,
     Event,
     Failed,
+    LookRequest,
     ShutdownRequest,
     StatusRequest,
 )
@@ -117,7 +117,7 @@ class Service:
         router.curve_secretkey = secret
         router.zap_domain = b"gan-edit"
         router.router_mandatory = True  # a client that is gone is an error, not silence
-        router.maxmsgsize = MAX_ARRAY_BYTES
+        router.maxmsgsize = wire.FRAME_BYTES
         router.sndhwm = QUEUED_MESSAGES
         router.rcvhwm = 4
         router.linger = 1000
@@ -189,6 +189,8 @@ class Service:
         _log.debug("%s %s", job, type(request).__name__)
         if isinstance(request, StatusRequest):
             self._stimuli.append(stimuli.StatusAsked(client, job))
+        elif isinstance(request, LookRequest):
+            self._send(client, job, look.answer(request))
         elif isinstance(request, CancelRequest):
             self._stimuli.append(stimuli.CancelAsked(client, request.job))
         elif isinstance(request, ShutdownRequest):

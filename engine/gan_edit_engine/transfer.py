@@ -18,7 +18,8 @@ import numpy as np
 
 from gan_edit_engine.heal import Patch, add_texture
 from gan_edit_engine.meaning import Meaning
-from gan_edit_engine.photo import LUMA, AnyImage, Box, Crop, Image, from_unit, to_unit
+from gan_edit_engine.photo import LUMA, AnyImage, Crop, Image, from_unit, part_of, to_unit
+from gan_edit_protocol.messages import Box, Place
 
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged
@@ -87,26 +88,29 @@ def _planes(colours: Image, plane: Image) -> Image:
     return np.concatenate([colours, plane.reshape(*colours.shape[:2], 1)], axis=-1).astype(np.float32)
 
 
-def transfer(crop: Crop, box: Box, whole: AnyImage, maps: Maps, strength: float = 1.0) -> AnyImage:
-    """The edited pixels of ``box`` [height, width, 3], of the type of the ``whole`` photo [H, W, 3 or 4].
+def transfer(
+    crop: Crop, box: Box, photo: AnyImage, maps: Maps, strength: float = 1.0, place: Place | None = None
+) -> AnyImage:
+    """The edited pixels of ``box`` [height, width, 3], of the type of the ``photo`` [H, W, 3 or 4], or what came of it.
 
     ``strength``: how much of the change is applied; 0 gives the photo, bit for bit.
     """
     grid = _Grid(crop, box)
     groups = [grid.sampled(group) for group in (maps.kept, maps.drawn, maps.matte, maps.bounds)]
-    region = whole[box.slices][..., :3]
+    place = place or Place(0, 0, photo.shape[1], photo.shape[0])
+    region = part_of(photo, place, box)[..., :3]
     result = np.empty_like(region)
 
     def work(rows: slice) -> None:
-        photo = to_unit(region[rows])
-        edited = _edited(photo, [grid.at(group, rows) for group in groups], maps.brightest, strength)
+        ours = to_unit(region[rows])
+        edited = _edited(ours, [grid.at(group, rows) for group in groups], maps.brightest, strength)
         result[rows] = from_unit(edited, region.dtype)
 
     height = max(1, _STRIP // box.width)
     with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as pool:
         list(pool.map(work, (slice(top, min(top + height, box.height)) for top in range(0, box.height, height))))
     for patch in maps.patches:
-        add_texture(result, whole, crop, box, patch, maps.guide, strength)
+        add_texture(result, photo, place, crop, box, patch, maps.guide, strength)
     return result
 
 

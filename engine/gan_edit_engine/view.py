@@ -12,65 +12,97 @@ from torch import Tensor
 from gan_edit_engine.arrays import from_message
 from gan_edit_engine.invert import Subject
 from gan_edit_engine.library import Model
-from gan_edit_engine.photo import WHITE, AnyImage, Box, Crop, Image, Mask, bounding_box, choose_crop, to_unit
-from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import EditRequest, ProjectRequest
+from gan_edit_engine.photo import (
+    WHITE,
+    AnyImage,
+    Crop,
+    Image,
+    Mask,
+    bounding_box,
+    choose_crop,
+    part_of,
+    place_of,
+    to_unit,
+)
+from gan_edit_engine.square import nothing_selected, outside_crop
+from gan_edit_protocol.errors import GanEditError, WireError
+from gan_edit_protocol.messages import Array, Box, EditRequest, Place, ProjectRequest
+from gan_edit_protocol.settings import EditSettings
 
 
 @dataclass(frozen=True)
 class View:
-    """Where the model looks: ``crop`` of ``photo`` [H, W, 3 or 4]; ``colours`` [R, R, 3] in 0..1 is what it sees there.
+    """Where the model looks: ``crop`` of the photo; ``colours`` [R, R, 3] in 0..1 is what it sees there.
 
-    ``selection`` [H, W] is 0 where nothing may change; ``box`` the part of the photo that may.
+    ``photo`` [h, w, 3 or 4] and ``selection`` [h, w], 0 where nothing may change, lie at ``place`` of the whole: they
+    are what the job needs of it, however much came. ``box``: the part of the photo that may change.
     """
 
     photo: AnyImage
     selection: Mask
+    place: Place
     crop: Crop
     box: Box
     colours: Image
     subject: Subject
 
+    def in_box(self, pixels: AnyImage) -> AnyImage:
+        """What of ``pixels`` [h, w, …], which lie as the photo does, may change."""
+        return part_of(pixels, self.place, self.box)
+
 
 def view(request: EditRequest | ProjectRequest, model: Model, device: torch.device) -> View:
     """What the request shows to the model. GanEditError when nothing is selected, or nothing of it is in the crop."""
-    photo = from_message(request.photo)
-    whole = np.full(photo.shape[:2], 255, np.uint8)
-    selection = whole if request.mask is None else from_message(request.mask).astype(np.uint8)
+    whole = place_of(request)
+    mask = None if request.mask is None else _pixels(request.mask)
+    if mask is not None and not mask.any():
+        raise nothing_selected() if mask.shape == (whole.height, whole.width) else outside_crop()
     resolution = model.generator.resolution
-    crop = choose_crop(request, selection, model.info.align_points, resolution)
-    box = _changeable(crop, selection)
-    selected = crop.extract(selection.astype(np.float32) / np.float32(255), cv2.BORDER_CONSTANT)
+    crop = choose_crop(request, mask, model.info.align_points, resolution)
+    feather = request.settings.feather if isinstance(request.settings, EditSettings) else 0.0
+    part = crop.surroundings(whole.height, whole.width, feather)
+    place = Place(part.x, part.y, whole.width, whole.height)
+    photo = _cut(request.photo, whole, part)
+    everywhere = np.full(photo.shape[:2], 255, np.uint8)
+    selection = everywhere if request.mask is None else _cut(request.mask, whole, part).astype(np.uint8)
+    box = _changeable(crop, selection, place)
+    selected = crop.extract(selection.astype(np.float32) / np.float32(255), cv2.BORDER_CONSTANT, place)
     # Beyond the photo's border and under transparent pixels there is nothing to be reproduced.
-    seen = photo[..., 3].astype(bool) if photo.shape[2] == 4 else whole.astype(bool)
-    weight = crop.extract(seen.astype(np.float32), cv2.BORDER_CONSTANT)
+    seen = photo[..., 3].astype(bool) if photo.shape[2] == 4 else everywhere.astype(bool)
+    weight = crop.extract(seen.astype(np.float32), cv2.BORDER_CONSTANT, place)
     if request.settings.selected_only:
         weight = weight * selected
     if not weight.any():
         raise GanEditError("empty_photo", "The part to edit is fully transparent.", "Choose another layer or part.")
-    colours = crop.extract(photo[..., :3]) / np.float32(WHITE[photo.dtype.name])
+    colours = crop.extract(photo[..., :3], place=place) / np.float32(WHITE[photo.dtype.name])
     channels = model.generator.image_channels
     subject = Subject(
         to_tensor(colours, channels, device),
         torch.from_numpy(weight)[None, None].to(device),
         torch.from_numpy(selected)[None, None].to(device),
     )
-    return View(photo, selection, crop, box, colours, subject)
+    return View(photo, selection, place, crop, box, colours, subject)
 
 
-def _changeable(crop: Crop, selection: Mask) -> Box:
-    footprint = crop.footprint(*selection.shape)
-    inside = bounding_box(selection[footprint.slices]) if footprint else None
-    if footprint is None or inside is None:
-        if not selection.any():
-            raise GanEditError(
-                "empty_mask", "Nothing of the layer is selected.", "Select the part to edit, or select nothing at all."
-            )
-        raise GanEditError(
-            "outside_crop",
-            "The selection lies outside of the square in which the model looks.",
-            "Move the selection, or the alignment points or the crop.",
-        )
+def _pixels(array: Array) -> Mask:
+    return from_message(array).astype(np.uint8, copy=False)
+
+
+def _cut(array: Array, came: Place, part: Box) -> AnyImage:
+    """The ``part`` of the photo from what ``came`` of it; WireError when that does not hold it."""
+    height, width = array.shape[:2]
+    x, y = part.x - came.x, part.y - came.y
+    if x < 0 or y < 0 or x + part.width > width or y + part.height > height:
+        raise WireError("The part of the photo that came does not hold what the model looks at.")
+    return part_of(from_message(array), came, part)
+
+
+def _changeable(crop: Crop, selection: Mask, place: Place) -> Box:
+    footprint = crop.footprint(place.height, place.width)
+    assert footprint is not None  # else there are no surroundings
+    inside = bounding_box(part_of(selection, place, footprint).astype(np.uint8))
+    if inside is None:
+        raise outside_crop()
     return Box(footprint.x + inside.x, footprint.y + inside.y, inside.width, inside.height)
 
 
@@ -89,12 +121,10 @@ class Scribble:
 
 def scribble(request: EditRequest, seen: View) -> Scribble:
     """The request's scribble. GanEditError when nothing is painted inside the selection."""
-    strokes = from_message(request.scribble).astype(np.uint8)
-    height, width = seen.selection.shape
-    box = seen.crop.footprint(height, width, margin=1) or seen.box
-    alpha = np.zeros(seen.selection.shape, np.float32)
-    alpha[box.slices] = np.where(seen.selection[box.slices] > 0, strokes[box.slices][..., 3] / np.float32(255), 0)
-    cover = seen.crop.extract(alpha, cv2.BORDER_CONSTANT)
+    height, width = seen.photo.shape[:2]
+    strokes = _cut(request.scribble, place_of(request), Box(seen.place.x, seen.place.y, width, height)).astype(np.uint8)
+    alpha = np.where(seen.selection > 0, strokes[..., 3] / np.float32(255), 0).astype(np.float32)
+    cover = seen.crop.extract(alpha, cv2.BORDER_CONSTANT, seen.place)
     if not cover.any():
         raise GanEditError(
             "nothing_painted",
@@ -102,9 +132,9 @@ def scribble(request: EditRequest, seen: View) -> Scribble:
             "Paint on the scribble layer, inside the selection and the part that the model sees.",
         )
     laid = np.zeros((*alpha.shape, 4), np.float32)
-    laid[box.slices][..., :3] = to_unit(strokes[box.slices][..., :3]) * alpha[box.slices][..., None]
-    laid[box.slices][..., 3] = np.square(alpha[box.slices])
-    means = seen.crop.extract(laid, cv2.BORDER_CONSTANT) / np.maximum(cover[..., None], 1e-4)
+    laid[..., :3] = to_unit(strokes[..., :3]) * alpha[..., None]
+    laid[..., 3] = np.square(alpha)
+    means = seen.crop.extract(laid, cv2.BORDER_CONSTANT, seen.place) / np.maximum(cover[..., None], 1e-4)
     return Scribble(means[..., :3].astype(np.float32), cover, means[..., 3].astype(np.float32))
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from gan_edit_engine import __version__
+from gan_edit_engine import __version__, out_of_memory
 from gan_edit_engine.device import choose_device, describe_device
 from gan_edit_engine.perform import perform
 from gan_edit_engine.workspace import Workspace
@@ -28,7 +28,6 @@ from gan_edit_protocol.messages import FINAL_EVENTS, Cancelled, CancelRequest, E
 from gan_edit_protocol.transport import read_message, write_message
 
 NO_JOB = "0" * 32
-_OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 _log = logging.getLogger("gan_edit.worker")
 
 
@@ -46,47 +45,58 @@ class Inbox:
         return self._cancelled == job
 
     def _read(self) -> None:
+        """Until the engine is gone or cannot be heard. The main thread may then be deep in what nobody waits for."""
+        code = 1
         try:
-            while (frames := read_message(self._stream)) is not None:
-                job, request = wire.decode_request(frames)
-                if isinstance(request, CancelRequest):
-                    self._cancelled = request.job
-                else:
-                    self.jobs.put((job, request))
+            while self._read_one():
+                pass
+            code = 0
         except (GanEditError, OSError) as error:
             _log.error("the engine cannot be understood: %s", error)
-        os._exit(0)  # the engine is gone; the main thread may be deep in a computation that nobody waits for
+        except MemoryError:
+            code = out_of_memory.EXIT_CODE  # the rest of the message stays in the pipe: nothing after it can be read
+        finally:
+            os._exit(code)
+
+    def _read_one(self) -> bool:
+        """Read one message, of which nothing stays here; False at the end of the stream."""
+        frames = read_message(self._stream)
+        if frames is None:
+            return False
+        job, request = wire.decode_request(frames)
+        if isinstance(request, CancelRequest):
+            self._cancelled = request.job
+        else:
+            self.jobs.put((job, request))
+        return True
 
 
 def compute(
     request: JobRequest, workspace: Workspace, is_cancelled: Callable[[], bool], say: Callable[[Event], None]
-) -> Event:
-    """Say the events of a job and return its final one, which nothing that goes wrong in the job can prevent."""
+) -> None:
+    """Say the events of a job down to its final one, which nothing that goes wrong in the job can prevent.
+
+    Raises MemoryError when the memory was full.
+    """
     try:
         for event in perform(request, workspace):
             said = Cancelled() if is_cancelled() else event
             say(said)
             if isinstance(said, FINAL_EVENTS):
-                return said
+                return
         raise AssertionError("perform() ended without a result")
-    except GanEditError as error:
-        failure = Failed(error.code, error.message, error.hint)
     except Exception as error:  # the one place where an unforeseen error may end: the worker has to go on
-        _log.exception("the job failed")
+        if out_of_memory.is_out_of_memory(error):
+            raise MemoryError(str(error)) from None
         failure = failure_of(error)
     say(failure)
-    return failure
 
 
 def failure_of(error: Exception) -> Failed:
-    """What the user reads of an error that nobody foresaw."""
-    # torch has a class for CUDA's memory only; the CPU's and MPS's allocators raise RuntimeError with these texts.
-    if isinstance(error, MemoryError) or any(text in str(error).lower() for text in _OUT_OF_MEMORY_TEXTS):
-        return Failed(
-            "out_of_memory",
-            "The memory of the computing device is full.",
-            "Use a smaller model or a smaller crop, or close other programs.",
-        )
+    """What the user reads of an error."""
+    if isinstance(error, GanEditError):
+        return Failed(error.code, error.message, error.hint)
+    _log.error("the job failed", exc_info=error)
     return Failed(
         "internal_error",
         f"The engine met an error of its own: {type(error).__name__}: {str(error)[:300]}",
@@ -109,10 +119,18 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes], wanted_device: str | None) -
     say(NO_JOB, EngineStatus(__version__, os.getpid(), "idle", describe_device(device), 0, ()))
     inbox = Inbox(incoming)
     while True:
-        job, request = inbox.jobs.get()
-        final = compute(request, workspace, partial(inbox.is_cancelled, job), partial(say, job))
-        if isinstance(final, Failed) and final.code == "out_of_memory":
-            workspace = Workspace(device)  # lets go of the models, which may be what filled the memory
+        serve_one(inbox, workspace, say)
+
+
+def serve_one(inbox: Inbox, workspace: Workspace, say: Callable[[str, Event], None]) -> None:
+    """Wait for a job and compute it. Nothing of it, its photo least, is kept beyond."""
+    job, request = inbox.jobs.get()
+    try:
+        compute(request, workspace, partial(inbox.is_cancelled, job), partial(say, job))
+    except MemoryError as error:
+        # The allocators of torch and the system seldom give back what they hold: only a new process has it all.
+        _log.warning("the memory is full: %s", error)
+        os._exit(out_of_memory.EXIT_CODE)
 
 
 def take_standard_streams() -> tuple[IO[bytes], IO[bytes]]:

@@ -16,6 +16,7 @@ from typing import IO
 
 import zmq
 
+from gan_edit_engine import out_of_memory
 from gan_edit_protocol.errors import WireError
 from gan_edit_protocol.messages import Failed
 from gan_edit_protocol.transport import read_message, write_message
@@ -88,6 +89,7 @@ class WorkerProcess:
         try:
             while (frames := self._outbox.get()) is not None:
                 write_message(self._process.stdin, frames)
+                del frames  # else the photo stays here until the next job
         except (OSError, ValueError):
             pass  # the process is gone: the reading thread reports it
         _close(self._process.stdin)
@@ -99,6 +101,7 @@ class WorkerProcess:
             try:
                 while (frames := read_message(self._process.stdout)) is not None:
                     socket.send_multipart([number, SAID, *frames])
+                    del frames  # else the result stays here until the worker's next word
             except (WireError, OSError, ValueError):
                 self._process.kill()  # a stream that stops making sense cannot be picked up again
             _close(self._process.stdout)
@@ -154,6 +157,8 @@ def _close(stream: IO[bytes]) -> None:
 
 def explain_exit(ended: Exit, was_ready: bool) -> Failed:
     """What a person whose job waited for, or was in, this worker should read."""
+    if ended.code == out_of_memory.EXIT_CODE or out_of_memory.tells_of_full_memory(ended.last_words):
+        return out_of_memory.out_of_memory()
     if not was_ready:
         words = ended.last_words or f"it ended with code {ended.code} without a word"
         return Failed(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import OrderedDict
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import platformdirs
 import torch
+from torch import Tensor
 
 from gan_edit_engine.axes import PROBES, find_axes, wants_axes
 from gan_edit_engine.kin import SAMPLES, feature_spread
@@ -26,8 +27,16 @@ from gan_edit_engine.library import (
 )
 from gan_edit_engine.models_folder import encoder_path, file_identity
 from gan_edit_engine.optimize import Step
-from gan_edit_engine.perceptual import Perceptual, discriminator_features, load_perceptual
+from gan_edit_engine.perceptual import (
+    VGGS,
+    Perceptual,
+    discriminator_features,
+    load_perceptual,
+    settled_choice,
+    vgg_weights,
+)
 from gan_edit_engine.precision import dtype_of, faster_precision
+from gan_edit_engine.recent import Recent
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import InterpolateSettings, ProjectSettings
 
@@ -35,58 +44,68 @@ SettingsT = TypeVar("SettingsT", bound=ProjectSettings)
 
 CACHE_DIR_VARIABLE = "GAN_EDIT_CACHE_DIR"
 _MODELS_KEPT = 2
+_CLASSES_KEPT = 8  # what is known of a model's classes is small beside its weights
+_NETWORKS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A model and what was found out about its latents, by class."""
+
+    model: Model
+    spreads: Recent[int, Statistics] = field(default_factory=lambda: Recent(_CLASSES_KEPT))
 
 
 class Workspace:
-    """What stays loaded between jobs on one device: the models used last and the perceptual network.
+    """What stays loaded between jobs on one device: the models and the perceptual networks that were used last.
 
-    Everything is looked up by the file that is there now, so that a model, an encoder or a discriminator that was
-    replaced or removed counts at once.
+    Each is there once, whatever name it was asked for by, for whichever class or with whichever layers, and is looked
+    up by the file that is there now, so that one that was replaced or removed counts at once.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.projections = cache_dir() / "projections"
-        self._models: OrderedDict[tuple[tuple[object, ...], int], tuple[Model, Statistics]] = OrderedDict()
-        self._encoders: OrderedDict[tuple[object, ...], ModelEncoder | None] = OrderedDict()
-        self._perceptual: dict[tuple[object, ...], Perceptual] = {}
+        self._models: Recent[tuple[object, ...], _Opened] = Recent(_MODELS_KEPT)
+        self._encoders: Recent[tuple[object, ...], ModelEncoder | None] = Recent(_MODELS_KEPT)
+        self._perceptual: Recent[tuple[object, ...], Perceptual] = Recent(_NETWORKS_KEPT)
+        self._vggs: Recent[tuple[str, str], dict[str, Tensor]] = Recent(_NETWORKS_KEPT)
         # The same request with the same seed gives the same image on the same device; cuBLAS needs the variable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
 
     def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
         """The model of a name or file, and the spread of its latents of a class."""
-        key = model_identity(name), class_label
-        if key not in self._models:
-            model = open_model(name, self.device)
-            key = model.identity, class_label  # of what was read, should another file have come meanwhile
-            self._models[key] = model, statistics(model.generator, self.device, class_label)
-            if len(self._models) > _MODELS_KEPT:
-                self._models.popitem(last=False)
-        self._models.move_to_end(key)
-        return self._models[key]
+        opened = self._opened(name)
+        model = opened.model
+        return model, opened.spreads.get(class_label, lambda: statistics(model.generator, self.device, class_label))
+
+    def _opened(self, name: str) -> _Opened:
+        return self._models.get(model_identity(name), lambda: _Opened(open_model(name, self.device)))
 
     def searchable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
         """As `model`, with the axes along which ``settings`` search; yields a Step for each look at the model.
 
         They are found once for each model while it stays loaded, in a few seconds.
         """
+        opened = self._opened(name)
         model, spread = self.model(name, settings.class_label)
         if not wants_axes(settings) or spread.axes is not None or "w" not in model.generator.spaces:
             return model, spread
         w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
         spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
-        self._models[model.identity, settings.class_label] = model, spread
+        opened.spreads.put(settings.class_label, spread)
         return model, spread
 
     def editable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
         """As `searchable`, with what the model's features are like, by which strokes find what they lie on."""
+        opened = self._opened(name)
         model, spread = yield from self.searchable(name, settings)
         if spread.features is None:
             z = random_z(model.generator, SAMPLES, 0, self.device)
             ws = model.generator.mapping(z, label(model.generator, SAMPLES, settings.class_label, self.device))
             spread = dataclasses.replace(spread, features=(yield from feature_spread(model.generator, ws, PROBES)))
-            self._models[model.identity, settings.class_label] = model, spread
+            opened.spreads.put(settings.class_label, spread)
         return model, spread
 
     def encoder(self, model: Model, settings: ProjectSettings) -> ModelEncoder | None:
@@ -109,13 +128,7 @@ class Workspace:
                     "Set start to auto or mean, or give it one: gan-edit models encoder NAME FILE",
                 )
             return None
-        key = file_identity(file), model.digest
-        if key not in self._encoders:
-            self._encoders[key] = open_encoder(model)
-            if len(self._encoders) > _MODELS_KEPT:
-                self._encoders.popitem(last=False)
-        self._encoders.move_to_end(key)
-        return self._encoders[key]
+        return self._encoders.get((file_identity(file), model.digest), lambda: open_encoder(model))
 
     def settled(self, settings: SettingsT) -> SettingsT:
         """``settings`` with the precision that "auto" stands for on this device.
@@ -129,17 +142,20 @@ class Workspace:
 
     def perceptual(self, settings: ProjectSettings | InterpolateSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""
-        choice, layers = settings.perceptual, settings.perceptual_layers
-        precision = settings.precision if isinstance(settings, ProjectSettings) else "float32"
-        key = (choice, discriminator_identity(model) if choice == "discriminator" else "", layers, precision)
-        if key not in self._perceptual:
-            self._perceptual[key] = self._load_perceptual(choice, layers, model, precision)
-        return self._perceptual[key]
-
-    def _load_perceptual(self, choice: str, layers: str, model: str, precision: str) -> Perceptual:
+        choice = settled_choice(settings.perceptual)
         if choice == "discriminator":
-            return discriminator_features(open_discriminator(model, self.device))
-        return load_perceptual(choice, self.device, layers, dtype_of(precision))
+            key = choice, discriminator_identity(model)
+            return self._perceptual.get(key, lambda: discriminator_features(open_discriminator(model, self.device)))
+        if choice not in VGGS:
+            return self._perceptual.get((choice,), lambda: load_perceptual(choice, self.device))
+        precision = settings.precision if isinstance(settings, ProjectSettings) else "float32"
+        architecture, dtype = VGGS[choice], dtype_of(precision)
+
+        def weights() -> dict[str, Tensor]:
+            kept = architecture, precision
+            return self._vggs.get(kept, lambda: vgg_weights(architecture, self.device, dtype))
+
+        return load_perceptual(choice, self.device, settings.perceptual_layers, dtype, weights)
 
 
 def cache_dir() -> Path:

@@ -24,10 +24,15 @@ from gan_edit_protocol import launch
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError
 from gan_edit_protocol.messages import (
+    ITEM_SIZES,
+    Align,
     Array,
+    Box,
     EditRequest,
     EngineStatus,
     InterpolateRequest,
+    LookRequest,
+    Place,
     ProjectRequest,
     RandomRequest,
     ResultReady,
@@ -112,23 +117,31 @@ def edit_with_scribble(call: Call) -> Values:
     call.ask()
     scene = layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
     settings = arguments.read_settings(call.config, EditSettings)
-    request = EditRequest(
-        photo=pixels.read_photo(scene.photo),
-        scribble=pixels.read_scribble(scene.scribble, scene.photo),
-        mask=_mask(image, scene.photo),
-        align=layers.find_align(image, scene.photo),
-        settings=settings,
-        **_model_and_start(call, parasites.read_projection),
-    )
-    if not pixels.any_painted(request.scribble, request.mask):
-        raise GanEditError(
-            "empty_scribble",
-            f"Nothing is painted on the layer “{scene.scribble.get_name()}” inside the selection.",
-            "Paint the wanted colours there, or change the selection.",
+    align = layers.find_align(image, scene.photo)
+    start = _model_and_start(call, parasites.read_projection)
+
+    def request(client: Client) -> EditRequest:
+        part = _part(client, image, scene.photo, start["model"], align, settings.feather)
+        made = EditRequest(
+            photo=pixels.read_photo(scene.photo, part),
+            scribble=pixels.read_scribble(scene.scribble, scene.photo, part),
+            mask=_mask(image, scene.photo, part),
+            align=align,
+            place=_place(scene.photo, part),
+            settings=settings,
+            **start,
         )
+        if not pixels.any_painted(made.scribble, made.mask):
+            raise GanEditError(
+                "empty_scribble",
+                f"Nothing is painted on the layer “{scene.scribble.get_name()}” inside the selection.",
+                "Paint the wanted colours there, or change the selection.",
+            )
+        return made
+
     result = _run_job(call, request, "Editing the photo")
     with insert.one_undo_step(image):
-        layer = insert.insert_edit(scene.photo, result, "scribble", settings, request.model)
+        layer = insert.insert_edit(scene.photo, result, "scribble", settings, start["model"])
         if call.config.get_property("hide-scribble") and scene.scribble.is_valid():
             scene.scribble.set_visible(False)
     return [(Gimp.Layer, layer)]
@@ -140,16 +153,23 @@ def project(call: Call) -> Values:
     photo = layers.find_photo(call.drawables)
     call.ask()
     settings = arguments.read_settings(call.config, ProjectSettings)
-    request = ProjectRequest(
-        photo=pixels.read_photo(photo),
-        mask=_mask(image, photo),
-        align=layers.find_align(image, photo),
-        settings=settings,
-        **_model_and_start(call, parasites.read),
-    )
+    align = layers.find_align(image, photo)
+    start = _model_and_start(call, parasites.read)
+
+    def request(client: Client) -> ProjectRequest:
+        part = _part(client, image, photo, start["model"], align)
+        return ProjectRequest(
+            photo=pixels.read_photo(photo, part),
+            mask=_mask(image, photo, part),
+            align=align,
+            place=_place(photo, part),
+            settings=settings,
+            **start,
+        )
+
     result = _run_job(call, request, "Projecting the photo")
     with insert.one_undo_step(image):
-        layer = insert.insert_edit(photo, result, "projection", settings, request.model)
+        layer = insert.insert_edit(photo, result, "projection", settings, start["model"])
     return [(Gimp.Layer, layer)]
 
 
@@ -158,7 +178,7 @@ def random_image(call: Call) -> Values:
     call.ask()
     settings = arguments.read_settings(call.config, RandomSettings)
     model = call.config.get_property("model")
-    result = _run_job(call, RandomRequest(model, settings), "Drawing a random image")
+    result = _run_job(call, lambda client: RandomRequest(model, settings), "Drawing a random image")
     if call.image is not None:
         with insert.one_undo_step(call.image):
             layer = insert.insert_picture(call.image, result, "random", settings, model)
@@ -171,9 +191,7 @@ def random_image(call: Call) -> Values:
     return [(Gimp.Layer, layer)]
 
 
-def _model_and_start(
-    call: Call, read: Callable[[Gimp.Layer], parasites.KeptLatent | None]
-) -> dict[str, str | Array | None]:
+def _model_and_start(call: Call, read: Callable[[Gimp.Layer], parasites.KeptLatent | None]) -> dict[str, Any]:
     """The request's model, and the latent of the layer to start from, if one is chosen."""
     model, layer = call.config.get_property("model"), call.config.get_property(arguments.START_LAYER)
     if layer is None:
@@ -202,8 +220,7 @@ def interpolate(call: Call) -> Values:
     settings = arguments.read_settings(call.config, InterpolateSettings)
     request = _interpolation([kept for _, kept in stops], settings)
     with _engine(call, "Interpolating") as (client, bar):
-        result = client.run(request, bar.show)
-    animation = insert.new_animation(result, settings, request.model)
+        animation = insert.new_animation(client.frames(request, bar.show), settings, request.model)
     if call.interactive:
         Gimp.Display.new(animation)
     return [(Gimp.Image, animation)]
@@ -268,20 +285,39 @@ def _image(call: Call) -> Gimp.Image:
     return call.image
 
 
-def _mask(image: Gimp.Image, photo: Gimp.Layer) -> Any:
-    mask = pixels.read_selection(image, photo)
-    if mask is not None and not any(mask.data):
-        raise GanEditError(
-            "empty_mask",
-            f"The selection does not touch the layer “{photo.get_name()}”.",
-            "Select a region of the photo.",
-        )
-    return mask
+def _part(
+    client: Client, image: Gimp.Image, photo: Gimp.Layer, model: str, align: Align | None, feather: float = 0.0
+) -> Box:
+    """What of the photo the engine needs: the rest of it, however large, stays here."""
+    selected = None
+    if not Gimp.Selection.is_empty(image):
+        selected = pixels.selected_box(image, photo)
+        if selected is None:
+            raise GanEditError(
+                "empty_mask",
+                f"The selection does not touch the layer “{photo.get_name()}”.",
+                "Select a region of the photo.",
+            )
+    dtype, channels = pixels.photo_format(photo)
+    size = max(4, channels * ITEM_SIZES[dtype])
+    look = LookRequest(photo.get_width(), photo.get_height(), model, align, None, selected, feather, size)
+    return client.look(look)
 
 
-def _run_job(call: Call, request: EditRequest | ProjectRequest | RandomRequest, title: str) -> ResultReady:
+def _place(photo: Gimp.Layer, part: Box) -> Place:
+    return Place(part.x, part.y, photo.get_width(), photo.get_height())
+
+
+def _mask(image: Gimp.Image, photo: Gimp.Layer, part: Box) -> Array | None:
+    return None if Gimp.Selection.is_empty(image) else pixels.read_selection(image, photo, part)
+
+
+def _run_job(
+    call: Call, request: Callable[[Client], EditRequest | ProjectRequest | RandomRequest], title: str
+) -> ResultReady:
+    """Run the job that ``request`` gives when the engine is there."""
     with _engine(call, title) as (client, bar):
-        return client.run(request, bar.show)
+        return client.run(request(client), bar.show)
 
 
 @contextmanager

@@ -97,25 +97,40 @@ def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: 
     return layer
 
 
-def new_animation(result: FramesReady, settings: InterpolateSettings, model: str) -> Gimp.Image:
+def new_animation(parts: Iterator[FramesReady], settings: InterpolateSettings, model: str) -> Gimp.Image:
     """A new image with the frames as layers, the first at the bottom, named as GIMP's animation exports expect.
 
-    A single image is no animation and is named after how it was made. ``model``: as the request named it.
+    ``parts``: the frames as they come. A single image is no animation and is named after how it was made. ``model``:
+    as the request named it.
     """
+    image = None
+    try:
+        for result in parts:
+            if image is None:
+                height, width = result.frames.shape[1:3]
+                image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
+            _add_frames(image, result, settings, model)
+    except BaseException:
+        if image is not None:
+            image.delete()
+        raise
+    assert image is not None  # there is at least one part
+    return image
+
+
+def _add_frames(image: Gimp.Image, result: FramesReady, settings: InterpolateSettings, model: str) -> None:
     count, height, width, channels = result.frames.shape
-    image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
     size = height * width * channels
     frames = []
     for number in range(count):
         one = f"GAN Edit: {settings.mode} ({result.model})"
-        name = one if count == 1 else f"Frame {number + 1} ({FRAME_MILLISECONDS}ms)"
+        name = one if result.of == 1 else f"Frame {result.first + number + 1} ({FRAME_MILLISECONDS}ms)"
         layer = Gimp.Layer.new(image, name, width, height, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
         image.insert_layer(layer, None, 0)
         data = result.frames.data[number * size : (number + 1) * size]
         pixels.write_colors(layer, Array("uint8", (height, width, channels), data))
         frames.append(layer)
     parasites.attach_frames(frames, result, settings, model)
-    return image
 
 
 def _new_layer(

@@ -14,7 +14,7 @@ gi.require_version("Gegl", "0.4")
 from gi.repository import Babl, Gegl, Gimp  # noqa: E402  (after require_version)
 
 from gan_edit_protocol.errors import GanEditError  # noqa: E402
-from gan_edit_protocol.messages import Array  # noqa: E402
+from gan_edit_protocol.messages import Array, Box  # noqa: E402
 
 BABL_TYPES = {"uint8": "u8", "uint16": "u16", "float32": "float"}
 DTYPES = {
@@ -29,31 +29,53 @@ SELECTION_FORMAT = "Y u8"
 """How selections and layer masks are stored; Y' would bend feathered edges."""
 
 
-def read_photo(layer: Gimp.Layer) -> Array:
-    """The whole layer, H×W×3, or ×4 when it has an alpha channel, at the depth of its image."""
-    width, height = layer.get_width(), layer.get_height()
-    dtype = DTYPES.get(layer.get_image().get_precision(), "float32")
-    channels = 4 if layer.has_alpha() else 3
-    data = _read(layer, (0, 0, width, height), color_format(layer, dtype, channels))
-    return Array(dtype, (height, width, channels), data)
+def read_photo(layer: Gimp.Layer, part: Box) -> Array:
+    """A part of the layer, H×W×3, or ×4 when it has an alpha channel, at the depth of its image."""
+    dtype, channels = photo_format(layer)
+    data = _read(layer, (part.x, part.y, part.width, part.height), color_format(layer, dtype, channels))
+    return Array(dtype, (part.height, part.width, channels), data)
 
 
-def read_scribble(scribble: Gimp.Layer, photo: Gimp.Layer) -> Array:
-    """The scribble over the photo's rectangle, H×W×4 uint8; transparent where the scribble layer does not reach."""
-    width, height = photo.get_width(), photo.get_height()
+def photo_format(layer: Gimp.Layer) -> tuple[str, int]:
+    """The dtype and number of channels as which a layer is read."""
+    return DTYPES.get(layer.get_image().get_precision(), "float32"), 4 if layer.has_alpha() else 3
+
+
+def read_scribble(scribble: Gimp.Layer, photo: Gimp.Layer, part: Box) -> Array:
+    """The scribble over a part of the photo, H×W×4 uint8; transparent where the scribble layer does not reach."""
     photo_x, photo_y = offsets(photo)
     scribble_x, scribble_y = offsets(scribble)
-    rectangle = (photo_x - scribble_x, photo_y - scribble_y, width, height)
-    return Array("uint8", (height, width, 4), _read(scribble, rectangle, color_format(scribble, "uint8", 4)))
+    rectangle = (photo_x - scribble_x + part.x, photo_y - scribble_y + part.y, part.width, part.height)
+    data = _read(scribble, rectangle, color_format(scribble, "uint8", 4))
+    return Array("uint8", (part.height, part.width, 4), data)
 
 
-def read_selection(image: Gimp.Image, photo: Gimp.Layer) -> Array | None:
-    """The selection over the photo's rectangle, H×W uint8 with its feather; None when nothing is selected."""
-    if Gimp.Selection.is_empty(image):
+def read_selection(image: Gimp.Image, photo: Gimp.Layer, part: Box) -> Array:
+    """The selection over a part of the photo, H×W uint8 with its feather."""
+    left, top = offsets(photo)
+    rectangle = (left + part.x, top + part.y, part.width, part.height)
+    data = _read(image.get_selection(), rectangle, SELECTION_FORMAT)
+    return Array("uint8", (part.height, part.width), data)
+
+
+def selected_box(image: Gimp.Image, photo: Gimp.Layer) -> Box | None:
+    """The smallest box of the photo's pixels around all of the selection on it; None when none of it lies there."""
+    _, _, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
+    left, top = offsets(photo)
+    x1, y1 = max(x1 - left, 0), max(y1 - top, 0)
+    x2, y2 = min(x2 - left, photo.get_width()), min(y2 - top, photo.get_height())
+    if x1 >= x2 or y1 >= y2:
         return None
-    width, height = photo.get_width(), photo.get_height()
-    data = _read(image.get_selection(), (*offsets(photo), width, height), SELECTION_FORMAT)
-    return Array("uint8", (height, width), data)
+    # GIMP's bounds may hold pixels that are selected so faintly that as a byte they are not.
+    bounds = Box(x1, y1, x2 - x1, y2 - y1)
+    data = read_selection(image, photo, bounds).data
+    rows = [data[start : start + bounds.width] for start in range(0, len(data), bounds.width)]
+    used = [number for number, row in enumerate(rows) if row.strip(b"\0")]
+    if not used:
+        return None
+    begin = min(bounds.width - len(rows[number].lstrip(b"\0")) for number in used)
+    end = max(len(rows[number].rstrip(b"\0")) for number in used)
+    return Box(bounds.x + begin, bounds.y + used[0], end - begin, used[-1] + 1 - used[0])
 
 
 def write_colors(layer: Gimp.Layer, pixels: Array) -> None:

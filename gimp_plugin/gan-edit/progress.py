@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gi.repository import Gimp
 
+from gan_edit_protocol.client import Transfer
 from gan_edit_protocol.messages import Accepted, Event, Progress
 
 
@@ -18,7 +19,7 @@ class ProgressBar:
         Gimp.progress_set_text(f"Starting the GAN Edit engine ({seconds:.0f} s)")
         Gimp.progress_pulse()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | Transfer) -> None:
         """Show where the job is."""
         if isinstance(event, Accepted) and event.ahead:
             Gimp.progress_set_text(f"Waiting for {event.ahead} other job{'s' if event.ahead > 1 else ''}")
@@ -30,6 +31,9 @@ class ProgressBar:
             loss = f", loss {event.loss:.3g}" if event.loss else ""  # what is no search has none
             Gimp.progress_set_text(f"{event.stage.capitalize()}: step {event.step} of {event.of}{loss}")
             Gimp.progress_update(event.step / max(event.of, 1))
+        elif isinstance(event, Transfer):
+            Gimp.progress_set_text(f"Sending {event.bytes >> 20} MB" if event.sending else "Receiving the result")
+            Gimp.progress_pulse()
 
     def end(self) -> None:
         Gimp.progress_end()

@@ -5,5 +5,5 @@ Reading order: ``settings`` (every option, defined once), ``messages`` (requests
 ``launch`` (start an engine when none answers).
 """
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Version of the wire specification in docs/protocol.md; both sides must agree. Apart from the package's version."""

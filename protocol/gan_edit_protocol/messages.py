@@ -15,8 +15,10 @@ from .settings import EditSettings, InterpolateSettings, ProjectSettings, Random
 
 ITEM_SIZES = {"uint8": 1, "uint16": 2, "float32": 4}
 MAX_SIDE = 65_536
-"""Longest side of an image in pixels; GIMP's own limit is 524,288, but no photo comes near this one."""
+"""Longest side of an array."""
 MAX_ARRAY_BYTES = 1 << 30
+MAX_PHOTO_SIDE = 524_288
+"""Longest side of a photo in pixels, GIMP's own limit. Of a photo that is larger than an array only a part travels."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,52 @@ class Align:
 
 
 @dataclass(frozen=True)
+class Box:
+    """Whole pixels ``x``..``x + width``, ``y``..``y + height`` of a photo."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the box in an [H, W, …] array of the whole photo."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pixels that travel lie: (``x``, ``y``) is their top left one in a photo of ``width`` × ``height``."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        _check_photo_size(self.width, self.height)
+
+
+def _check_photo_size(width: int, height: int) -> None:
+    _require(1 <= width <= MAX_PHOTO_SIDE and 1 <= height <= MAX_PHOTO_SIDE, "A photo of that size is not possible.")
+
+
+def _check_place(place: Place | None, photo: Array) -> None:
+    if place is not None:
+        height, width = photo.shape[:2]
+        inside = 0 <= place.x <= place.width - width and 0 <= place.y <= place.height - height
+        _require(inside, "The part of the photo that came does not lie in the photo.")
+
+
+@dataclass(frozen=True)
 class EditRequest:
     """Follow ``scribble`` inside ``mask``: H×W×4 uint8 (counts where its alpha is above zero) and H×W uint8 selection.
 
     ``photo``: H×W×3 or 4 (uint8, uint16 over its full range, or float32 with 0–1 as the display range), R'G'B'(A).
     Where the model looks: ``align``, else ``crop``, else the square around the mask.
+    ``place``: photo, scribble and mask are a part of the photo, the one that a :class:`LookRequest` told or more; None:
+    they are all of it. Everything else, the result's place too, is in pixels of the whole photo.
     ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection, not the tuning; ``noise``: the maps
     that belong to it, as in :class:`ResultReady`.
     """
@@ -108,12 +151,14 @@ class EditRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
+    place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
     settings: EditSettings = EditSettings()
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
+        _check_place(self.place, self.photo)
         _check_mask(self.mask, self.photo)
         fits = self.scribble.dtype == "uint8" and self.scribble.shape == (*self.photo.shape[:2], 4)
         _require(fits, "The scribble must be uint8 RGBA and of the photo's size.")
@@ -124,7 +169,8 @@ class EditRequest:
 class ProjectRequest:
     """Find the latent whose image is the photo's crop, and give back that image in the photo's place.
 
-    ``latent``: search on from this w+ (num_ws × w_dim float32); ``noise``: the maps that belong to it.
+    ``latent``: search on from this w+ (num_ws × w_dim float32); ``noise``: the maps that belong to it. ``place``: as
+    for an edit.
     """
 
     photo: Array
@@ -132,12 +178,14 @@ class ProjectRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
+    place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
     settings: ProjectSettings = ProjectSettings()
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
+        _check_place(self.place, self.photo)
         _check_mask(self.mask, self.photo)
         _check_latent(self.latent, self.noise)
 
@@ -155,20 +203,45 @@ class InterpolateRequest:
     """Make images on the way between latents, or of several latents put together.
 
     ``latents``: float32, K × num_ws × w_dim in w+, or K × z_dim in z; ``truncations``: float32, K, the truncation_psi
-    of the image of each z, 1 where it is absent.
+    of the image of each z, 1 where it is absent. ``first``: the number of the frame to begin with; what does not fit
+    into one answer is asked for by another request.
     """
 
     latents: Array
     truncations: Array | None = None
     model: str = "default"
+    first: int = 0
     settings: InterpolateSettings = InterpolateSettings()
 
     def __post_init__(self) -> None:
+        _require(self.first >= 0, "Frames are counted from 0.")
         well_formed = self.latents.dtype == "float32" and len(self.latents.shape) in (2, 3)
         _require(well_formed, "Latents must be float32, K × num_ws × w_dim or K × z_dim.")
         if self.truncations is not None:
             one_each = self.truncations.dtype == "float32" and self.truncations.shape == self.latents.shape[:1]
             _require(one_each and len(self.latents.shape) == 2, "Truncations must be float32, one for each z.")
+
+
+@dataclass(frozen=True)
+class LookRequest:
+    """Ask which part of a photo of ``width`` × ``height`` an edit or a projection needs, before its pixels are sent.
+
+    ``model``, ``align``, ``crop``: as the request's. ``selection``: the box around the mask; None without a mask.
+    ``feather``: in percent, as the settings'. ``pixel_bytes``: what a pixel of the largest array takes.
+    """
+
+    width: int
+    height: int
+    model: str = "default"
+    align: Align | None = None
+    crop: Crop | None = None
+    selection: Box | None = None
+    feather: float = 0.0
+    pixel_bytes: int = 4
+
+    def __post_init__(self) -> None:
+        _check_photo_size(self.width, self.height)
+        _require(1 <= self.pixel_bytes <= 16, "A pixel has 1 to 16 bytes.")
 
 
 @dataclass(frozen=True)
@@ -189,7 +262,7 @@ class ShutdownRequest:
 
 
 JobRequest = EditRequest | ProjectRequest | RandomRequest | InterpolateRequest
-Request = JobRequest | StatusRequest | CancelRequest | ShutdownRequest
+Request = JobRequest | LookRequest | StatusRequest | CancelRequest | ShutdownRequest
 
 
 @dataclass(frozen=True)
@@ -247,10 +320,15 @@ class ResultReady:
 
 @dataclass(frozen=True)
 class FramesReady:
-    """The job is done: ``frames`` N×H×W×3 uint8 and their ``latents`` N × num_ws × w_dim float32."""
+    """The job is done: ``frames`` N×H×W×3 uint8 and their ``latents`` N × num_ws × w_dim float32.
+
+    ``first``: the number of the first of them; ``of``: how many frames there are in all.
+    """
 
     frames: Array
     latents: Array
+    first: int = 0
+    of: int = 0
     model: str = ""
     device: str = ""
     seconds: float = 0.0
@@ -271,6 +349,13 @@ class Cancelled:
 
 
 @dataclass(frozen=True)
+class Look:
+    """The ``part`` of the photo that the job needs; more may be sent."""
+
+    part: Box
+
+
+@dataclass(frozen=True)
 class EngineStatus:
     """``worker``: starting, idle, busy or failed (it does not start; the next job tries again and says why).
 
@@ -286,11 +371,11 @@ class EngineStatus:
     models: tuple[str, ...]
 
 
-Event = Accepted | Progress | ResultReady | FramesReady | Failed | Cancelled | EngineStatus
+Event = Accepted | Progress | ResultReady | FramesReady | Failed | Cancelled | Look | EngineStatus
 Result = ResultReady | FramesReady
 """What a job that succeeds ends with: frames where frames were asked for."""
 
-FINAL_EVENTS = (ResultReady, FramesReady, Failed, Cancelled, EngineStatus)
+FINAL_EVENTS = (ResultReady, FramesReady, Failed, Cancelled, Look, EngineStatus)
 """Exactly one of these ends each request."""
 
 REQUEST_TYPES: tuple[type, ...] = (
@@ -298,8 +383,9 @@ REQUEST_TYPES: tuple[type, ...] = (
     ProjectRequest,
     RandomRequest,
     InterpolateRequest,
+    LookRequest,
     StatusRequest,
     CancelRequest,
     ShutdownRequest,
 )
-EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, FramesReady, Failed, Cancelled, EngineStatus)
+EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, FramesReady, Failed, Cancelled, Look, EngineStatus)

@@ -14,8 +14,7 @@ from typing import IO, Protocol
 
 from .connection import Connection
 from .errors import EngineUnavailableError, WireError
-from .messages import MAX_ARRAY_BYTES
-from .wire import MAX_ARRAYS
+from .wire import FRAME_BYTES, MAX_FRAMES
 
 try:
     import zmq
@@ -51,7 +50,7 @@ class SocketTransport:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 500)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_ARRAY_BYTES)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES)
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
         self._socket.curve_serverkey = connection.server_public.encode()
@@ -145,13 +144,13 @@ def read_message(stream: IO[bytes]) -> list[bytes] | None:
     if not start:
         return None
     count = struct.unpack("<I", start)[0] if len(start) == 4 else 0
-    if not 1 <= count <= MAX_ARRAYS + 1:
+    if not 1 <= count <= MAX_FRAMES:
         raise WireError("The relayed message has an impossible number of frames.")
     frames = []
     for _ in range(count):
         length_bytes = stream.read(8)
-        length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else MAX_ARRAY_BYTES + 1
-        if length > MAX_ARRAY_BYTES:
+        length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else FRAME_BYTES + 1
+        if length > FRAME_BYTES:
             raise WireError("The relayed message has an impossible length.")
         frame = stream.read(length)
         if len(frame) != length:

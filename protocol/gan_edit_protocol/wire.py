@@ -1,6 +1,7 @@
 """Messages as bytes: ``encode`` and ``decode``, pure functions without a socket. The written form is docs/protocol.md.
 
-A message is a list of frames: one JSON header, then the raw bytes of each array that the header announces. ``decode``
+A message is a list of frames: one JSON header, then the raw bytes of each array that the header announces, in frames of
+at most :data:`FRAME_BYTES`. ``decode``
 checks in the order of cost: number of frames, size of the header, its JSON, the announced arrays against the frames
 that came, then every field against the dataclass's type. Nothing is allocated from an announced size.
 """
@@ -13,15 +14,21 @@ import math
 import re
 import reprlib
 import types
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from . import PROTOCOL_VERSION
 from .errors import GanEditError, WireError
-from .messages import EVENT_TYPES, REQUEST_TYPES, Array, array_bytes
+from .messages import EVENT_TYPES, MAX_ARRAY_BYTES, REQUEST_TYPES, Array, array_bytes
 from .settings import Settings
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_ARRAYS = 8
+FRAME_BYTES = 64 << 20
+"""Frames are encrypted and checked as a whole; between them the other side is heard, whose heartbeat waits 5 seconds.
+
+Not smaller than 32 MiB: what the C library allocates in one piece above that it gives back at once.
+"""
+MAX_FRAMES = 1 + MAX_ARRAYS * (MAX_ARRAY_BYTES // FRAME_BYTES)
 _JOB = re.compile(r"[0-9a-f]{32}\Z")
 _HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
 
@@ -35,7 +42,7 @@ def encode(job: str, message: Any) -> list[bytes]:
         value = getattr(message, field.name)
         if isinstance(value, Array):
             arrays.append([field.name, value.dtype, list(value.shape)])
-            frames.append(value.data)
+            frames += _in_frames(value.data)
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             body[field.name] = dataclasses.asdict(value)
         elif value is not None:
@@ -48,6 +55,13 @@ def encode(job: str, message: Any) -> list[bytes]:
         "arrays": arrays,
     }
     return [json.dumps(header, allow_nan=False).encode(), *frames]
+
+
+def _in_frames(data: bytes) -> list[bytes]:
+    if len(data) <= FRAME_BYTES:
+        return [data]
+    view = memoryview(data)  # copies nothing
+    return [cast(bytes, view[start : start + FRAME_BYTES]) for start in range(0, len(data), FRAME_BYTES)]
 
 
 def decode_request(frames: list[bytes]) -> tuple[str, Any]:
@@ -85,8 +99,8 @@ def _decode(frames: list[bytes], allowed: tuple[type, ...]) -> tuple[str, Any]:
 
 
 def _header(frames: list[bytes]) -> dict[str, Any]:
-    if not 1 <= len(frames) <= 1 + MAX_ARRAYS:
-        raise WireError(f"A message has 1 to {1 + MAX_ARRAYS} frames, this one {len(frames)}.")
+    if not 1 <= len(frames) <= MAX_FRAMES:
+        raise WireError(f"A message has 1 to {MAX_FRAMES} frames, this one {len(frames)}.")
     if len(frames[0]) > MAX_HEADER_BYTES:
         raise WireError("The header of a message is too long.")
     try:
@@ -105,20 +119,27 @@ def _refuse_constant(text: str) -> None:
 
 
 def _read_arrays(announced: Any, frames: list[bytes]) -> dict[str, Array]:
-    if not isinstance(announced, list) or len(announced) != len(frames):
-        raise WireError("The number of arrays does not fit the number of frames.")
+    if not isinstance(announced, list) or len(announced) > MAX_ARRAYS:
+        raise WireError(f"A message has up to {MAX_ARRAYS} arrays.")
     arrays: dict[str, Array] = {}
-    for entry, frame in zip(announced, frames, strict=True):
+    left = list(frames)
+    for entry in announced:
         if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str) or entry[0] in arrays:
             raise WireError("An array is not announced by a name of its own, a type and a shape.")
         name, dtype, shape = entry
         if not isinstance(shape, list) or any(type(side) is not int for side in shape) or not isinstance(dtype, str):
             raise WireError(f"The array {name[:40]!r} has no proper type or shape.")
-        if len(frame) != array_bytes(dtype, tuple(shape)):
+        size = array_bytes(dtype, tuple(shape))
+        count = -(-size // FRAME_BYTES)
+        own, left = left[:count], left[count:]
+        brought = sum(len(frame) for frame in own)
+        if brought != size:
             raise WireError(
-                f"The array {name[:40]!r} announces shape {reprlib.repr(shape)} but brings {len(frame)} bytes."
+                f"The array {name[:40]!r} announces shape {reprlib.repr(shape)} but brings {brought} bytes."
             )
-        arrays[name] = Array(dtype, tuple(shape), bytes(frame))
+        arrays[name] = Array(dtype, tuple(shape), bytes(own[0]) if count == 1 else b"".join(own))
+    if left:
+        raise WireError("The number of arrays does not fit the number of frames.")
     return arrays
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from gan_edit_engine.heal import Patch, add_texture, heal
 from gan_edit_engine.meaning import meaning
-from gan_edit_engine.photo import Box, Crop, Image
+from gan_edit_engine.photo import Crop, Image
 from gan_edit_engine.transfer import maps_of, transfer
+from gan_edit_protocol.messages import Box, Place
 from gan_edit_protocol.messages import Crop as Square
 
 SIDE = 64
@@ -96,13 +97,18 @@ def test_a_large_photo_is_mended_with_its_own_hairs():
     assert np.abs(here.mean((0, 1)) - 0.5).max() < 0.03
     assert here.std((0, 1)).min() > 0.7 * 0.1
     assert np.array_equal(transfer(crop, box, photo, maps, strength=0), photo[box.slices])
+    crop, box = Crop.of_square(Square(167, 165, 320), SIDE), Box(107, 125, 90, 80)
+    part = transfer(crop, box, photo, maps, place=Place(7, 5, 400, 400))
+    assert np.array_equal(part / 65535, edited), "nor does it matter that only a part of the photo came"
 
 
 def test_texture_changes_nothing_beside_its_place():
     photo = np.random.default_rng(0).normal(0, 0.5, (SIDE, SIDE, 3)).astype(np.float32)
     crop, where = Crop.of_square(Square(32, 32, 64), SIDE), painted()
     result = photo.copy()
-    add_texture(result, photo, crop, Box(0, 0, SIDE, SIDE), Patch(where, (10, 4)), 0 * photo, 1.0)
+    add_texture(
+        result, photo, Place(0, 0, SIDE, SIDE), crop, Box(0, 0, SIDE, SIDE), Patch(where, (10, 4)), 0 * photo, 1.0
+    )
     changed = (result != photo).any(-1)
     assert changed[SPOT].all()
     assert not changed[:24].any()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
+from gan_edit_engine import jobs
 from gan_edit_engine.jobs import CANCEL_SECONDS, MAX_JOBS, MAX_START_DEATHS, JobQueue
 from gan_edit_engine.stimuli import (
     AskCancel,
@@ -26,7 +29,16 @@ from gan_edit_engine.stimuli import (
     WorkerReady,
     WorkerSaid,
 )
-from gan_edit_protocol.messages import Accepted, Array, Cancelled, Failed, Progress, RandomRequest, ResultReady
+from gan_edit_protocol.messages import (
+    Accepted,
+    Array,
+    Cancelled,
+    Failed,
+    Progress,
+    ProjectRequest,
+    RandomRequest,
+    ResultReady,
+)
 
 REQUEST = RandomRequest()
 RESULT = ResultReady(Array("uint8", (1, 1, 3), bytes(3)), Array("float32", (1, 1), bytes(4)))
@@ -151,6 +163,34 @@ def test_a_full_queue_refuses_one_job_more(ready: Scene) -> None:
     ((_, _, event),) = sends(ready.do(Submitted(BERT, "more", REQUEST)))
     assert isinstance(event, Failed)
     assert event.code == "queue_full"
+
+
+PHOTO = Array("uint8", (10, 10, 3), bytes(300))
+
+
+def test_waiting_photos_are_bounded_in_bytes_and_one_alone_always_fits(
+    ready: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MAX_WAITING_BYTES", 700)
+    large = ProjectRequest(Array("uint8", (20, 20, 3), bytes(1200)))
+    answers = []
+    for number, request in enumerate((large, large, REQUEST, ProjectRequest(PHOTO))):
+        ((_, _, event), *_) = sends(ready.do(Submitted(ANNA, str(number), request)))
+        answers.append(event)
+    # The first one runs, the second waits; what brings nothing may still come.
+    assert answers[:3] == [Accepted(0), Accepted(1), Accepted(2)]
+    assert isinstance(answers[3], Failed)
+    assert answers[3].code == "queue_full"
+    ready.do(WorkerSaid("0", RESULT))
+    assert sends(ready.do(Submitted(ANNA, "again", ProjectRequest(PHOTO))))[0][2] == Accepted(2)
+
+
+def test_the_photo_of_a_running_job_is_the_workers_alone(ready: Scene) -> None:
+    request = ProjectRequest(PHOTO)
+    kept = weakref.ref(request)
+    ready.do(Submitted(ANNA, "a", request))
+    del request
+    assert kept() is None
 
 
 # --- cancelling ---------------------------------------------------------------------------------------------------

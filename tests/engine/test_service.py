@@ -301,7 +301,7 @@ def test_garbage_frames_are_answered_by_a_named_failure_and_the_engine_goes_on(e
 def test_another_protocol_version_is_answered_by_what_to_do(engine: EngineProcess) -> None:
     transport = SocketTransport(connection.read(engine.file))
     frames = wire.encode("a" * 32, DEFAULT)
-    transport.send([frames[0].replace(b'"version": 1', b'"version": 2')])
+    transport.send([frames[0].replace(b'"version": 2', b'"version": 3')])
     answer = transport.receive(5.0)
     assert answer is not None
     job, event = wire.decode_event(answer)

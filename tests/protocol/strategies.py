@@ -13,6 +13,7 @@ from gan_edit_protocol.messages import (
     Accepted,
     Align,
     Array,
+    Box,
     Cancelled,
     CancelRequest,
     Crop,
@@ -21,6 +22,9 @@ from gan_edit_protocol.messages import (
     Failed,
     FramesReady,
     InterpolateRequest,
+    Look,
+    LookRequest,
+    Place,
     Progress,
     ProjectRequest,
     RandomRequest,
@@ -78,6 +82,17 @@ aligns = st.none() | st.builds(Align, numbers, numbers, numbers, numbers)
 crops = st.none() | st.builds(Crop, numbers, numbers, numbers, numbers)
 
 
+boxes = st.builds(Box, *[whole_numbers] * 4)
+
+
+def places(height: int, width: int) -> SearchStrategy[Place | None]:
+    """Where pixels of that size may lie."""
+    offsets = st.integers(0, 1000)
+    return st.none() | st.builds(
+        lambda x, y, right, below: Place(x, y, x + width + right, y + height + below), *[offsets] * 4
+    )
+
+
 given_latents = st.just({}) | st.fixed_dictionaries(
     {"latent": arrays((2, 3), "float32"), "noise": st.none() | arrays((1, 4), "float32")}
 )
@@ -93,6 +108,7 @@ def edit_requests(draw: st.DrawFn) -> EditRequest:
         model=draw(texts),
         align=draw(aligns),
         crop=draw(crops),
+        place=draw(places(h, w)),
         settings=draw(settings_of(EditSettings)),
         **draw(given_latents),
     )
@@ -107,6 +123,7 @@ def project_requests(draw: st.DrawFn) -> ProjectRequest:
         model=draw(texts),
         align=draw(aligns),
         crop=draw(crops),
+        place=draw(places(h, w)),
         settings=draw(settings_of(ProjectSettings)),
         **draw(given_latents),
     )
@@ -116,13 +133,32 @@ requests = st.one_of(
     edit_requests(),
     project_requests(),
     st.builds(RandomRequest, texts, settings_of(RandomSettings)),
-    st.builds(InterpolateRequest, arrays((2, 3, 4), "float32"), st.none(), texts, settings_of(InterpolateSettings)),
+    st.builds(
+        InterpolateRequest,
+        arrays((2, 3, 4), "float32"),
+        st.none(),
+        texts,
+        whole_numbers,
+        settings_of(InterpolateSettings),
+    ),
     st.builds(
         InterpolateRequest,
         arrays((2, 3), "float32"),
         arrays((2,), "float32"),
         texts,
+        whole_numbers,
         settings_of(InterpolateSettings),
+    ),
+    st.builds(
+        LookRequest,
+        st.integers(1, 1000),
+        st.integers(1, 1000),
+        texts,
+        aligns,
+        crops,
+        st.none() | boxes,
+        numbers,
+        st.integers(1, 16),
     ),
     st.builds(StatusRequest),
     st.builds(CancelRequest, texts),
@@ -147,7 +183,17 @@ events = st.one_of(
         z=st.none() | arrays(dtype="float32"),
         **_result_fields,
     ),
-    st.builds(FramesReady, arrays((2, 3, 4, 3), "uint8"), arrays(dtype="float32"), texts, texts, numbers),
+    st.builds(
+        FramesReady,
+        arrays((2, 3, 4, 3), "uint8"),
+        arrays(dtype="float32"),
+        whole_numbers,
+        whole_numbers,
+        texts,
+        texts,
+        numbers,
+    ),
+    st.builds(Look, boxes),
     st.builds(Failed, texts, texts, texts),
     st.builds(Cancelled),
     st.builds(EngineStatus, texts, whole_numbers, texts, texts, whole_numbers, st.lists(texts, max_size=3).map(tuple)),

@@ -85,6 +85,19 @@ def test_the_header_is_what_the_specification_says() -> None:
     }
 
 
+@given(requests, st.integers(1, 7))
+def test_arrays_that_are_longer_than_a_frame_travel_in_several(request: Any, length: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "FRAME_BYTES", length)
+        patch.setattr(wire, "MAX_FRAMES", 10_000)
+        frames = wire.encode(JOB, request)
+        assert all(len(frame) <= length for frame in frames[1:])
+        assert wire.decode_request(frames) == (JOB, request)
+        if len(frames) > 1:
+            assert refusal_of(frames[:-1]) is not None
+            assert refusal_of([*frames, frames[-1]]) is not None
+
+
 # --- what is wrong ------------------------------------------------------------------------------------------------
 
 
@@ -142,13 +155,13 @@ def test_a_message_with_a_frame_too_many_or_too_few_or_cut_is_refused(request: A
 @pytest.mark.parametrize(
     ("frames", "words"),
     [
-        ([], "1 to 9 frames"),
-        ([b"{}"] * 10, "1 to 9 frames"),
+        ([], "1 to 129 frames"),
+        ([b"{}"] * 130, "1 to 129 frames"),
         ([b" " * (wire.MAX_HEADER_BYTES + 1)], "too long"),
         ([b"\xff\xfe"], "not JSON"),
         ([b"[" * 60_000], "not JSON"),
         ([b"[]"], "five expected entries"),
-        ([b'{"version": 1}'], "five expected entries"),
+        ([b'{"version": 2}'], "five expected entries"),
         (frames_with(StatusRequest(), more=1), "five expected entries"),
         (frames_with(StatusRequest(), job="ABC"), "32 hexadecimal digits"),
         (frames_with(StatusRequest(), job=JOB + "\n"), "32 hexadecimal digits"),
@@ -156,7 +169,8 @@ def test_a_message_with_a_frame_too_many_or_too_few_or_cut_is_refused(request: A
         (frames_with(StatusRequest(), type=["StatusRequest"]), "type of the message is unknown"),
         (frames_with(StatusRequest(), body=[]), "not an object"),
         (frames_with(StatusRequest(), body={"job": JOB}), "no entry 'job'"),
-        (frames_with(StatusRequest(), arrays=[["photo", "uint8", [1]]]), "number of arrays"),
+        (frames_with(StatusRequest(), arrays=[["photo", "uint8", [1]]]), "brings 0 bytes"),
+        (frames_with(StatusRequest(), arrays=[["photo", "uint8", [1]]] * 9), "up to 8 arrays"),
         ([*frames_with(StatusRequest(), arrays=[["photo", "uint8", [1]]]), b"\0"], "no array 'photo'"),
         ([*frames_with(RandomRequest(), arrays=[["model", "uint8", [1]]]), b"\0"], "no array 'model'"),
         (frames_with(ProjectRequest(PHOTO), body={"photo": "me"}), "no entry 'photo'"),
@@ -215,8 +229,8 @@ def test_truncations_that_do_not_belong_to_one_z_each_are_refused() -> None:
 
 
 def test_another_version_is_told_apart_from_a_damaged_message() -> None:
-    with pytest.raises(WireError, match="version 2") as caught:
-        wire.decode_request(frames_with(StatusRequest(), version=2))
+    with pytest.raises(WireError, match="version 3") as caught:
+        wire.decode_request(frames_with(StatusRequest(), version=3))
     assert caught.value.code == "version_mismatch"
 
 

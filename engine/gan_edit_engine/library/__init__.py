@@ -13,7 +13,7 @@ from gan_edit_engine.library.models import (
     weights_key,
 )
 from gan_edit_engine.library.perceptual_files import perceptual_weights
-from gan_edit_engine.models_folder import models_dir
+from gan_edit_engine.models_folder import find_model, models_dir
 
 __all__ = [
     "Model",
@@ -21,6 +21,7 @@ __all__ = [
     "ModelInfo",
     "attach_encoder",
     "discriminator_identity",
+    "find_model",
     "import_model",
     "installed",
     "model_identity",

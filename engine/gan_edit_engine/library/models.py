@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,17 +21,16 @@ from gan_edit_engine.encoder import weights_digest
 from gan_edit_engine.generators import Discriminator, Generator
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.models_folder import (
-    DEFAULT_NAMES,
+    Point,
     default_model_path,
     file_identity,
+    find_model,
     model_files,
     model_name,
     models_dir,
+    parse_align_points,
 )
 from gan_edit_engine.printable import printable
-from gan_edit_protocol.errors import GanEditError
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -84,25 +82,6 @@ def installed(folder: Path | None = None) -> list[ModelInfo]:
     return found
 
 
-def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
-    """The file behind "default", an installed model's name, or a path; GanEditError when there is none."""
-    text = str(name_or_file)
-    if text in DEFAULT_NAMES:
-        return default_model_path()
-    named = models_dir(folder) / f"{text}.safetensors"
-    if Path(text).name == text and named.is_file():
-        return named
-    if Path(text).is_file():
-        return Path(text)
-    for path in model_files(folder):  # a name as it is shown, of a file whose own cannot be
-        if model_name(path) == text:
-            return path
-    names = ", ".join(info.name for info in installed(folder))
-    raise GanEditError(
-        "unknown_model", f"There is no model or file named {text!r}.", f"Installed models: {names}; or give a file."
-    )
-
-
 def model_info(path: Path) -> ModelInfo:
     """What the header of a model file of this project tells; CheckpointError when it is damaged or incomplete."""
     return info_from_header(path, safetensors_file.read_header(path))
@@ -112,7 +91,7 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
     """ModelInfo from a safetensors header; CheckpointError when an entry does not parse."""
     try:
         resolution = safetensors_file.decode_config(header).resolution
-        align_points = _parse_align_points(header.get("align_points"))
+        align_points = parse_align_points(header.get("align_points"))
     except DAMAGE as error:
         raise CheckpointError(path, one_line(error)) from None
     return ModelInfo(
@@ -131,20 +110,6 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
 def weights_key(model: Model) -> str:
     """What is kept about a model, its photos' projections and what it was found to be like, is kept under this."""
     return model.digest
-
-
-def _parse_align_points(text: str | None) -> tuple[Point, Point] | None:
-    if text is None or text == "none":
-        return None
-    points = json.loads(text)
-    try:
-        (x1, y1), (x2, y2) = points
-        values = [float(v) for v in (x1, y1, x2, y2)]
-    except (TypeError, ValueError):
-        raise ValueError("its alignment points are not two pairs of numbers") from None
-    if not all(0 <= v <= 1 for v in values):
-        raise ValueError("its alignment points lie outside of the unit square")
-    return (values[0], values[1]), (values[2], values[3])
 
 
 def open_model(name_or_file: str | Path, device: str | torch.device = "cpu", folder: Path | None = None) -> Model:
