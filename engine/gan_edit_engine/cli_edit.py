@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,16 @@ from gan_edit_protocol.messages import (
 from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
 
 PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG or TIFF (8 or 16 bit), JPEG or WebP.")]
-OutputFile = Annotated[Path, typer.Option(help="The PNG to write: of the photo's size, depth and colour profile.")]
+OutputFile = Annotated[
+    Path, typer.Option(help="The PNG to write: of the photo's size, depth, colour profile, Exif and resolution.")
+]
+ScribbleFile = Annotated[
+    Path,
+    typer.Option(
+        help="RGBA PNG of the photo's size: counts where it is not transparent. A colour profile of its own is "
+        "converted to the photo's."
+    ),
+]
 MaskFile = Annotated[
     Path | None,
     typer.Option(
@@ -74,7 +84,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object abou
 
 def edit(
     photo_file: PhotoFile,
-    scribble: Annotated[Path, typer.Option(help="RGBA PNG of the photo's size: counts where it is not transparent.")],
+    scribble: ScribbleFile,
     output: OutputFile,
     mask: MaskFile = None,
     model: ModelName = "default",
@@ -93,7 +103,7 @@ def edit(
     picture = images.read_picture(photo_file)
     request = EditRequest(
         photo=to_message(picture.pixels),
-        scribble=_of_size(images.read_scribble(scribble), picture, scribble),
+        scribble=_of_size(images.read_scribble(scribble, picture.profile), picture, scribble),
         mask=_read_mask(mask, picture),
         model=model_argument(model),
         align=_align(align),
@@ -194,7 +204,7 @@ def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:
         return Picture(image)
     shown = np.full(image.shape[:2], 255) if result.mask is None else from_message(result.mask)
     pixels = composite(picture.pixels, image, shown.astype(np.uint8), result.x, result.y)
-    return Picture(pixels, picture.profile)
+    return replace(picture, pixels=pixels)
 
 
 def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, Any]:
