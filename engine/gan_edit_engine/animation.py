@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import check_place, replacing
 from gan_edit_protocol.errors import GanEditError
 
 SUFFIXES = (".gif", ".webp", ".mp4", ".png")
+_LEAST_FRAME = 500  # bytes
 
 
-def check_animation(path: Path) -> None:
-    """Before any work: GanEditError unless ``path`` can become an animation."""
+def check_animation(path: Path, frames: int = 1) -> None:
+    """Before any work: GanEditError unless ``path`` can become an animation of so many frames."""
     if path.suffix.lower() not in SUFFIXES:
         raise GanEditError(
             "bad_output", f"{path} names no kind of animation.", "End it in .gif, .webp, .mp4, or .png for one strip."
         )
-    if not path.parent.is_dir():
-        raise GanEditError("bad_output", f"There is no folder {path.parent}.", "Make it first.")
+    check_place(path, frames * _LEAST_FRAME)
 
 
 def write_animation(path: Path, frames: NDArray[np.uint8], rate: float) -> None:

@@ -14,11 +14,11 @@ from gan_edit_engine import images
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.images import Picture
-from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
+from gan_edit_engine.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.models_folder import model_names
-from gan_edit_engine.photo import AnyImage, composite
+from gan_edit_engine.photo import composite
 from gan_edit_engine.session import engine
-from gan_edit_protocol.errors import GanEditError, SettingError
+from gan_edit_protocol.errors import SettingError
 from gan_edit_protocol.messages import (
     Align,
     Array,
@@ -103,7 +103,7 @@ def edit(
     picture = images.read_picture(photo_file)
     request = EditRequest(
         photo=to_message(picture.pixels),
-        scribble=_of_size(images.read_scribble(scribble, picture.profile), picture, scribble),
+        scribble=to_message(images.read_scribble(scribble, picture)),
         mask=_read_mask(mask, picture),
         model=model_argument(model),
         align=_align(align),
@@ -169,7 +169,9 @@ def _make(
     as_json: bool,
 ) -> None:
     """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any."""
-    images.check_output(output)
+    images.check_output(output, picture)
+    if latent is not None:
+        check_latent_output(latent, output)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
         result = client.run(request, show, cancelled)
     images.write_png(output, _laid_on(picture, result))
@@ -223,16 +225,7 @@ def model_argument(name: str) -> str:
 
 
 def _read_mask(path: Path | None, picture: Picture) -> Array | None:
-    return None if path is None else _of_size(images.read_mask(path), picture, path)
-
-
-def _of_size(pixels: AnyImage, picture: Picture, path: Path) -> Array:
-    if pixels.shape[:2] != picture.pixels.shape[:2]:
-        (h, w), (height, width) = pixels.shape[:2], picture.pixels.shape[:2]
-        raise GanEditError(
-            "bad_image", f"{path} is {w}×{h} pixels, the photo {width}×{height}.", "Make it of the photo's size."
-        )
-    return to_message(pixels)
+    return None if path is None else to_message(images.read_mask(path, picture))
 
 
 def _align(text: str | None) -> Align | None:

@@ -13,7 +13,7 @@ from gan_edit_engine.animation import check_animation, write_animation
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, Keep, ModelName, model_argument
 from gan_edit_engine.cli_progress import progress_bar
-from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
+from gan_edit_engine.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array, InterpolateRequest
@@ -39,8 +39,10 @@ def interpolate(
     as_json: AsJson = False,
 ) -> None:
     """Draw the way between latents, or cross them, or transfer what one has over another."""
-    check_animation(output)
     settings = InterpolateSettings.from_assignments(assignments or [])
+    check_animation(output, settings.frames)
+    if latent is not None:
+        check_latent_output(latent, output)
     request = InterpolateRequest(
         **_latents([read_latent_of(file, model) for file in latent_files], settings.mode),
         model=model_argument(model),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import check_place, replacing
 from gan_edit_engine.colour_profiles import converted
 from gan_edit_engine.image_formats import decoding, has_alpha, is_16_bit, open_image, pixels_only, transparent_gray
 from gan_edit_engine.photo import WHITE, AnyImage
@@ -34,6 +34,8 @@ _UPRIGHT: dict[int, Callable[[AnyImage], AnyImage]] = {
     8: lambda a: np.rot90(a),
 }
 
+_LEAST_SHARE = 0.25
+"""Of its pixels' bytes a photo hardly makes a smaller PNG."""
 _FAINTEST = 13
 """A mask that is nowhere brighter than 5 % is no mask of this kind: one of labels, say, or of another depth."""
 
@@ -100,10 +102,10 @@ def _decode_16_bit(image: Image.Image, data: bytes) -> AnyImage:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB))
 
 
-def read_scribble(path: Path, photo_profile: bytes | None = None) -> NDArray[np.uint8]:
-    """[H, W, 4] uint8 in the colour space of the photo's profile; it counts where its alpha is above zero.
+def read_scribble(path: Path, photo: Picture | None = None) -> NDArray[np.uint8]:
+    """[H, W, 4] uint8 in the photo's colour space, without one in sRGB; it counts where its alpha is above zero.
 
-    :class:`GanEditError` refuses a file without alpha, and one that cannot be read.
+    :class:`GanEditError` refuses a file without alpha or of another size, and one that cannot be read.
     """
     picture = read_picture(path)
     if picture.pixels.shape[2] != 4:
@@ -112,18 +114,22 @@ def read_scribble(path: Path, photo_profile: bytes | None = None) -> NDArray[np.
             f"The scribble {path} has no transparency, so that nothing tells its strokes from the rest.",
             "Paint on a transparent layer of the photo's size and export that layer as PNG.",
         )
+    _check_size(picture, photo, path)
     pixels = _to_8_bit(picture.pixels)
-    colours = converted(pixels[..., :3], picture.profile, photo_profile, f"the scribble {path}")
+    target = None if photo is None else photo.profile
+    colours = converted(pixels[..., :3], picture.profile, target, f"the scribble {path}")
     return np.dstack([colours, pixels[..., 3]])
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def read_mask(path: Path, photo: Picture | None = None) -> NDArray[np.uint8]:
     """[H, W] uint8: white is selected, black and what is transparent are not; colours count by their brightness.
 
-    A mask of 0 and 1 is taken as one of black and white. :class:`GanEditError` when nothing is selected, or so little
-    that nobody would see the edit.
+    A mask of 0 and 1 is taken as one of black and white. :class:`GanEditError` when it is not of the photo's size, when
+    nothing is selected, or so little that nobody would see the edit.
     """
-    pixels = read_picture(path).pixels
+    picture = read_picture(path)
+    _check_size(picture, photo, path)
+    pixels = picture.pixels
     colours, alpha = _to_8_bit(_spread(pixels[..., :3])), _to_8_bit(_spread(pixels[..., 3:]))
     mask = np.asarray(Image.fromarray(np.ascontiguousarray(colours)).convert("L"))
     if not mask.any():
@@ -135,6 +141,14 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     if mask.max() < _FAINTEST:
         raise _empty(f"The mask {path} is nearly black: its brightest pixel is {mask.max()} of 255.")
     return mask
+
+
+def _check_size(picture: Picture, photo: Picture | None, path: Path) -> None:
+    (h, w), (height, width) = picture.pixels.shape[:2], (picture if photo is None else photo).pixels.shape[:2]
+    if (h, w) != (height, width):
+        raise GanEditError(
+            "bad_image", f"{path} is {w}×{h} pixels, the photo {width}×{height}.", "Make it of the photo's size."
+        )
 
 
 def _spread(pixels: AnyImage) -> AnyImage:
@@ -164,12 +178,11 @@ def write_png(path: Path, picture: Picture) -> None:
         part.write_bytes(content)
 
 
-def check_output(path: Path) -> None:
-    """Before any work: :class:`GanEditError` unless ``path`` is a PNG file in a folder that exists."""
+def check_output(path: Path, picture: Picture | None = None) -> None:
+    """Before any work: GanEditError unless ``path`` can become a PNG, of about the size of ``picture``."""
     if path.suffix.lower() != ".png":
         raise GanEditError("bad_output", f"The output {path} is not a PNG file.", "Give a name that ends in .png.")
-    if not path.parent.is_dir():
-        raise GanEditError("bad_output", f"There is no folder {path.parent}.", "Make it first.")
+    check_place(path, 0 if picture is None else int(picture.pixels.nbytes * _LEAST_SHARE))
 
 
 def encode_png(picture: Picture) -> bytes:

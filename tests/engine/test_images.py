@@ -183,9 +183,13 @@ def scribble(folder: Path, profile: bytes | None, colour: tuple[int, int, int] =
     return folder / "s.png"
 
 
+def photo_of(profile: bytes | None) -> Picture:
+    return Picture(pixels(2, 3, 3), profile)
+
+
 def test_a_scribble_with_a_profile_of_its_own_is_converted_to_the_photo_s(tmp_path: Path) -> None:
     """sRGB's (0, 200, 40) in Adobe RGB, by the primaries and curves of both (IEC 61966-2-1, Adobe RGB 1998)."""
-    found = read_scribble(scribble(tmp_path, RGB_PROFILE), adobe_rgb())
+    found = read_scribble(scribble(tmp_path, RGB_PROFILE), photo_of(adobe_rgb()))
     assert np.abs(found[0, 1].astype(int) - (113, 199, 60, 128)).max() <= 2
     assert (found[..., 3] == read_scribble(scribble(tmp_path, None))[..., 3]).all()
 
@@ -197,7 +201,7 @@ def test_a_scribble_s_profile_counts_on_a_photo_without_one_which_is_srgb(tmp_pa
 
 @pytest.mark.parametrize("own", [None, RGB_PROFILE])
 def test_a_scribble_without_a_profile_or_with_the_photo_s_keeps_its_numbers(tmp_path: Path, own: bytes | None) -> None:
-    assert read_scribble(scribble(tmp_path, own), RGB_PROFILE)[0, 1].tolist() == [0, 200, 40, 128]
+    assert read_scribble(scribble(tmp_path, own), photo_of(RGB_PROFILE))[0, 1].tolist() == [0, 200, 40, 128]
 
 
 def test_a_scribble_that_is_said_to_be_srgb_in_a_word_is_converted_too(tmp_path: Path) -> None:
@@ -205,7 +209,7 @@ def test_a_scribble_that_is_said_to_be_srgb_in_a_word_is_converted_too(tmp_path:
     chunk = b"sRGB\0"
     said = struct.pack(">I", 1) + chunk + struct.pack(">I", zlib.crc32(chunk))
     (tmp_path / "s.png").write_bytes(content[:33] + said + content[33:])
-    found = read_scribble(tmp_path / "s.png", adobe_rgb())
+    found = read_scribble(tmp_path / "s.png", photo_of(adobe_rgb()))
     assert np.abs(found[0, 1].astype(int) - (113, 199, 60, 128)).max() <= 2
 
 
@@ -214,7 +218,7 @@ def test_a_damaged_profile_that_is_needed_is_named(tmp_path: Path, whose: str) -
     damaged = RGB_PROFILE[:16] + b"RGB " + RGB_PROFILE[20:60]
     own, photo = (damaged, RGB_PROFILE) if whose == "the scribble" else (RGB_PROFILE, damaged)
     with pytest.raises(GanEditError, match=f"colour profile of {whose}") as caught:
-        read_scribble(scribble(tmp_path, own), photo)
+        read_scribble(scribble(tmp_path, own), photo_of(photo))
     assert caught.value.code == "bad_image"
 
 

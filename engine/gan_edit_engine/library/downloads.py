@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import check_place, make_folder, replacing
 from gan_edit_protocol.errors import GanEditError
 
 # Called with (bytes so far, total bytes or None) after every piece.
@@ -43,10 +43,12 @@ def download(
     """Fetch ``url`` into ``target``; its SHA-256 in hexadecimal.
 
     The bytes gather in ``target`` + ".part", which a later call resumes. ``sha256`` (whole or its first digits) and
-    ``size`` in bytes are verified when given. Raises DownloadError; a file of the wrong content is deleted.
+    ``size`` in bytes are verified when given. Raises DownloadError, and GanEditError (bad_output) without
+    room for it; a file of the wrong content is deleted.
     """
     part = target.with_name(target.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(part.parent)
+    check_place(target, (size or 0) - _length(part))
     failures = 0
     while True:
         before = _length(part)
@@ -177,7 +179,7 @@ def known_sha256(folder: Path, url: str) -> str | None:
 
 def remember_sha256(folder: Path, url: str, digest: str) -> None:
     """Record the SHA-256 of a first download, for later ones to match."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     content = json.dumps({**_read_record(folder), url: digest}, indent=1)
     with replacing(folder / RECORD) as part:
         part.write_text(content, "utf-8")

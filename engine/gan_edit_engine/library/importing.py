@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gan_edit_engine.atomic_write import check_place, make_folder
 from gan_edit_engine.checkpoints import (
     CheckpointError,
     discriminator_file,
@@ -43,13 +44,14 @@ def import_model(
     """Convert ``file`` to ``NAME.safetensors`` in the models folder (its stem when no name is given).
 
     The discriminator of a training snapshot is kept beside it for feature losses; the encoder of an earlier model of
-    that name stays only if it belongs to these weights. Raises GanEditError (bad_checkpoint, bad_name) and leaves an
-    existing model of that name as it was.
+    that name stays only if it belongs to these weights. Raises GanEditError (bad_checkpoint, bad_name, bad_output)
+    and leaves an existing model of that name as it was.
     """
     name = checked_name(file.stem if name is None else name)
-    generator, header = read_generator(file)
     target = models_dir(folder) / f"{name}.safetensors"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
+    check_place(target)
+    generator, header = read_generator(file)
     known = {"provenance": f"imported from {file.name}", "licence": "unknown", "sha256": sha256_of(file)}
     given = (description or Description()).header()
     safetensors_file.write(target, generator, {**known, **header, **given, "name": name})
@@ -65,7 +67,7 @@ def _import_discriminator(file: Path, target: Path) -> None:
     except CheckpointError:
         target.unlink(missing_ok=True)
         return  # most model files hold none, and the model works without
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     discriminator_file.write(target, discriminator)
 
 
