@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from gan_edit_engine.animation import check_animation, write_animation
+from gan_edit_engine.animation import check_animation, honoured_rate, write_animation
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, Keep, ModelName, model_argument
 from gan_edit_engine.cli_progress import progress_bar
@@ -55,11 +55,14 @@ def interpolate(
     if latent is not None:
         last = np.asarray(from_message(result.latents), np.float32)[-1]
         write_latent(latent, KeptLatent(last, model=result.model))
-    about = {"seconds": result.seconds, "frames": len(frames), "model": result.model, "device": result.device}
+    shown = honoured_rate(output, rate)
+    about = {"seconds": result.seconds, "frames": len(frames), "rate": shown, "model": result.model}
+    about["device"] = result.device
     if as_json:
         print(json.dumps({**about, "output": str(output), "latent": None if latent is None else str(latent)}))
     else:
-        print(f"{output}: {len(frames)} images with {result.model}")
+        limit = f", {shown:.3g} a second, which is all that viewers show" if shown < rate else ""
+        print(f"{output}: {len(frames)} images with {result.model}{limit}")
 
 
 def _latents(kept: list[KeptLatent], mode: str) -> dict[str, Array]:
