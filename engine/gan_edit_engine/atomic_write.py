@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,16 +26,59 @@ def replacing(path: Path, suffix: str = ".part") -> Iterator[Path]:
 
     Raises GanEditError (bad_output) with the reason when the disk is full or ``path`` may not be written to.
     """
+    with writing(path), _beside(path, suffix) as part:
+        yield part
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the disk says inside the block becomes one sentence: GanEditError (bad_output) that names ``path``."""
     try:
-        with _beside(path, suffix) as part:
-            yield part
+        yield
     except Exception as error:
         reason = _reason(error)
         if reason is None:
             raise
-        raise GanEditError(
-            "bad_output", f"{path} cannot be written ({reason}).", "Make room there, or choose another place."
-        ) from None
+        raise _cannot_write(path, reason) from None
+
+
+def check_place(path: Path, room: int = 0) -> None:
+    """Before any work: GanEditError (bad_output) unless a file of about ``room`` bytes can be written to ``path`` now.
+
+    It says what is missing: the folder, the right to write there, a name that the file system takes, or the room.
+    """
+    with writing(path):
+        if not path.parent.is_dir():
+            raise GanEditError("bad_output", f"There is no folder {path.parent}.", "Make it first.")
+        with _beside(path, ".check", finish=False):
+            free = _room(path)
+    if free is not None and free < room:
+        reason = f"it takes about {_megabytes(room)}, and {_megabytes(free)} are free there"
+        raise _cannot_write(path, reason)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those around it, if they are not there; GanEditError (bad_output) when that is impossible."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _room(path: Path) -> int | None:
+    """Bytes that are free where ``path`` is; None for a device, and where the file system does not say."""
+    if path.exists() and not path.is_file():
+        return None
+    usage = shutil.disk_usage(Path(os.path.realpath(path)).parent)
+    return usage.free if usage.total else None
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _cannot_write(path: Path, reason: str) -> GanEditError:
+    return GanEditError(
+        "bad_output", f"{path} cannot be written ({reason}).", "Make room there, or choose another place."
+    )
 
 
 def _reason(error: Exception) -> str | None:
@@ -51,7 +95,8 @@ def _reason(error: Exception) -> str | None:
 
 
 @contextmanager
-def _beside(path: Path, suffix: str) -> Iterator[Path]:
+def _beside(path: Path, suffix: str, finish: bool = True) -> Iterator[Path]:
+    """The file beside ``path``; unless ``finish``, it does not take its place but goes."""
     old_mode = _mode(path)
     if old_mode is not None and not stat.S_ISREG(old_mode):
         yield path  # it holds nothing that could be lost, and a file in its place would not be what is meant
@@ -61,8 +106,9 @@ def _beside(path: Path, suffix: str) -> Iterator[Path]:
     try:
         new_mode = _create(part, old_mode)
         yield part
-        _finish(part, new_mode if old_mode is None else old_mode)
-        os.replace(part, target)
+        if finish:
+            _finish(part, new_mode if old_mode is None else old_mode)
+            os.replace(part, target)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

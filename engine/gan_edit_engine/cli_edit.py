@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +17,12 @@ from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.cutting import Scene, cut
 from gan_edit_engine.images import Picture
-from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
+from gan_edit_engine.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.models_folder import model_names
 from gan_edit_engine.photo import composite
 from gan_edit_engine.session import engine
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.errors import GanEditError, SettingError
+from gan_edit_protocol.errors import SettingError
 from gan_edit_protocol.messages import (
     Align,
     Array,
@@ -34,7 +35,16 @@ from gan_edit_protocol.messages import (
 from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
 
 PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG or TIFF (8 or 16 bit), JPEG or WebP.")]
-OutputFile = Annotated[Path, typer.Option(help="The PNG to write: of the photo's size, depth and colour profile.")]
+OutputFile = Annotated[
+    Path, typer.Option(help="The PNG to write: of the photo's size, depth, colour profile, Exif and resolution.")
+]
+ScribbleFile = Annotated[
+    Path,
+    typer.Option(
+        help="RGBA PNG of the photo's size: counts where it is not transparent. A colour profile of its own is "
+        "converted to the photo's."
+    ),
+]
 MaskFile = Annotated[
     Path | None,
     typer.Option(
@@ -78,7 +88,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object abou
 
 def edit(
     photo_file: PhotoFile,
-    scribble: Annotated[Path, typer.Option(help="RGBA PNG of the photo's size: counts where it is not transparent.")],
+    scribble: ScribbleFile,
     output: OutputFile,
     mask: MaskFile = None,
     model: ModelName = "default",
@@ -95,7 +105,7 @@ def edit(
     """Change a photo so that it follows the colours of a scribble inside a mask."""
     settings = EditSettings.from_assignments(assignments or [], **_given(seed))
     picture = images.read_picture(photo_file)
-    strokes = _of_size(images.read_scribble(scribble), picture, scribble)
+    strokes = images.read_scribble(scribble, picture)
     scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), _align(align), _crop(crop), strokes)
     start = _given_latent(latent_in, model)
 
@@ -166,7 +176,9 @@ def _make(
 
     ``request``: gives the job when the engine is there.
     """
-    images.check_output(output)
+    images.check_output(output, picture)
+    if latent is not None:
+        check_latent_output(latent, output)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
         result = client.run(request(client), show, cancelled)
     images.write_png(output, _laid_on(picture, result))
@@ -201,7 +213,7 @@ def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:
         return Picture(image)
     shown = np.full(image.shape[:2], 255) if result.mask is None else from_message(result.mask)
     pixels = composite(picture.pixels, image, shown.astype(np.uint8), result.x, result.y)
-    return Picture(pixels, picture.profile)
+    return replace(picture, pixels=pixels)
 
 
 def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, Any]:
@@ -220,16 +232,7 @@ def model_argument(name: str) -> str:
 
 
 def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:
-    return None if path is None else _of_size(images.read_mask(path), picture, path)
-
-
-def _of_size(pixels: NDArray[np.uint8], picture: Picture, path: Path) -> NDArray[np.uint8]:
-    if pixels.shape[:2] != picture.pixels.shape[:2]:
-        (h, w), (height, width) = pixels.shape[:2], picture.pixels.shape[:2]
-        raise GanEditError(
-            "bad_image", f"{path} is {w}×{h} pixels, the photo {width}×{height}.", "Make it of the photo's size."
-        )
-    return pixels
+    return None if path is None else images.read_mask(path, picture)
 
 
 def _align(text: str | None) -> Align | None:

@@ -12,11 +12,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from gan_edit_engine.animation import check_animation, write_animation
+from gan_edit_engine.animation import check_animation, honoured_rate, write_animation
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, Keep, ModelName, model_argument
 from gan_edit_engine.cli_progress import progress_bar
-from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
+from gan_edit_engine.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array, FramesReady, InterpolateRequest
@@ -42,8 +42,10 @@ def interpolate(
     as_json: AsJson = False,
 ) -> None:
     """Draw the way between latents, or cross them, or transfer what one has over another."""
-    check_animation(output)
     settings = InterpolateSettings.from_assignments(assignments or [])
+    check_animation(output, settings.frames)
+    if latent is not None:
+        check_latent_output(latent, output)
     latents = _latents([read_latent_of(file, model) for file in latent_files], settings.mode)
     request = InterpolateRequest(*latents, model_argument(model), settings=settings)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
@@ -52,11 +54,13 @@ def interpolate(
     if latent is not None:
         last = np.asarray(from_message(result.latents), np.float32)[-1]
         write_latent(latent, KeptLatent(last, model=result.model))
-    about = {"seconds": seconds, "frames": len(frames), "model": result.model, "device": result.device}
+    shown = honoured_rate(output, rate)
+    about = {"seconds": seconds, "frames": len(frames), "rate": shown, "model": result.model, "device": result.device}
     if as_json:
         print(json.dumps({**about, "output": str(output), "latent": None if latent is None else str(latent)}))
     else:
-        print(f"{output}: {len(frames)} images with {result.model}")
+        limit = f", {shown:.3g} a second, which is all that viewers show" if shown < rate else ""
+        print(f"{output}: {len(frames)} images with {result.model}{limit}")
 
 
 def _collected(parts: Iterator[FramesReady]) -> tuple[NDArray[np.uint8], FramesReady, float]:

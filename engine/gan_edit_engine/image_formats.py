@@ -6,13 +6,15 @@ Pillow left to itself tries every decoder it has, and that of PostScript starts 
 from __future__ import annotations
 
 import io
+import os
 import re
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from gan_edit_protocol.errors import GanEditError
@@ -20,6 +22,8 @@ from gan_edit_protocol.messages import MAX_PHOTO_SIDE
 
 # Pillow refuses large pictures as possible decompression bombs; here _check_size() sets the limit before decoding.
 Image.MAX_IMAGE_PIXELS = None
+# Nor is a profile or a description of some MB a sign of an attack: editors write such ones.
+PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = 1 << 27, 1 << 28
 
 _MAX_PIXELS = 500_000_000
 
@@ -70,7 +74,7 @@ def decoding(name: str) -> Iterator[None]:
     A damaged file makes Pillow and OpenCV raise nearly anything. :class:`GanEditError` passes as it is.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _muted():
             warnings.simplefilter("ignore")  # about entries that do not matter here; an error is told below
             yield
     except GanEditError:
@@ -81,6 +85,23 @@ def decoding(name: str) -> Iterator[None]:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
         raise GanEditError("bad_image", f"The image {name} is damaged: {reason}.", "Save it again as PNG.") from None
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """libtiff and libpng tell of damage on standard error, where people read the one sentence about it."""
+    try:
+        before = os.dup(2)
+    except OSError:  # a program without a standard error
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def open_image(data: bytes, name: str) -> Image.Image:
@@ -113,6 +134,31 @@ def is_16_bit(image: Image.Image, data: bytes) -> bool:
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) == 16
     return image.format == "PNG" and data[24:25] == b"\x10"
+
+
+def pixels_only(png: bytes) -> bytes:
+    """A PNG without the chunks that are not needed for its pixels, whose size or number OpenCV may refuse."""
+    kept, position = [png[:8]], 8
+    while position + 8 <= len(png):
+        size, kind = struct.unpack_from(">I4s", png, position)
+        end = position + 12 + size
+        if kind == b"tRNS" or kind[:1].isupper():  # which marks the critical ones (PNG specification, 5.4)
+            kept.append(png[position:end])
+        position = end
+    return b"".join(kept)
+
+
+def transparent_gray(image: Image.Image, data: bytes) -> int | None:
+    """The value that is transparent in a gray PNG, as its decoded pixels have it; None where none is.
+
+    OpenCV forgets it, and Pillow takes that of pixels of 2 or 4 bits for one of the 8 bits that it makes of them.
+    """
+    value = image.info.get("transparency")
+    if image.format != "PNG" or not image.mode.startswith(("L", "I")) or not isinstance(value, int):
+        return None
+    bits = data[24]
+    value &= (1 << bits) - 1
+    return value * 255 // ((1 << bits) - 1) if bits < 8 else value
 
 
 def has_alpha(image: TiffImageFile) -> bool:

@@ -7,6 +7,7 @@ of which the latent was made with the truncation that the header names.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import check_place, replacing
 from gan_edit_engine.models_folder import DEFAULT_NAMES
 from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
+_ROOM = 1 << 20
 DIMENSIONS = {"latent": 2, "noise": 2, "z": 1}
 
 
@@ -41,6 +43,13 @@ def write_latent(path: Path, kept: KeptLatent) -> None:
     content = save(tensors, {"model": kept.model, "truncation_psi": repr(kept.truncation_psi)})
     with replacing(path) as part:
         part.write_bytes(content)
+
+
+def check_latent_output(path: Path, *others: Path) -> None:
+    """Before any work: GanEditError unless ``path`` can become a latent file that replaces none of the ``others``."""
+    if any(os.path.realpath(path) == os.path.realpath(other) for other in others):
+        raise GanEditError("bad_output", f"{path} is to be written twice.", "Give --latent a name of its own.")
+    check_place(path, _ROOM)
 
 
 def read_latent_of(path: Path, model: str) -> KeptLatent:

@@ -33,11 +33,7 @@ def hold(connection_file: Path) -> BaseFileLock | None:
             if _answers(connection_file):
                 return None
         except OSError as error:
-            raise GanEditError(
-                "bad_connection_file",
-                f"The connection file {connection_file} cannot be written ({error.strerror}).",
-                "Choose another one with --connection, or make its folder yours.",
-            ) from None
+            raise connection.cannot_write(connection_file, error) from None
     raise EngineUnavailableError(
         f"Another engine holds {connection_file} but does not answer.", "End that process, then start the engine again."
     )

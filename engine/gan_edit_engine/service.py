@@ -132,9 +132,9 @@ class Service:
         """Serve until the queue says Stop. The connection file is there exactly as long as clients are served."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
-        connection.write(self._options.connection_file, self._connection)
-        _log.info("listening at %s, process %d", self._connection.endpoint, os.getpid())
         try:
+            connection.write(self._options.connection_file, self._connection)
+            _log.info("listening at %s, process %d", self._connection.endpoint, os.getpid())
             self._perform(self._queue.start(time.monotonic()))
             while self._running:
                 self._poll()

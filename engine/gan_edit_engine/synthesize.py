@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import check_place, replacing
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.library import open_model
 from gan_edit_protocol.errors import GanEditError
@@ -19,6 +19,7 @@ NOISES = ("const", "none")
 LATENT_NAMES = ("ws", "w", "z")
 MAX_INPUT_BYTES = 1 << 30
 BATCH = 4
+BYTES = 4  # of a float32
 
 
 def synthesize(
@@ -34,15 +35,17 @@ def synthesize(
     The input is an .npz with `ws` [N, num_ws, w_dim], `w` [N, w_dim] or `z` [N, z_dim] (the first of these that is
     there), and for `z` of a conditional model `c` [N, classes]. Truncation is 1. The output is an .npz with `image`
     float32 [N, 3, H, W], nominally in -1..1 and not clipped; a gray model's channel is repeated.
-    Raises GanEditError (bad_input, bad_checkpoint, unknown_model) with one plain sentence.
+    Raises GanEditError (bad_input, bad_output, bad_checkpoint, unknown_model) with one plain sentence.
     """
     if noise not in NOISES:
         raise GanEditError("bad_input", f"Noise must be {' or '.join(NOISES)}, not {noise!r}.")
+    check_place(output_file)
     arrays = _read_arrays(input_file)
     generator = open_model(model, device, models_folder).generator
     with torch.inference_mode():
         try:
             ws = _latents(generator, arrays, device)
+            check_place(output_file, len(ws) * 3 * generator.resolution**2 * BYTES)
             parts = [generator.synthesis(part, noise=noise).float().cpu() for part in ws.split(BATCH)]
         except ValueError as error:
             raise GanEditError("bad_input", f"{input_file.name} does not fit the model: {error}") from None

@@ -114,7 +114,9 @@ class WorkerProcess:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             text = line.decode(errors="replace").rstrip()
-            print(text, file=sys.stderr, flush=True)
+            # The log may be on a disk that is full. Its lines are read all the same, or the worker would wait for that.
+            with contextlib.suppress(OSError, ValueError):
+                print(text, file=sys.stderr, flush=True)
             if text:
                 self._log_tail.append(text)
         _close(self._process.stderr)

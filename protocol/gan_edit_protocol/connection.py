@@ -12,10 +12,11 @@ import re
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .errors import EngineUnavailableError
+from .errors import EngineUnavailableError, GanEditError
 
 ENVIRONMENT_VARIABLE = "GAN_EDIT_CONNECTION"
 _ENDPOINT = re.compile(r"tcp://127\.0\.0\.1:\d{1,5}\Z")
@@ -48,12 +49,31 @@ def default_path() -> Path:
 
 
 def write(path: Path, connection: Connection) -> None:
-    """Write atomically, readable and writable by the owner only from the first byte on."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes files of mode 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(connection), file)
-    os.replace(temporary, path)
+    """Write whole or not at all, readable and writable by the owner only from the first byte on.
+
+    Raises :class:`GanEditError` (bad_connection_file) when the disk is full or the folder is not to be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes files of mode 0600
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(asdict(connection), file)
+            os.replace(temporary, path)
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> GanEditError:
+    """What a person reads whose engine cannot have its connection file at ``path``."""
+    return GanEditError(
+        "bad_connection_file",
+        f"The connection file {path} cannot be written ({error.strerror}).",
+        "Make room there and its folder yours, or choose another one with --connection.",
+    )
 
 
 def read(path: Path) -> Connection:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from . import connection
 from .client import Client
@@ -97,8 +98,7 @@ def _start(command: EngineCommand, end_with: int | None) -> subprocess.Popen[byt
     words = [*command.program, "engine", "--connection", str(command.connection_file), *command.options]
     if end_with is not None:
         words += ["--end-with", str(end_with)]
-    command.log_file.parent.mkdir(parents=True, exist_ok=True)
-    with command.log_file.open("wb") as log:
+    with _open_log(command.log_file) as log:
         try:
             return subprocess.Popen(
                 words,
@@ -114,6 +114,17 @@ def _start(command: EngineCommand, end_with: int | None) -> subprocess.Popen[byt
                 f"The GAN Edit engine could not be started: {words[0]} ({error.strerror}).",
                 "Run gan-edit install-plugin again, from the environment in which GAN Edit is installed.",
             ) from None
+
+
+def _open_log(file: Path) -> IO[bytes]:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.open("wb")
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"The GAN Edit engine was not started: its log {file} cannot be written ({error.strerror}).",
+            "Make room there, and make the folder yours.",
+        ) from None
 
 
 def _last_words(log: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import check_place, make_folder, replacing
 from gan_edit_engine.latent_files import KeptLatent, write_latent
 from gan_edit_protocol.errors import GanEditError
 
@@ -182,3 +183,67 @@ def test_a_place_where_nothing_can_be_written_is_named_with_the_reason(tmp_path:
     assert str(tmp_path / name) in caught.value.message
     assert ".part" not in str(caught.value)
     assert names(tmp_path) == ["file"]
+
+
+# --- before the work ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["a.txt", "file", "link"])
+def test_a_place_where_a_file_can_be_written_is_left_as_it_is(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("elsewhere")
+    check_place(tmp_path / path, 1000)
+    assert names(tmp_path) == ["file", "link"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+@posix
+def test_a_device_has_room(tmp_path: Path) -> None:
+    check_place(Path("/dev/null"), 1 << 62)
+    os.mkfifo(tmp_path / "pipe")
+    check_place(tmp_path / "pipe", 1 << 62)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("none/a.txt", "There is no folder"),
+        ("file/a.txt", "There is no folder"),
+        ("folder", "directory"),
+        ("n" * 260 + ".png", "File name too long"),
+        ("é" * 140 + ".png", "File name too long"),
+        ("n" * 260 + "/a.png", "File name too long"),
+    ],
+)
+def test_a_place_where_no_file_can_be_is_refused_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(GanEditError, match=reason) as caught:
+        check_place(tmp_path / name)
+    assert caught.value.code == "bad_output"
+    assert caught.value.hint
+    assert names(tmp_path) == ["file", "folder"]
+
+
+def test_a_place_without_room_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    check_place(tmp_path / "a.txt", 1000)
+    with pytest.raises(GanEditError, match=r"a\.txt cannot be written \(it takes about [0-9.]+ MB, and [0-9.]+ MB are"):
+        check_place(tmp_path / "a.txt", 1 << 62)
+
+
+def test_a_folder_where_nobody_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(path: Path, flags: int, mode: int = 0o777) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(GanEditError, match="Read-only file system"):
+        check_place(tmp_path / "a.txt")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(GanEditError, match=r"file/folder cannot be written \(Not a directory\)"):
+        make_folder(tmp_path / "file" / "folder")
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +19,11 @@ from engine_process import EngineProcess, wait_for
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from gan_edit_engine import __version__
+from gan_edit_engine import __version__, cli_edit, cli_interpolate
 from gan_edit_engine.cli import main
 from gan_edit_engine.images import Picture, read_picture, write_png
 from gan_edit_engine.install import engine_program
-from gan_edit_engine.latent_files import read_latent
+from gan_edit_engine.latent_files import KeptLatent, read_latent, write_latent
 from gan_edit_protocol import connection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -289,6 +290,94 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "small.png")
     monkeypatch.chdir(tmp_path)
     assert sentence in refused(capsys, *edit(*more))
+
+
+OUTPUTS = [
+    ("none/r.png", "There is no folder none."),
+    ("folder.png", "folder.png cannot be written (Is a directory)."),
+    ("n" * 260 + ".png", "cannot be written (File name too long)."),
+    ("photo.png/r.png", "There is no folder photo.png."),
+]
+
+
+@pytest.mark.parametrize("command", ["edit", "project", "random", "interpolate"])
+@pytest.mark.parametrize("option", ["--output", "--latent"])
+@pytest.mark.parametrize(("path", "sentence"), OUTPUTS)
+def test_every_output_is_looked_at_before_an_engine_is(
+    tmp_path: Path,
+    photo: NDArray[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    option: str,
+    path: str,
+    sentence: str,
+) -> None:
+    def start(*arguments: object) -> None:
+        raise AssertionError("the work began")
+
+    (tmp_path / "folder.png").mkdir()
+    write_latent(tmp_path / "a.st", KeptLatent(np.zeros((12, 512), np.float32)))
+    monkeypatch.chdir(tmp_path)
+    for module in (cli_edit, cli_interpolate):
+        monkeypatch.setattr(module, "engine", start)
+    before = sorted(tmp_path.iterdir())
+    given = {"edit": ["photo.png", "--scribble", "scribble.png"], "project": ["photo.png"]}
+    words = [command, *given.get(command, ["a.st", "a.st"] if command == "interpolate" else [])]
+    outputs = {"--output": "r.png", "--latent": "l.st", option: path}
+    assert sentence in refused(capsys, *words, *(word for pair in outputs.items() for word in pair))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("path", [path for path, _ in OUTPUTS])
+def test_the_output_of_synthesize_is_looked_at_before_the_model_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "photo.png").touch()
+    monkeypatch.chdir(tmp_path)
+    sentence = refused(capsys, "synthesize", "no-such-model", "--input", "none.npz", "--output", path)
+    assert dict(OUTPUTS)[path] in sentence
+
+
+def test_a_latent_does_not_replace_the_picture_that_was_just_written(
+    tmp_path: Path, photo: NDArray[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "is to be written twice" in refused(capsys, *edit("--latent", tmp_path / "r.png"))
+
+
+def test_a_photo_for_which_there_is_no_room_is_refused_before_the_work(
+    tmp_path: Path, photo: NDArray[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1 << 30, 1 << 30, 1000))
+    assert "r.png cannot be written (it takes about" in refused(capsys, *edit())
+
+
+@pytest.mark.parametrize("words", [["engine"], ["random", "--output", "r.png"], ["status"], ["stop"]])
+def test_a_home_that_cannot_be_written_to_is_one_sentence(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "home").touch()
+    home = {"HOME": str(tmp_path / "home"), connection.ENVIRONMENT_VARIABLE: ""}
+    home |= {name: str(tmp_path / "home" / "x") for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")}
+    environment = {**os.environ, **home}
+    done = subprocess.run(
+        [*engine_program(), *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert (done.stdout + done.stderr).count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
+
+
+def test_an_engine_on_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    program = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)); "
+    program += "from gan_edit_engine.cli import main; main(sys.argv[1:])"
+    words = [sys.executable, "-c", program, "engine", "--connection", "engine.json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "gan-edit: The connection file engine.json cannot be written (File too large)." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.json.lock"]
 
 
 def test_a_connection_file_that_cannot_be_written_is_refused(

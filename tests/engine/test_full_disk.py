@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import collections
+import io
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,8 +27,11 @@ from gan_edit_engine.library.downloads import RECORD, known_sha256, remember_sha
 from gan_edit_engine.precision import faster_precision
 from gan_edit_engine.projection import write_projection
 from gan_edit_engine.synthesize import synthesize
+from gan_edit_engine.training.samples import save_grid
 from gan_edit_engine.training.state import RunFolder
 from gan_edit_engine.tuning import Delta
+from gan_edit_engine.worker_process import WorkerProcess
+from gan_edit_protocol import connection
 from gan_edit_protocol.errors import GanEditError
 
 ROOM = 2000
@@ -46,6 +53,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "discriminator.safetensors": lambda path: discriminator_file.write(
         path, Discriminator(DiscriminatorConfig(resolution=16, channel_base=64, channel_max=8))
     ),
+    "samples.png": lambda path: save_grid(path, torch.from_numpy(FRAMES).permute(0, 3, 1, 2), 3),
     "state.pt": lambda path: RunFolder(path.parent).save({"weights": torch.zeros(5000)}),
 }
 
@@ -95,6 +103,44 @@ def test_the_record_of_known_files_is_written_whole_or_not_at_all(tmp_path: Path
         remember_sha256(tmp_path, "https://b" + "b" * ROOM, "2")
     assert known_sha256(tmp_path, "https://a") == "1"
     assert [path.name for path in tmp_path.iterdir()] == [RECORD]
+
+
+def test_a_training_log_on_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with full_disk(10), pytest.raises(GanEditError, match=r"log\.jsonl cannot be written \(File too large\)"):
+        folder.report({"images": 1, "loss": 0.5})
+
+
+def test_a_training_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(GanEditError, match="samples cannot be written"):
+        RunFolder(tmp_path / "file")
+
+
+def test_a_connection_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    key = "k" * 40
+    with (
+        full_disk(20),
+        pytest.raises(GanEditError, match=r"engine\.json cannot be written \(File too large\)") as caught,
+    ):
+        connection.write(tmp_path / "engine.json", connection.Connection("tcp://127.0.0.1:1", key, key, key, 1))
+    assert caught.value.code == "bad_connection_file"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_is_heard_though_its_log_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops reading what it says would have it wait for that for ever."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    worker = WorkerProcess.__new__(WorkerProcess)
+    worker._process = SimpleNamespace(stderr=io.BytesIO(b"one\n\ntwo\n"))  # type: ignore[assignment]
+    worker._log_tail = collections.deque()
+    worker._copy_log()
+    assert list(worker._log_tail) == ["one", "two"]
 
 
 def test_a_cache_on_a_full_disk_costs_only_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

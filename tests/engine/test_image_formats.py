@@ -49,8 +49,23 @@ def tiff(array: np.ndarray, **changes: object) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8) + array.tobytes()
 
 
+def png(*chunks: tuple[bytes, bytes], bits: int = 16, colour: int = 2, rows: np.ndarray | None = None) -> bytes:
+    """A PNG of those bits a channel with these chunks behind its header; ``rows``: [H, bytes], by default DEEP's."""
+    stored = DEEP[..., :3].astype(">u2").reshape(len(DEEP), -1).view(np.uint8) if rows is None else rows
+    width = stored.shape[1] * 8 // (bits * {0: 1, 2: 3}[colour])
+    header = (b"IHDR", struct.pack(">IIBBBBB", width, len(stored), bits, colour, 0, 0, 0))
+    lines = zlib.compress(b"".join(b"\0" + row.tobytes() for row in stored))
+    all_chunks = (header, *chunks, (b"IDAT", lines), (b"IEND", b""))
+    parts = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in all_chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
 def encoded(kind: str) -> bytes:
     """A small picture in each of the ways in which the accepted formats store them."""
+    if kind == "png gray16":
+        return png((b"tRNS", b"\0\7"), colour=0, rows=np.arange(24 * 64, dtype=np.uint8).reshape(24, 64))
+    if kind == "png gray2":
+        return png((b"tRNS", b"\0\2"), bits=2, colour=0, rows=np.arange(24 * 8, dtype=np.uint8).reshape(24, 8))
     if kind == "png16":
         return cv2.imencode(".png", DEEP)[1].tobytes()
     if kind == "tiff16":
@@ -63,13 +78,13 @@ def encoded(kind: str) -> bytes:
     exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
     more: dict[str, object] = {"compression": kind[5:]} if kind.startswith("tiff ") else {"exif": exif}
     name = {"jpeg gray": "JPEG"}.get(kind, kind.split()[0].upper())
-    pixels = COLOURS[..., 0] if kind == "jpeg gray" else COLOURS[..., : 3 if name in ("JPEG", "TIFF") else 4]
+    pixels = COLOURS[..., 0] if kind == "jpeg gray" else COLOURS[..., : 4 if name in ("PNG", "WEBP") else 3]
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, name, **more)
     return out.getvalue()
 
 
 KINDS = ["png", "png16", "jpeg", "jpeg gray", "webp", "tiff", "tiff tiff_lzw", "tiff tiff_adobe_deflate"]
-KINDS += ["tiff jpeg", "tiff16", "tiff16 deflated"]
+KINDS += ["tiff jpeg", "tiff packbits", "tiff16", "tiff16 deflated", "png gray16", "png gray2", "mpo"]
 
 
 # --- nothing is started ------------------------------------------------------------------------------------------
@@ -215,11 +230,65 @@ def test_other_kinds_of_tiff_are_refused_instead_of_read_wrongly(tmp_path: Path,
     assert "TIFF of another kind" in refusal(tmp_path, "photo.tif", content).message
 
 
+# --- PNG ---------------------------------------------------------------------------------------------------------
+
+LONG = b"x" * 3_000_000
+NOTED = {
+    "XMP": (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + LONG),
+    "compressed XMP": (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(LONG * 20)),
+    "text": (b"tEXt", b"Comment\0" + LONG * 5),
+    "compressed text": (b"zTXt", b"Comment\0\0" + zlib.compress(LONG * 30)),
+    "profile": (b"iCCP", b"p\0\0" + zlib.compress(bytes(16) + b"RGB " + LONG * 3)),
+    "private": (b"abCd", LONG * 5),
+}
+
+
+@pytest.mark.parametrize("noted", NOTED)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_png_may_carry_megabytes_of_notes(tmp_path: Path, noted: str, bits: int) -> None:
+    rows = None if bits == 16 else COLOURS[..., :3].reshape(24, -1)
+    (tmp_path / "p.png").write_bytes(png(NOTED[noted], bits=bits, rows=rows))
+    np.testing.assert_array_equal(read_picture(tmp_path / "p.png").pixels, (DEEP if bits == 16 else COLOURS)[..., :3])
+
+
+def test_a_png_may_carry_thousands_of_notes(tmp_path: Path) -> None:
+    """More than libpng keeps, which forgets the transparency that follows."""
+    key = DEEP[3, 4, :3].astype(">u2").tobytes()
+    (tmp_path / "p.png").write_bytes(png(*[(b"tEXt", b"a\0b")] * 3000, (b"tRNS", key)))
+    alpha = read_picture(tmp_path / "p.png").pixels[..., 3]
+    assert alpha[3, 4] == 0
+    assert (alpha == 65535).sum() == alpha.size - 1
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_the_transparent_gray_of_a_png_of_any_depth_is_transparent(tmp_path: Path, bits: int) -> None:
+    """Its key counts in the values of the file (PNG specification, 11.3.1.1), bits beyond the depth not at all."""
+    stored = {1: [0b1000_0000], 2: [0b11_00_00_00], 4: [0xF0], 8: [0xFF, 0], 16: [0xFF, 0xFF, 0, 0]}[bits]
+    content = png((b"tRNS", b"\xff\xff"), bits=bits, colour=0, rows=np.array([stored], np.uint8))
+    (tmp_path / "p.png").write_bytes(content)
+    white = 65535 if bits == 16 else 255
+    found = read_picture(tmp_path / "p.png").pixels[0, :2]
+    assert found.tolist() == [[white, white, white, 0], [0, 0, 0, white]]
+
+
+def test_the_transparent_gray_of_16_bits_may_be_any(tmp_path: Path) -> None:
+    rows = np.array([[0x7F, 0x7F, 0x7F, 0x7E, 0xFF, 0xFF]], np.uint8)
+    (tmp_path / "p.png").write_bytes(png((b"tRNS", b"\x7f\x7f"), colour=0, rows=rows))
+    assert read_picture(tmp_path / "p.png").pixels[0].tolist() == [
+        [0x7F7F, 0x7F7F, 0x7F7F, 0],
+        [0x7F7E, 0x7F7E, 0x7F7E, 65535],
+        [65535, 65535, 65535, 65535],
+    ]
+    assert read_mask(tmp_path / "p.png").tolist() == [[0, 127, 255]]
+
+
 # --- damage ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_picture_is_read_or_refused_and_never_a_traceback(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_picture_is_read_or_refused_and_never_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
     whole = encoded(kind)
     randomness = random.Random(kind)
     refused: list[GanEditError] = []
@@ -237,6 +306,7 @@ def test_a_damaged_picture_is_read_or_refused_and_never_a_traceback(tmp_path: Pa
     assert len(refused) > 60
     assert {error.code for error in refused} <= {"bad_image", "bad_message"}
     assert not any("\n" in str(error) for error in refused)
+    assert capfd.readouterr().err == ""  # libtiff and libpng would tell of it besides
 
 
 RAISED = [OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, RuntimeError]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -115,6 +117,109 @@ def test_a_gray_or_indexed_mask_has_its_transparency_too(tmp_path: Path, mode: s
         white.putpixel((0, 0), 0)
         white.save(tmp_path / "mask.png", transparency=0)
     assert read_mask(tmp_path / "mask.png").tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_mask_of_0_and_1_is_one_of_black_and_white(tmp_path: Path, dtype: type, channels: int) -> None:
+    """Programs that take masks for numbers write them so; an editor of pictures shows them black."""
+    values = np.array([[0, 1, 1]], dtype)
+    layers = [values] * min(channels, 3) + [np.array([[1, 1, 0]], dtype)] * (channels == 4)
+    cv2.imwrite(str(tmp_path / "mask.png"), np.dstack(layers))
+    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 255, 0 if channels == 4 else 255]]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros((3, 4), np.uint8), "is black"),
+        (np.zeros((3, 4, 3), np.uint16), "is black"),
+        (np.dstack([np.zeros((3, 4, 3), np.uint8), np.full((3, 4), 255, np.uint8)]), "is black"),
+        (np.dstack([np.full((3, 4, 3), 255, np.uint8), np.zeros((3, 4), np.uint8)]), "is transparent or black"),
+        (np.array([[0, 1, 2, 3]], np.uint8), "is nearly black: its brightest pixel is 3 of 255"),
+        (np.array([[0, 255]], np.uint16), "is nearly black: its brightest pixel is 1 of 255"),
+    ],
+)
+def test_a_mask_that_selects_nothing_says_so(tmp_path: Path, values: np.ndarray, said: str) -> None:
+    cv2.imwrite(str(tmp_path / "mask.png"), values)
+    with pytest.raises(GanEditError, match=said) as caught:
+        read_mask(tmp_path / "mask.png")
+    assert caught.value.code == "empty_mask"
+    assert "mask.png" in caught.value.message
+
+
+# --- colour profiles ---------------------------------------------------------------------------------------------
+
+PRIMARIES = {  # of Adobe RGB (1998), as fixed-point numbers in the columns of an ICC profile (annex C of its text)
+    b"rXYZ": (0.60974, 0.31111, 0.01947),
+    b"gXYZ": (0.20528, 0.62567, 0.06087),
+    b"bXYZ": (0.14919, 0.06322, 0.74457),
+}
+
+
+def adobe_rgb() -> bytes:
+    """A profile of Adobe RGB's primaries and gamma."""
+    fixed = {
+        tag: b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in xyz)) for tag, xyz in PRIMARIES.items()
+    }
+    fixed[b"wtpt"] = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.19921875 * 256)) + b"\0\0"
+    fixed |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    table, data = struct.pack(">I", len(fixed)), b""
+    for tag, content in fixed.items():
+        table += struct.pack(">4sII", tag, 132 + 12 * len(fixed) + len(data), len(content))
+        data += content
+    header = struct.pack(
+        ">I4sI4s4s4s", 132 + 12 * len(fixed) + len(data), b"lcms", 0x02100000, b"mntr", b"RGB ", b"XYZ "
+    )
+    illuminant = struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return (header + illuminant).ljust(128, b"\0") + table + data
+
+
+def scribble(folder: Path, profile: bytes | None, colour: tuple[int, int, int] = (0, 200, 40)) -> Path:
+    strokes = np.zeros((2, 3, 4), np.uint8)
+    strokes[:, 1:] = (*colour, 128)
+    Image.fromarray(strokes).save(folder / "s.png", icc_profile=profile)
+    return folder / "s.png"
+
+
+def photo_of(profile: bytes | None) -> Picture:
+    return Picture(pixels(2, 3, 3), profile)
+
+
+def test_a_scribble_with_a_profile_of_its_own_is_converted_to_the_photo_s(tmp_path: Path) -> None:
+    """sRGB's (0, 200, 40) in Adobe RGB, by the primaries and curves of both (IEC 61966-2-1, Adobe RGB 1998)."""
+    found = read_scribble(scribble(tmp_path, RGB_PROFILE), photo_of(adobe_rgb()))
+    assert np.abs(found[0, 1].astype(int) - (113, 199, 60, 128)).max() <= 2
+    assert (found[..., 3] == read_scribble(scribble(tmp_path, None))[..., 3]).all()
+
+
+def test_a_scribble_s_profile_counts_on_a_photo_without_one_which_is_srgb(tmp_path: Path) -> None:
+    found = read_scribble(scribble(tmp_path, adobe_rgb(), (173, 62, 118)))
+    assert np.abs(found[0, 1].astype(int) - (200, 60, 120, 128)).max() <= 2
+
+
+@pytest.mark.parametrize("own", [None, RGB_PROFILE])
+def test_a_scribble_without_a_profile_or_with_the_photo_s_keeps_its_numbers(tmp_path: Path, own: bytes | None) -> None:
+    assert read_scribble(scribble(tmp_path, own), photo_of(RGB_PROFILE))[0, 1].tolist() == [0, 200, 40, 128]
+
+
+def test_a_scribble_that_is_said_to_be_srgb_in_a_word_is_converted_too(tmp_path: Path) -> None:
+    content = scribble(tmp_path, None).read_bytes()
+    chunk = b"sRGB\0"
+    said = struct.pack(">I", 1) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "s.png").write_bytes(content[:33] + said + content[33:])
+    found = read_scribble(tmp_path / "s.png", photo_of(adobe_rgb()))
+    assert np.abs(found[0, 1].astype(int) - (113, 199, 60, 128)).max() <= 2
+
+
+@pytest.mark.parametrize("whose", ["the scribble", "the photo"])
+def test_a_damaged_profile_that_is_needed_is_named(tmp_path: Path, whose: str) -> None:
+    damaged = RGB_PROFILE[:16] + b"RGB " + RGB_PROFILE[20:60]
+    own, photo = (damaged, RGB_PROFILE) if whose == "the scribble" else (RGB_PROFILE, damaged)
+    with pytest.raises(GanEditError, match=f"colour profile of {whose}") as caught:
+        read_scribble(scribble(tmp_path, own), photo_of(photo))
+    assert caught.value.code == "bad_image"
 
 
 def test_a_scribble_without_transparency_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_edit_engine.animation import check_animation, write_animation
+from gan_edit_engine.animation import check_animation, honoured_rate, write_animation
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.interpolate import check_count, combine, crossover, path, spherical, transfer_expression
 from gan_edit_engine.latents import random_z, statistics
@@ -165,16 +166,63 @@ def test_an_animation_has_all_its_frames_at_its_rate_and_goes_on_for_ever(tmp_pa
         assert image.info["duration"] == 100
 
 
-def test_an_mp4_can_be_played(tmp_path, frames):
+@pytest.mark.parametrize(("suffix", "unit", "shortest"), [(".gif", 10, 20), (".webp", 1, 11)])
+@pytest.mark.parametrize("rate", [0.5, 7, 12, 24, 30, 40, 60, 99, 120])
+def test_viewers_honour_every_delay_and_the_whole_is_as_long_as_asked_for(tmp_path, suffix, unit, shortest, rate):
+    path = tmp_path / f"a{suffix}"
+    colours = np.random.default_rng(1).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    write_animation(path, colours, rate)
+    delays = []
+    with Image.open(path) as image:
+        for number in range(image.n_frames):
+            image.seek(number)
+            image.load()
+            delays.append(image.info["duration"])
+    assert len(delays) == 30
+    assert min(delays) >= shortest
+    assert max(delays) - min(delays) <= unit
+    assert sum(delays) == pytest.approx(30_000 / honoured_rate(path, rate), abs=unit)
+    assert honoured_rate(path, rate) == min(rate, 1000 / shortest)
+
+
+def boxes(content: bytes) -> list[bytes]:
+    """The kinds of an MP4's boxes in order (ISO/IEC 14496-12, 4.2)."""
+    kinds, position = [], 0
+    while position < len(content):
+        size, kind = struct.unpack_from(">I4s", content, position)
+        kinds.append(kind)
+        position += size
+    assert position == len(content)
+    return kinds
+
+
+def test_an_mp4_is_such_as_browsers_play(tmp_path, frames):
+    """H.264 (RFC 6381: avc1) of 4:2:0, with its index before the pictures."""
     write_animation(tmp_path / "a.mp4", frames, rate=10)
+    content = (tmp_path / "a.mp4").read_bytes()
+    kinds = boxes(content)
+    assert kinds.index(b"moov") < kinds.index(b"mdat")
+    entry = content.index(b"avcC")
+    assert b"avc1" in content[:entry]
+    assert content[entry + 5] in (66, 77, 100)  # baseline, main, high: none of them has 4:4:4
     video = cv2.VideoCapture(str(tmp_path / "a.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 5
     assert video.get(cv2.CAP_PROP_FPS) == 10
     assert abs(video.read()[1].mean()) < 6
 
 
-def test_an_mp4_that_cannot_be_made_here_is_told_and_leaves_the_old_one(tmp_path, frames, monkeypatch):
-    monkeypatch.setattr(cv2.VideoWriter, "fourcc", lambda *letters: 0)  # a format for which there is no encoder
+@pytest.mark.parametrize("size", [(16, 16), (128, 64)])
+def test_an_mp4_has_the_frames_colours(tmp_path, size):
+    colour = (200, 60, 30)
+    write_animation(tmp_path / "a.mp4", np.full((3, *size, 3), colour, np.uint8), rate=7.5)
+    video = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    assert np.abs(video.read()[1][5, 5, ::-1].astype(int) - colour).max() <= 4
+    video.release()
+
+
+@pytest.mark.parametrize("program", ["/nonesuch/ffmpeg", "false"])
+def test_an_mp4_that_cannot_be_made_here_is_told_and_leaves_the_old_one(tmp_path, frames, monkeypatch, program):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", program)
     (tmp_path / "a.mp4").write_bytes(b"old")
     with pytest.raises(GanEditError, match=r"a\.mp4 cannot be written as MP4 here\. Use \.gif"):
         write_animation(tmp_path / "a.mp4", frames, rate=10)

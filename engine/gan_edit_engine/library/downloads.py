@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import check_place, make_folder, replacing
 from gan_edit_engine.checkpoints.foreign import HEAD, foreign
 from gan_edit_protocol.errors import GanEditError
 
@@ -51,12 +51,14 @@ def download(
 
     The bytes gather in ``target`` + ".part", which a later call resumes if the server says by which version it can.
     ``sha256`` (whole or its first digits) and ``size`` in bytes are verified when given; it stops at the size that is
-    given or announced. Raises DownloadError; a file of the wrong content is deleted.
+    given or announced. Raises DownloadError, and GanEditError (bad_output) without room for it; a file of the wrong
+    content is deleted.
     """
     part = target.with_name(target.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(part.parent)
     _check_in_the_way(part)
     _check_in_the_way(_validator_file(part))
+    check_place(target, (size or 0) - _length(part))
     failures = 0
     while True:
         before = _length(part)
@@ -209,7 +211,7 @@ def known_sha256(folder: Path, url: str) -> str | None:
 
 def remember_sha256(folder: Path, url: str, digest: str | None) -> None:
     """Record the SHA-256 of a file that was opened and accepted, for later ones to match; None forgets it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     known = {**_read_record(folder), url: digest}
     content = json.dumps({name: value for name, value in known.items() if value is not None}, indent=1)
     with replacing(folder / RECORD) as part:

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import make_folder, replacing
 from gan_edit_engine.checkpoints import CheckpointError, safetensors_file
 from gan_edit_engine.encoder import GENERATOR_DIGEST, Encoder, load_encoder, weights_digest
 from gan_edit_engine.generators import Generator
@@ -40,7 +40,7 @@ def attach_encoder(name: str, file: Path, folder: Path | None = None) -> Path:
     target = encoder_path(model.info.path, folder)
     assert target is not None  # the model lies in the models folder
     check_encoder(file, name, model.generator)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     with replacing(target) as part:
         shutil.copyfile(file, part)
     return target

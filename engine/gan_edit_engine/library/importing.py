@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gan_edit_engine.atomic_write import check_place, make_folder
 from gan_edit_engine.checkpoints import (
     CheckpointError,
     discriminator_file,
@@ -47,11 +48,12 @@ def import_model(
     leaves an existing model of that name as it was.
     """
     name = checked_name(file.stem if name is None else name)
-    generator, header = read_generator(file)
     target = models_dir(folder) / f"{name}.safetensors"
+    make_folder(target.parent)
     for place in (target, discriminator_path(name, folder)):
-        _check_place(place)
-    target.parent.mkdir(parents=True, exist_ok=True)
+        _check_is_no_pipe(place)
+    check_place(target)
+    generator, header = read_generator(file)
     known = {"provenance": f"imported from {file.name}", "licence": "unknown"}
     given = (description or Description()).header()
     # A model that was trained further has its parent's header.
@@ -62,7 +64,7 @@ def import_model(
     return model_info(target)
 
 
-def _check_place(path: Path) -> None:
+def _check_is_no_pipe(path: Path) -> None:
     """GanEditError (bad_output) where something else than a file is, such as a pipe that nobody reads from."""
     if path.exists() and not path.is_file():
         raise GanEditError("bad_output", f"{path} is no file.", "Delete it, or choose another name with --name.")
@@ -75,7 +77,7 @@ def _import_discriminator(file: Path, target: Path) -> None:
     except CheckpointError:
         target.unlink(missing_ok=True)
         return  # most model files hold none, and the model works without
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     discriminator_file.write(target, discriminator)
 
 

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import make_folder, replacing
 from gan_edit_engine.checkpoints import CheckpointError
 from gan_edit_engine.checkpoints.containers import load_plain
 from gan_edit_engine.checkpoints.plain_data import Array
@@ -108,7 +108,7 @@ def _tensor(file: Path, value: object) -> Tensor:
 
 
 def _write(tensors: dict[str, Tensor], target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     with replacing(target) as part:
         save_file(tensors, part)
 

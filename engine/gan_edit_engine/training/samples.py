@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.generators import Generator
 
 
@@ -37,5 +38,6 @@ def grid(images: Tensor, columns: int) -> np.ndarray:
 
 
 def save_grid(path: Path, images: Tensor, columns: int) -> None:
-    """Write byte images [N, C, R, R] as one PNG."""
-    Image.fromarray(grid(images, columns).squeeze()).save(path)
+    """Write byte images [N, C, R, R] as one PNG, whole or not at all; GanEditError (bad_output) if it fails."""
+    with replacing(path) as part:
+        Image.fromarray(grid(images, columns).squeeze()).save(part, "PNG")

@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-from gan_edit_engine.atomic_write import replacing
+from gan_edit_engine.atomic_write import make_folder, replacing, writing
 from gan_edit_protocol.errors import GanEditError
 
 
 class RunFolder:
-    """Paths and files of one run."""
+    """Paths and files of one run; GanEditError (bad_output) when its folders cannot be made."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class RunFolder:
         self.samples = path / "samples"
         self.models = path / "models"
         for folder in (self.samples, self.models):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
 
     def save(self, content: dict[str, Any]) -> None:
         """Replace the state (tensors and plain values), whole or not at all; GanEditError (bad_output) if it fails."""
@@ -45,6 +45,6 @@ class RunFolder:
             raise GanEditError("bad_state", f"The training state {self.state} cannot be read.", hint) from error
 
     def report(self, metrics: dict[str, float]) -> None:
-        """Append one line to the log."""
-        with self.log.open("a", encoding="utf-8") as file:
+        """Append one line to the log; GanEditError (bad_output) if that fails."""
+        with writing(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps({k: round(v, 5) for k, v in metrics.items()}) + "\n")
