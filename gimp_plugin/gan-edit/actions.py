@@ -17,6 +17,7 @@ import dialogs
 import insert
 import installation
 import layers
+import look
 import parasites
 import pixels
 import stack
@@ -112,14 +113,15 @@ def edit_with_scribble(call: Call) -> Values:
     call.ask()
     scene = layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
     settings = arguments.read_settings(call.config, EditSettings)
-    request = EditRequest(
-        photo=pixels.read_photo(scene.photo),
-        scribble=pixels.read_scribble(scene.scribble, scene.photo),
-        mask=_mask(image, scene.photo),
-        align=layers.find_align(image, scene.photo),
-        settings=settings,
-        **_model_and_start(call, parasites.read_projection),
-    )
+    with look.photo_as_seen(scene.photo) as photo, look.paint_as_seen(scene.scribble, scene.photo) as scribble:
+        request = EditRequest(
+            photo=pixels.read_photo(photo),
+            scribble=pixels.read_scribble(scribble, scene.photo),
+            mask=_mask(image, scene.photo),
+            align=layers.find_align(image, scene.photo),
+            settings=settings,
+            **_model_and_start(call, parasites.read_projection),
+        )
     if not pixels.any_painted(request.scribble, request.mask):
         raise GanEditError(
             "empty_scribble",
@@ -137,16 +139,17 @@ def edit_with_scribble(call: Call) -> Values:
 def project(call: Call) -> Values:
     """Put the model's own version of the photo above it."""
     image = _image(call)
-    photo = layers.find_photo(call.drawables)
+    photo = layers.find_photo(image, call.drawables)
     call.ask()
     settings = arguments.read_settings(call.config, ProjectSettings)
-    request = ProjectRequest(
-        photo=pixels.read_photo(photo),
-        mask=_mask(image, photo),
-        align=layers.find_align(image, photo),
-        settings=settings,
-        **_model_and_start(call, parasites.read),
-    )
+    with look.photo_as_seen(photo) as seen:
+        request = ProjectRequest(
+            photo=pixels.read_photo(seen),
+            mask=_mask(image, photo),
+            align=layers.find_align(image, photo),
+            settings=settings,
+            **_model_and_start(call, parasites.read),
+        )
     result = _run_job(call, request, "Projecting the photo")
     with insert.one_undo_step(image):
         layer = insert.insert_edit(photo, result, "projection", settings, request.model)
