@@ -28,7 +28,7 @@ class Scene:
 
 def find_photo(image: Gimp.Image, drawables: list[Gimp.Drawable]) -> Gimp.Layer:
     """The selected layer or, where that is the scribble, the photo below it; :class:`GanEditError` when neither is."""
-    selected = _selected(image, drawables)
+    selected = selected_layer(image, drawables)
     return _shown(_photo_below(selected) if _is_scribble(selected) else selected)
 
 
@@ -39,7 +39,7 @@ def find_scene(image: Gimp.Image, drawables: list[Gimp.Drawable], chosen: Gimp.L
     selected layer, or the one below it where that is the scribble. A result is a photo only when it is itself selected.
     :class:`GanEditError` says which of the two there is not.
     """
-    selected = _selected(image, drawables)
+    selected = selected_layer(image, drawables)
     scribble = chosen or _likely_scribble(selected)
     if scribble is None:
         raise GanEditError(
@@ -57,7 +57,7 @@ def find_scene(image: Gimp.Image, drawables: list[Gimp.Drawable], chosen: Gimp.L
 
 def possible_scenes(image: Gimp.Image, drawables: list[Gimp.Drawable]) -> list[Scene]:
     """All that a person can choose from, by the place of their scribbles in the stack; errors of the selected layer."""
-    selected = _selected(image, drawables)
+    selected = selected_layer(image, drawables)
     scenes = []
     for layer in stack.plain_layers(image):
         with contextlib.suppress(GanEditError):
@@ -70,8 +70,7 @@ def require_own(image: Gimp.Image, layer: Gimp.Layer) -> None:
     if layer.get_image() != image:
         raise GanEditError(
             "bad_layers",
-            f"The layer “{layer.get_name()}” is in the image “{layer.get_image().get_name()}”, "
-            f"not in “{image.get_name()}”.",
+            f"The layer “{layer.get_name()}” belongs to another image, “{layer.get_image().get_name()}”.",
             "Choose a layer of the image that is edited.",
         )
 
@@ -99,7 +98,7 @@ def _anchors(path: Gimp.Path, stroke: int) -> list[tuple[float, float]]:
     return [(points[i + 2], points[i + 3]) for i in range(0, len(points), 6)]
 
 
-def _selected(image: Gimp.Image, drawables: list[Gimp.Drawable]) -> Gimp.Layer:
+def selected_layer(image: Gimp.Image, drawables: list[Gimp.Drawable]) -> Gimp.Layer:
     """The one selected layer; :class:`GanEditError` when another number is selected, or not a plain layer."""
     if image.get_floating_sel() is not None:
         raise GanEditError(
@@ -150,7 +149,7 @@ def _likely_scribble(selected: Gimp.Layer) -> Gimp.Layer | None:
 def _is_scribble(selected: Gimp.Layer) -> bool:
     """Whether the layer has the scribble's name, or has transparency and lies above an opaque photo.
 
-    So does a cut-out with a scribble of that name above it, and is a photo.
+    So does a cut-out; that is a photo where a scribble of that name is shown above it, or a result was made from it.
     """
     named = _named_scribble(selected.get_image())
     if named == selected:
@@ -158,7 +157,9 @@ def _is_scribble(selected: Gimp.Layer) -> bool:
     if parasites.keeps_latent(selected) or not alpha.shows_through(selected):
         return False
     order = stack.plain_layers(selected.get_image())
-    if named is not None and order.index(named) < order.index(selected):
+    if named is not None and named.get_visible() and order.index(named) < order.index(selected):
+        return False
+    if any(stack.is_result(layer) and stack.photo_of(layer) == selected for layer in order):
         return False
     try:
         return not alpha.shows_through(_photo_below(selected))
