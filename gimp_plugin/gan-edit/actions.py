@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import struct
@@ -17,9 +18,11 @@ import dialogs
 import insert
 import installation
 import layers
+import look
 import parasites
 import pixels
 import stack
+import typed
 from gan_edit_protocol import launch
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError
@@ -46,19 +49,20 @@ Values = list[tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a procedure."""
+    """One call of a procedure. ``interactive``: its dialog is wanted; ``attended``: there is a person to ask."""
 
     procedure: Gimp.ImageProcedure
     interactive: bool
+    attended: bool
     image: Gimp.Image | None
     drawables: list[Gimp.Drawable]
     config: Gimp.ProcedureConfig
     engine: launch.EngineCommand
 
-    def ask(self, ordered: list[str] | None = None) -> None:
+    def ask(self, ordered: list[str] | None = None, photos: dict[Gimp.Layer | None, str] | None = None) -> None:
         """Show the dialog when there is a person; :class:`JobCancelledError` when it is dismissed.
 
-        ``ordered``: names of layers whose order counts.
+        ``ordered``: names of layers whose order counts. ``photos``: as in ``dialogs.ask``.
         """
         if not self.interactive:
             return
@@ -68,8 +72,9 @@ class Call:
         # Started before the dialog: it lists the installed models, and the worker is ready when OK is pressed.
         with _engine(self, "Starting the GAN Edit engine") as (client, _):
             models = client.status().models
-        if not dialogs.ask(self.procedure, self.config, choices, models, ordered or []):
+        if not dialogs.ask(self.procedure, self.config, choices, models, ordered or [], photos or {}):
             raise JobCancelledError
+        typed.keep(self.config, self.image)
 
 
 def run(
@@ -85,9 +90,9 @@ def run(
         installed = installation.read()
         log = installation.start_log(installed.log_file)
         log.info("%s (%s)", procedure.get_name(), run_mode.value_nick)
-        interactive = run_mode == Gimp.RunMode.INTERACTIVE
+        interactive, attended = run_mode == Gimp.RunMode.INTERACTIVE, run_mode != Gimp.RunMode.NONINTERACTIVE
         values = ACTIONS[procedure.get_name()](
-            Call(procedure, interactive, image, list(drawables), config, installed.engine)
+            Call(procedure, interactive, attended, image, list(drawables), config, installed.engine)
         )
     except JobCancelledError:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
@@ -112,25 +117,23 @@ def _failure(procedure: Gimp.Procedure, text: str) -> Gimp.ValueArray:
 def edit_with_scribble(call: Call) -> Values:
     """Edit the photo's layer after the scribble, inside the selection."""
     image = _image(call)
-    scene = layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
-    call.config.set_property("scribble", scene.scribble)
-    call.ask()
-    scene = layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
+    scene = _scene(call, image)
     settings = arguments.read_settings(call.config, EditSettings)
     align = layers.find_align(image, scene.photo)
     start = _model_and_start(call, parasites.read_projection)
 
     def request(client: Client) -> EditRequest:
         part = _part(client, image, scene.photo, start["model"], align, settings.feather)
-        made = EditRequest(
-            photo=pixels.read_photo(scene.photo, part),
-            scribble=pixels.read_scribble(scene.scribble, scene.photo, part),
-            mask=_mask(image, scene.photo, part),
-            align=align,
-            place=_place(scene.photo, part),
-            settings=settings,
-            **start,
-        )
+        with look.photo_as_seen(scene.photo) as photo, look.paint_as_seen(scene.scribble, scene.photo) as scribble:
+            made = EditRequest(
+                photo=pixels.read_photo(photo, part),
+                scribble=pixels.read_scribble(scribble, scene.photo, part),
+                mask=_mask(image, scene.photo, part),
+                align=align,
+                place=_place(scene.photo, part),
+                settings=settings,
+                **start,
+            )
         if not pixels.any_painted(made.scribble, made.mask):
             raise GanEditError(
                 "empty_scribble",
@@ -147,25 +150,45 @@ def edit_with_scribble(call: Call) -> Values:
     return [(Gimp.Layer, layer)]
 
 
+def _scene(call: Call, image: Gimp.Image) -> layers.Scene:
+    """The photo and the scribble: as a program calls for them, else as they are found and a person changes them."""
+    if not call.attended:
+        return layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
+    possible = layers.possible_scenes(image, call.drawables)
+    try:
+        found = layers.find_scene(image, call.drawables)
+        if not call.interactive:
+            return found
+        call.config.set_property("scribble", found.scribble)
+    except GanEditError as error:
+        if error.code != "no_scribble" or not possible:
+            raise
+        call.config.set_property("scribble", None)  # the dialog asks for it
+    photos = {scene.scribble: scene.photo.get_name() for scene in possible}
+    dataclasses.replace(call, interactive=True).ask(photos=photos)
+    return layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
+
+
 def project(call: Call) -> Values:
     """Put the model's own version of the photo above it."""
     image = _image(call)
-    photo = layers.find_photo(call.drawables)
-    call.ask()
+    photo = layers.find_photo(image, call.drawables)
+    call.ask(photos={None: photo.get_name()})
     settings = arguments.read_settings(call.config, ProjectSettings)
     align = layers.find_align(image, photo)
     start = _model_and_start(call, parasites.read)
 
     def request(client: Client) -> ProjectRequest:
         part = _part(client, image, photo, start["model"], align)
-        return ProjectRequest(
-            photo=pixels.read_photo(photo, part),
-            mask=_mask(image, photo, part),
-            align=align,
-            place=_place(photo, part),
-            settings=settings,
-            **start,
-        )
+        with look.photo_as_seen(photo) as seen:
+            return ProjectRequest(
+                photo=pixels.read_photo(seen, part),
+                mask=_mask(image, photo, part),
+                align=align,
+                place=_place(photo, part),
+                settings=settings,
+                **start,
+            )
 
     result = _run_job(call, request, "Projecting the photo")
     with insert.one_undo_step(image):
@@ -196,6 +219,7 @@ def _model_and_start(call: Call, read: Callable[[Gimp.Layer], parasites.KeptLate
     model, layer = call.config.get_property("model"), call.config.get_property(arguments.START_LAYER)
     if layer is None:
         return {"model": model}
+    layers.require_own(_image(call), layer)
     kept = read(layer)
     if kept is None:
         raise GanEditError(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import gi
 
 import arguments
+import fitting
 import parasites
 
 gi.require_version("GimpUi", "3.0")
@@ -14,13 +15,17 @@ gi.require_version("Gtk", "3.0")
 
 from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402  (after require_version)
 
+from gan_edit_protocol.default_model import DEFAULT, meant_model, shown_model  # noqa: E402
 from gan_edit_protocol.messages import EngineStatus  # noqa: E402
 
 START, END = 1, 2
 NO_LAYER = "none"
 ORDERED_LINES = 6
-ADVANCED_HEIGHT = 140
-"""Pixels: four settings; the whole dialog then fits a screen 768 pixels high."""
+TEXT_CHARACTERS = 40
+"""Room for a setting's text: the longest default, the names of five layers of a network."""
+
+NAME_CHARACTERS = 24
+"""Room for the name of a layer; longer ones are cut, so that the dialog is no wider than a screen."""
 
 
 def ask(
@@ -29,11 +34,13 @@ def ask(
     stack: list[Gimp.Layer],
     models: tuple[str, ...],
     ordered: list[str],
+    photos: dict[Gimp.Layer | None, str],
 ) -> bool:
     """Let the person change the arguments in ``config``; whether they said OK.
 
-    ``stack``: the layers that may be the scribble, or the start when they keep a latent. ``models``: the names to
-    offer. ``ordered``: names of layers that are told in this order.
+    ``stack``: the layers that may be the start when they keep a latent. ``models``: the names to offer. ``ordered``:
+    names of layers that are told in this order. ``photos``: the layers that may be the scribble, and the photo's name
+    with each of them; with None where there is no scribble to choose.
     """
     GimpUi.init("gan-edit")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, _title(procedure))
@@ -42,36 +49,92 @@ def ask(
     advanced = [arguments.argument_name(spec) for spec in specs if spec.advanced]
     widgets = [dialog.get_widget(name, GObject.TYPE_NONE) for name in main + advanced]
     labels = [widget.get_label() for widget in widgets if isinstance(widget, GimpUi.Labeled)]
-    if config.find_property("scribble"):
-        _add_row(dialog, config, "scribble", _layer_chooser(config, "scribble", stack), labels)
-    if config.find_property("model"):
-        _add_row(dialog, config, "model", _model_chooser(config, models), labels)
-    starts = [layer for layer in stack if parasites.keeps_latent(layer)]
-    if config.find_property(arguments.START_LAYER) and starts:
-        chooser = _layer_chooser(config, arguments.START_LAYER, starts, "nothing: project anew")
-        _add_row(dialog, config, arguments.START_LAYER, chooser, labels)
+    for widget in widgets:
+        if isinstance(widget, GimpUi.LabelEntry):
+            widget.get_entry().set_width_chars(TEXT_CHARACTERS)
+    rows = _rows(dialog, config, stack, models, photos, labels)
     if ordered:
-        dialog.get_content_area().pack_start(_order(ordered), False, False, 0)
-    dialog.fill(main)
-    if advanced:
-        dialog.get_label("advanced-title", "Advanced", False, False)
-        dialog.fill_box("advanced-settings", advanced)
-        scrolled = dialog.fill_scrolled_window("advanced-scrolled", "advanced-settings")
-        scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
-        scrolled.set_min_content_height(ADVANCED_HEIGHT)
-        scrolled.set_overlay_scrolling(False)  # a bar that is always seen tells that there is more
-        dialog.fill_expander("advanced", "advanced-title", False, "advanced-scrolled")
-        dialog.fill(["advanced"])
+        rows.append(_order(ordered))
+    contents = [*main, *_unfolding(dialog, advanced)]
     if config.find_property("hide-scribble"):
-        dialog.fill(["hide-scribble"])
+        contents.append("hide-scribble")
+    box = dialog.fill_box("settings", contents)
+    for place, row in enumerate(rows):
+        box.pack_start(row, False, False, 0)
+        box.reorder_child(row, place)
+    scrolled = dialog.fill_scrolled_window("scrolled-settings", "settings")
+    dialog.fill(["scrolled-settings"])
     _align(labels)
+    fitting.fit(dialog, scrolled)
     accepted = dialog.run()
     dialog.destroy()
     return bool(accepted)
 
 
+def _rows(
+    dialog: GimpUi.ProcedureDialog,
+    config: Gimp.ProcedureConfig,
+    stack: list[Gimp.Layer],
+    models: tuple[str, ...],
+    photos: dict[Gimp.Layer | None, str],
+    labels: list[Gtk.Label],
+) -> list[Gtk.Widget]:
+    """What is asked above the settings: layers and model. Their labels are added to ``labels``."""
+    rows = []
+    if config.find_property("scribble"):
+        rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, [*photos]), labels))
+    if photos:
+        rows.append(_labelled("Photo layer", _photo_name(config, photos), labels))
+    if config.find_property("model"):
+        rows.append(_row(config, "model", _model_chooser(config, models), labels))
+    starts = [layer for layer in stack if parasites.keeps_latent(layer)]
+    if config.find_property(arguments.START_LAYER) and starts:
+        chooser = _layer_chooser(config, arguments.START_LAYER, starts, "nothing: project anew")
+        rows.append(_row(config, arguments.START_LAYER, chooser, labels))
+    return rows
+
+
+def _unfolding(dialog: GimpUi.ProcedureDialog, advanced: list[str]) -> list[str]:
+    """The advanced settings, as what is put into the dialog: nothing, or one thing that unfolds them."""
+    if not advanced:
+        return []
+    title = dialog.get_label("advanced-title", "_Advanced", False, True)
+    dialog.fill_box("advanced-settings", advanced)
+    title.set_mnemonic_widget(dialog.fill_expander("advanced", "advanced-title", False, "advanced-settings"))
+    return ["advanced"]
+
+
 def _title(procedure: Gimp.Procedure) -> str:
     return str(procedure.get_menu_label()).replace("_", "").rstrip("…")
+
+
+def _scribble_chooser(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, choices: list[Gimp.Layer]
+) -> Gtk.Widget:
+    """One of ``choices``; without one there is no OK."""
+    none = "choose the painted layer" if config.get_property("scribble") is None else None
+    chooser = _layer_chooser(config, "scribble", choices, none)
+
+    def allow(*_: object) -> None:
+        dialog.set_response_sensitive(Gtk.ResponseType.OK, config.get_property("scribble") is not None)
+
+    chooser.connect("changed", allow)
+    allow()
+    return chooser
+
+
+def _photo_name(config: Gimp.ProcedureConfig, photos: dict[Gimp.Layer | None, str]) -> Gtk.Widget:
+    """The name of the photo that goes with the chosen scribble."""
+    label = Gtk.Label(xalign=0.0, ellipsize=Pango.EllipsizeMode.END, max_width_chars=NAME_CHARACTERS)
+
+    def show(*_: object) -> None:
+        scribble = config.get_property("scribble") if config.find_property("scribble") else None
+        label.set_text(photos.get(scribble, ""))
+
+    if config.find_property("scribble"):
+        config.connect("notify::scribble", show)
+    show()
+    return label
 
 
 def _layer_chooser(
@@ -82,17 +145,22 @@ def _layer_chooser(
     ``none``: what to call no layer, where that may be chosen.
     """
     chooser = Gtk.ComboBoxText()
+    for cell in chooser.get_cells():
+        cell.set_properties(ellipsize=Pango.EllipsizeMode.MIDDLE, width_chars=NAME_CHARACTERS)
     if none is not None:
         chooser.append(NO_LAYER, none)
     for layer in choices:
         chooser.append(str(layer.get_id()), layer.get_name())
-    chosen = config.get_property(name)
-    chooser.set_active_id(NO_LAYER if chosen is None else str(chosen.get_id()))
+
+    def show(*_: object) -> None:
+        chosen = config.get_property(name)
+        chooser.set_active_id(NO_LAYER if chosen is None else str(chosen.get_id()))
 
     def keep(of: Gtk.ComboBoxText) -> None:
         number = of.get_active_id()
-        config.set_property(name, None if number == NO_LAYER else Gimp.Layer.get_by_id(int(number)))
+        config.set_property(name, None if number in (None, NO_LAYER) else Gimp.Layer.get_by_id(int(number)))
 
+    show()
     chooser.connect("changed", keep)
     return chooser
 
@@ -113,30 +181,37 @@ def _order(names: list[str]) -> Gtk.Widget:
 def _model_chooser(config: Gimp.ProcedureConfig, models: tuple[str, ...]) -> Gtk.Widget:
     """The known models to choose from, or any other name or file typed in."""
     chooser = Gtk.ComboBoxText.new_with_entry()
-    for name in dict.fromkeys(("default", *models)):
-        chooser.append_text(name)
+    for name in dict.fromkeys((DEFAULT, *models)):
+        chooser.append_text(shown_model(name))
     entry = chooser.get_child()
-    entry.set_text(config.get_property("model"))
     entry.set_activates_default(True)
-    flags = GObject.BindingFlags.BIDIRECTIONAL
-    config.bind_property("model", entry, "text", flags)
+
+    def show(*_: object) -> None:
+        if meant_model(entry.get_text()) != config.get_property("model"):
+            entry.set_text(shown_model(config.get_property("model")))
+
+    config.connect("notify::model", show)
+    show()
+    entry.connect("changed", lambda _: config.set_property("model", meant_model(entry.get_text())))
     return chooser
 
 
-def _add_row(
-    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, name: str, widget: Gtk.Widget, labels: list[Gtk.Label]
-) -> None:
-    """Put ``widget`` on top of the dialog's settings, labelled and explained as the argument ``name``."""
+def _row(config: Gimp.ProcedureConfig, name: str, widget: Gtk.Widget, labels: list[Gtk.Label]) -> Gtk.Widget:
+    """``widget``, labelled and explained as the argument ``name``."""
     argument = config.find_property(name)
-    label = Gtk.Label.new_with_mnemonic(argument.nick)
-    label.set_mnemonic_widget(widget)
     widget.set_tooltip_text(argument.blurb)
+    return _labelled(argument.nick, widget, labels)
+
+
+def _labelled(text: str, widget: Gtk.Widget, labels: list[Gtk.Label]) -> Gtk.Widget:
+    label = Gtk.Label.new_with_mnemonic(text)
+    label.set_mnemonic_widget(widget)
     row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
     row.pack_start(label, False, False, 0)
     row.pack_start(widget, True, True, 0)
     row.show_all()
-    dialog.get_content_area().pack_start(row, False, False, 0)
     labels.append(label)
+    return row
 
 
 def _align(labels: list[Gtk.Label]) -> None:
@@ -184,5 +259,5 @@ def _status_lines(found: EngineStatus | None) -> list[tuple[str, str]]:
         ("Worker", found.worker),
         ("Device", found.device or "not known yet"),
         ("Jobs", f"{found.jobs} waiting or running"),
-        ("Models", "\n".join(found.models) or "none"),
+        ("Models", "\n".join(map(shown_model, found.models)) or "none"),
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations  # noqa: N999  (GIMP wants the file named as 
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -23,7 +24,7 @@ except ImportError:
     raise
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp, GLib  # noqa: E402  (after require_version)
+from gi.repository import Gimp, Gio, GLib  # noqa: E402  (after require_version)
 
 try:
     import actions
@@ -32,6 +33,9 @@ try:
     MISSING = ""
 except Exception as error:  # the menu entries must appear even then: they are where a person reads what is wrong
     MISSING = f"The GAN Edit plug-in is incomplete ({error}). Run gan-edit install-plugin again and restart GIMP."
+
+HELP_DOMAIN = "gan-edit"
+"""GIMP opens the help of this plug-in's procedures from the folder registered for it, not from its own manual."""
 
 MENU = "<Image>/Filters/GAN Edit"
 ALWAYS = Gimp.ProcedureSensitivityMask.ALWAYS
@@ -94,6 +98,7 @@ class GanEdit(Gimp.PlugIn):
         return False
 
     def do_query_procedures(self) -> list[str]:
+        self.set_help_domain(HELP_DOMAIN, Gio.File.new_for_path(str(Path(__file__).resolve().with_name("help"))))
         return list(ENTRIES)
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gi.repository import Gimp
 
+import alpha
+import look
 import parasites
 import pixels
 import stack
@@ -68,7 +71,12 @@ def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Set
     image = photo.get_image()
     left, top = pixels.offsets(photo)
     origin = parasites.Origin(kind, photo.get_tattoo(), photo.get_name())
+    recolours = _recolours(photo, result.image)
+    if recolours and alpha.is_translucent(result.image):
+        result = dataclasses.replace(result, image=alpha.solid(result.image))
     layer = _new_layer(image, result, origin, photo.type(), settings, model)
+    if recolours:
+        layer.set_composite_mode(Gimp.LayerCompositeMode.CLIP_TO_BACKDROP)
     layer.set_offsets(left + result.x, top + result.y)
     below = stack.topmost_result(photo) or photo
     image.insert_layer(layer, photo.get_parent(), image.get_item_position(below))
@@ -149,6 +157,18 @@ def _new_layer(
     pixels.write_colors(layer, result.image)
     parasites.attach(layer, result, origin, settings, model)
     return layer
+
+
+def _recolours(photo: Gimp.Layer, pixels_over_it: Array) -> bool:
+    """Whether the new layer changes only the colours of what lies below it, and not where that is transparent.
+
+    Two layers of half opacity over one another would be more opaque than the photo was; and only so does GIMP mix two
+    equal colours without rounding in floating point.
+    """
+    parent = photo.get_parent()
+    if parent is not None and parent.get_mode() == Gimp.LayerMode.PASS_THROUGH:
+        return False  # GIMP would round everything in such a group anew, also outside the layer mask
+    return look.is_floating(photo.get_image()) or alpha.is_translucent(pixels_over_it)
 
 
 def _numbered(image: Gimp.Image) -> str:
