@@ -102,6 +102,14 @@ def read_scribble(path: Path) -> NDArray[np.uint8]:
     return _to_8_bit(pixels)
 
 
+def read_painting(path: Path) -> NDArray[np.uint8]:
+    """[H, W, 4] uint8; a file without alpha is painted everywhere."""
+    pixels = _to_8_bit(read_picture(path).pixels)
+    if pixels.shape[2] == 4:
+        return pixels
+    return np.concatenate([pixels, np.full((*pixels.shape[:2], 1), 255, np.uint8)], axis=2)
+
+
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """[H, W] uint8: white is selected, black and what is transparent are not; colours count by their brightness."""
     pixels = _to_8_bit(read_picture(path).pixels)

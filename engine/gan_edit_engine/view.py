@@ -89,22 +89,27 @@ class Scribble:
 
 def scribble(request: EditRequest, seen: View) -> Scribble:
     """The request's scribble. GanEditError when nothing is painted inside the selection."""
-    strokes = from_message(request.scribble).astype(np.uint8)
-    height, width = seen.selection.shape
-    box = seen.crop.footprint(height, width, margin=1) or seen.box
-    alpha = np.zeros(seen.selection.shape, np.float32)
-    alpha[box.slices] = np.where(seen.selection[box.slices] > 0, strokes[box.slices][..., 3] / np.float32(255), 0)
-    cover = seen.crop.extract(alpha, cv2.BORDER_CONSTANT)
-    if not cover.any():
+    painted = painted_in(from_message(request.scribble).astype(np.uint8), seen.selection, seen.crop)
+    if not painted.cover.any():
         raise GanEditError(
             "nothing_painted",
             "Nothing is painted inside the selection.",
             "Paint on the scribble layer, inside the selection and the part that the model sees.",
         )
+    return painted
+
+
+def painted_in(strokes: Mask, selection: Mask, crop: Crop) -> Scribble:
+    """What is painted with ``strokes`` [H, W, 4] where the ``selection`` [H, W] is not 0, as seen in ``crop``."""
+    height, width = selection.shape
+    box = crop.footprint(height, width, margin=1) or Box(0, 0, width, height)
+    alpha = np.zeros(selection.shape, np.float32)
+    alpha[box.slices] = np.where(selection[box.slices] > 0, strokes[box.slices][..., 3] / np.float32(255), 0)
+    cover = crop.extract(alpha, cv2.BORDER_CONSTANT)
     laid = np.zeros((*alpha.shape, 4), np.float32)
     laid[box.slices][..., :3] = to_unit(strokes[box.slices][..., :3]) * alpha[box.slices][..., None]
     laid[box.slices][..., 3] = np.square(alpha[box.slices])
-    means = seen.crop.extract(laid, cv2.BORDER_CONSTANT) / np.maximum(cover[..., None], 1e-4)
+    means = crop.extract(laid, cv2.BORDER_CONSTANT) / np.maximum(cover[..., None], 1e-4)
     return Scribble(means[..., :3].astype(np.float32), cover, means[..., 3].astype(np.float32))
 
 

@@ -40,11 +40,15 @@ def read_photo(layer: Gimp.Layer) -> Array:
 
 def read_scribble(scribble: Gimp.Layer, photo: Gimp.Layer) -> Array:
     """The scribble over the photo's rectangle, H×W×4 uint8; transparent where the scribble layer does not reach."""
-    width, height = photo.get_width(), photo.get_height()
-    photo_x, photo_y = offsets(photo)
+    return read_paint(scribble, (*offsets(photo), photo.get_width(), photo.get_height()))
+
+
+def read_paint(scribble: Gimp.Layer, rectangle: tuple[int, int, int, int]) -> Array:
+    """The same over a rectangle (x, y, width, height) of the image."""
+    left, top, width, height = rectangle
     scribble_x, scribble_y = offsets(scribble)
-    rectangle = (photo_x - scribble_x, photo_y - scribble_y, width, height)
-    return Array("uint8", (height, width, 4), _read(scribble, rectangle, color_format(scribble, "uint8", 4)))
+    inside = (left - scribble_x, top - scribble_y, width, height)
+    return Array("uint8", (height, width, 4), _read(scribble, inside, color_format(scribble, "uint8", 4)))
 
 
 def read_selection(image: Gimp.Image, photo: Gimp.Layer) -> Array | None:

@@ -17,6 +17,7 @@ from .messages import (
     EngineStatus,
     Failed,
     FramesReady,
+    ImagineRequest,
     InterpolateRequest,
     JobRequest,
     ProjectRequest,
@@ -55,7 +56,7 @@ class Client:
     @overload
     def run(
         self,
-        request: InterpolateRequest,
+        request: ImagineRequest | InterpolateRequest,
         on_event: Callable[[Any], None] = ...,
         cancelled: Callable[[], bool] = ...,
     ) -> FramesReady: ...
