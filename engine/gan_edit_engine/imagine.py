@@ -29,7 +29,7 @@ LOOKED_AT_ONCE = 8
 """Random images; a cancellation waits no longer."""
 _SIDE = 64  # pixels: the synthesis's running images of a smaller side have other colours than the whole image
 _TRUNCATION_PSI = 0.7  # of the random images: most of them are well drawn
-_WHOLE = 200.0  # times the prior's weight: what it costs that eyes go
+_WHOLE = 100.0  # times the prior's weight: what it costs that eyes go
 _RATE = 0.2
 
 
@@ -43,14 +43,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Imagined:
-    """Latents ws [K, num_ws, w_dim], and the terms that say how believable a latent's image is."""
+    """A latent ws [1, num_ws, w_dim], its image [1, C, R, R], and what it loses for being unlikely or odd."""
 
     ws: Tensor
-    believable: list[Term]
-
-    def doubt(self, ws: Tensor) -> float:
-        """What the latent ws [1, num_ws, w_dim] loses for being unlikely or odd."""
-        return _loss(self.believable, torch.empty(0), ws)
+    image: Tensor
+    doubt: float
 
 
 def looks_of(settings: ImagineSettings) -> int:
@@ -65,8 +62,8 @@ def imagine(
     settings: ImagineSettings,
     steps: int,
     precision: str = "float32",
-) -> Generator[Step, None, Imagined]:
-    """Latents of likely images that follow the paint, one for each of K different starts.
+) -> Generator[Step, None, list[Imagined]]:
+    """Likely images that follow the paint, one from each of K different starts.
 
     Yields a Step for each of `looks_of` the settings, then for each of ``steps``. K is the number of candidates, or of
     samples where there are fewer.
@@ -86,7 +83,12 @@ def imagine(
 
     for step in adam([move], evaluate, steps, _RATE, late_decay):
         yield Step(looks + step.index, looks + steps, step.loss / len(starts), step.image)
-    return Imagined(moved().detach().contiguous(), believable)
+    found = []
+    with torch.no_grad():
+        for ws in moved().contiguous().split(1):
+            image = synthesise(generator, ws, {})
+            found.append(Imagined(ws, image, _loss(believable, image, ws)))
+    return found
 
 
 @torch.no_grad()

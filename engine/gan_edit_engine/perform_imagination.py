@@ -15,7 +15,7 @@ from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.axes import PROBES
 from gan_edit_engine.follow import follow
 from gan_edit_engine.imagine import Asked, Imagined, imagine, looks_of
-from gan_edit_engine.invert import Inversion, synthesise
+from gan_edit_engine.invert import Inversion
 from gan_edit_engine.kin import SAMPLES
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.optimize import Step
@@ -37,7 +37,8 @@ _SHARE = 0.7  # of the steps are the search for likely images; in the others eac
 class _Candidate:
     """A picture [R, R, 3] in 0..1 and the latent ws [1, num_ws, w_dim] of the model's image that it was drawn over.
 
-    ``loss``: for fit and believability; ``error``: RMS difference of its local means from the paint's, 0..1.
+    ``loss``: for colours that are not the paint's, for being unlikely, and for what had to be changed by the paint, as
+    when a stroke on a closed eye tints the face; ``error``: RMS difference of its local means from the paint's, 0..1.
     """
 
     picture: Image
@@ -62,11 +63,11 @@ def imagine_scribble(request: ImagineRequest, workspace: Workspace) -> Generator
     count, looks = min(settings.candidates, settings.samples), looks_of(settings)
     total = looks + along_w + count * following.edit_steps
     searching = imagine(generator, spread, asked, settings, along_w, following.precision)
-    found = yield from report(searching, "Imagining faces", 0, total)
+    found = yield from report(searching, "Imagining", 0, total)
     candidates = []
-    for number, ws in enumerate(found.ws.split(1)):
+    for number, one in enumerate(found):
         done = looks + along_w + number * following.edit_steps
-        drawing = _followed(generator, spread, found, ws, painted, asked, following)
+        drawing = _followed(generator, spread, one, painted, asked, following)
         candidates.append((yield from report(drawing, "Following the scribble", done, total)))
     candidates.sort(key=lambda candidate: candidate.loss)
     return FramesReady(
@@ -105,22 +106,21 @@ def _painted(request: ImagineRequest, resolution: int) -> Scribble:
 def _followed(
     generator: generators.Generator,
     spread: Statistics,
-    found: Imagined,
-    ws: Tensor,
+    imagined: Imagined,
     painted: Scribble,
     asked: Asked,
     settings: EditSettings,
 ) -> Generator[Step, None, _Candidate]:
-    """The image of ``ws``, in which the scribble is followed as in a photo of which all is selected."""
-    with torch.no_grad():
-        image = synthesise(generator, ws, {})
-    picture, everywhere = to_colours(image), torch.ones_like(asked.painted)
-    followed = yield from follow(generator, spread, Inversion(ws, image, 0.0), picture, painted, everywhere, settings)
+    """The image, in which the scribble is followed as in a photo of which all is selected."""
+    start = Inversion(imagined.ws, imagined.image, psnr=0.0)
+    picture, everywhere = to_colours(imagined.image), torch.ones_like(asked.painted)
+    followed = yield from follow(generator, spread, start, picture, painted, everywhere, settings)
     whole = Crop(0.0, 0.0, 1.0, 0.0, len(picture))
     box = Box(0, 0, len(picture), len(picture))
     picture = np.asarray(transfer(whole, box, picture, followed.maps), np.float32)
     channels = asked.paint.shape[1]
-    drawn = to_tensor(np.clip(picture, 0, 1), channels, ws.device)
-    square = FollowPaint(settings.scribble_weight, asked.paint, asked.painted).by_means(drawn).item()
-    loss = settings.scribble_weight * square + found.doubt(followed.ws)
-    return _Candidate(picture, followed.ws, loss, math.sqrt(square) / 2)
+    drawn = to_tensor(np.clip(picture, 0, 1), channels, asked.paint.device)
+    unlike = FollowPaint(settings.scribble_weight, asked.paint, asked.painted).by_means(drawn).item()
+    changed = (drawn - imagined.image.clamp(-1, 1)).square().mean().item()
+    loss = settings.scribble_weight * (unlike + changed) + imagined.doubt
+    return _Candidate(picture, followed.ws, loss, math.sqrt(unlike) / 2)

@@ -20,6 +20,7 @@ from gan_edit_protocol.messages import (
     EngineStatus,
     Failed,
     FramesReady,
+    ImagineRequest,
     InterpolateRequest,
     Progress,
     ProjectRequest,
@@ -30,6 +31,7 @@ from gan_edit_protocol.messages import (
 )
 from gan_edit_protocol.settings import (
     EditSettings,
+    ImagineSettings,
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
@@ -116,6 +118,7 @@ requests = st.one_of(
     edit_requests(),
     project_requests(),
     st.builds(RandomRequest, texts, settings_of(RandomSettings)),
+    st.builds(ImagineRequest, arrays((2, 3, 4), "uint8"), texts, settings_of(ImagineSettings)),
     st.builds(InterpolateRequest, arrays((2, 3, 4), "float32"), st.none(), texts, settings_of(InterpolateSettings)),
     st.builds(
         InterpolateRequest,
@@ -147,7 +150,16 @@ events = st.one_of(
         z=st.none() | arrays(dtype="float32"),
         **_result_fields,
     ),
-    st.builds(FramesReady, arrays((2, 3, 4, 3), "uint8"), arrays(dtype="float32"), texts, texts, numbers),
+    st.builds(
+        FramesReady,
+        frames=arrays((2, 3, 4, 3), "uint8"),
+        latents=arrays(dtype="float32"),
+        errors=st.none() | arrays((2,), "float32"),
+        model=texts,
+        device=texts,
+        seed=whole_numbers,
+        seconds=numbers,
+    ),
     st.builds(Failed, texts, texts, texts),
     st.builds(Cancelled),
     st.builds(EngineStatus, texts, whole_numbers, texts, texts, whole_numbers, st.lists(texts, max_size=3).map(tuple)),
