@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine import generators
-from gan_edit_engine.anatomy import Anatomy, StayWhole, places
+from gan_edit_engine.anatomy import Anatomy, StayWhole, places, unit
 from gan_edit_engine.invert import synthesise
 from gan_edit_engine.latents import Statistics, map_to_w, random_z
 from gan_edit_engine.losses import area_averaged
@@ -29,7 +29,9 @@ LOOKED_AT_ONCE = 8
 """Random images; a cancellation waits no longer."""
 _SIDE = 64  # pixels: the synthesis's running images of a smaller side have other colours than the whole image
 _TRUNCATION_PSI = 0.7  # of the random images: most of them are well drawn
-_WHOLE = 100.0  # times the prior's weight: what it costs that eyes go
+_WHOLE, _OPEN = 16, 64  # pixels of the features that tell whether all is there, and whether painted eyes are open
+_USUALLY_WHOLE, _USUALLY_OPEN = 0.1, 0.25  # oddness of images that are well drawn
+_TO_BE_WHOLE, _TO_BE_OPEN = 100.0, 50.0  # times the prior's weight
 _RATE = 0.2
 
 
@@ -70,7 +72,7 @@ def imagine(
     """
     side, looks = min(_SIDE, generator.resolution), looks_of(settings)
     follow = _follow(asked, settings.scribble_weight, side)
-    starts, believable = yield from _starts(generator, statistics, follow, settings, side)
+    starts, believable = yield from _starts(generator, statistics, asked, follow, settings, side)
     move = torch.zeros([len(starts), statistics.basis.shape[1]], device=starts.device).requires_grad_()
 
     def moved() -> Tensor:
@@ -78,55 +80,61 @@ def imagine(
 
     def evaluate(_share: float) -> tuple[Tensor, Tensor]:
         ws = moved()
-        images = synthesise(generator, ws, {}, dtype_of(precision), side)
-        return total([follow, *believable], Look(images, ws, move)), images
+        with generator.computing_in(dtype_of(precision)):
+            images, features = generator.small_image_and_features(ws, side)
+        return total([follow, *believable], Look(images, ws, move, features)), images
 
     for step in adam([move], evaluate, steps, _RATE, late_decay):
         yield Step(looks + step.index, looks + steps, step.loss / len(starts), step.image)
-    found = []
-    with torch.no_grad():
-        for ws in moved().contiguous().split(1):
-            image = synthesise(generator, ws, {})
-            found.append(Imagined(ws, image, _loss(believable, image, ws)))
-    return found
+    return [_imagined(generator, believable, ws, side) for ws in moved().detach().contiguous().split(1)]
+
+
+@torch.no_grad()
+def _imagined(generator: generators.Generator, believable: list[Term], ws: Tensor, side: int) -> Imagined:
+    _, features = generator.small_image_and_features(ws, side)
+    image = synthesise(generator, ws, {})
+    return Imagined(ws, image, total(believable, Look(image, ws, ws[:, 0], features)).item())
 
 
 @torch.no_grad()
 def _starts(
-    generator: generators.Generator, statistics: Statistics, follow: Term, settings: ImagineSettings, side: int
+    generator: generators.Generator,
+    statistics: Statistics,
+    asked: Asked,
+    follow: Term,
+    settings: ImagineSettings,
+    side: int,
 ) -> Generator[Step, None, tuple[Tensor, list[Term]]]:
     """w [K, w_dim] of the random images that lose least, the best first; and the terms of what is believable."""
     z = random_z(generator, settings.samples, settings.seed, statistics.mean.device)
     w = torch.lerp(statistics.mean, map_to_w(generator, z, settings.class_label), _TRUNCATION_PSI)
-    colours: list[float] = []
-    seen, best = [], (math.inf, w)
+    losses: list[float] = []
+    likely = StayLikely(settings.prior_weight, statistics)
+    coarse, best = [], (math.inf, w)
+    fine = torch.zeros([])  # a scalar, which may be added to on any device
     for number, some in enumerate(w.split(LOOKED_AT_ONCE), start=1):
         ws = _spread(generator, some)
-        images = synthesise(generator, ws, {}, side=side)
-        seen.append(places(generator, ws))
+        images, features = generator.small_image_and_features(ws, side)
+        coarse.append(places(features, _WHOLE))
+        fine = fine + places(features, _OPEN).sum(0, keepdim=True)
         for image, one in zip(images.split(1), ws.split(1), strict=True):
-            colours.append(_loss([follow], image, one))
-            best = min(best, (colours[-1], image), key=lambda pair: pair[0])
+            losses.append(total([follow, likely], Look(image, one, one[:, 0])).item())
+            best = min(best, (losses[-1], image), key=lambda pair: pair[0])
         yield Step(number, looks_of(settings), *best)
-    features = torch.cat(seen)
-    likely = StayLikely(settings.prior_weight, statistics)
-    whole = StayWhole(_WHOLE * settings.prior_weight, generator, Anatomy.of(features))
-    losses = [
-        colour + likely.weight * statistics.gaussian_distance(latent).item() + whole.weight * odd
-        for colour, latent, odd in zip(colours, w, whole.of(features).tolist(), strict=True)
-    ]
-    likeliest = sorted(range(len(losses)), key=losses.__getitem__)[: settings.candidates]
-    return w[likeliest], [likely, whole]
+    seen = torch.cat(coarse)
+    whole = Anatomy(_WHOLE, unit(seen.sum(0, keepdim=True)), torch.ones_like(asked.painted), _USUALLY_WHOLE)
+    wide_open = Anatomy(_OPEN, unit(fine), asked.painted, _USUALLY_OPEN)
+    stay_whole = StayWhole(_TO_BE_WHOLE * settings.prior_weight, whole)
+    stay_open = StayWhole(_TO_BE_OPEN * settings.prior_weight, wide_open)
+    odd = (stay_whole.weight * whole.oddness(seen)).tolist()
+    likeliest = sorted(range(len(losses)), key=lambda number: losses[number] + odd[number])[: settings.candidates]
+    return w[likeliest], [likely, stay_whole, stay_open]
 
 
 def _follow(asked: Asked, weight: float, side: int) -> FollowPaint:
     painted = area_averaged(asked.painted, side, side)
     paint = area_averaged(asked.paint * asked.painted, side, side) / painted.clamp_min(1e-4)
     return FollowPaint(weight, paint, painted)
-
-
-def _loss(terms: list[Term], image: Tensor, ws: Tensor) -> float:
-    return total(terms, Look(image, ws, ws[:, 0])).item()
 
 
 def _spread(generator: generators.Generator, w: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ are [1, C, S, S] in −1..1, weights [1, 1, S, S] in 0..1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,12 +26,14 @@ _TURN = 0.15  # change (RMS of the channels, −1..1) at which keeping a place c
 class Look:
     """An image of the search, the latent ws [1, num_ws, w_dim] that it is of, and how far that went along W.
 
-    ``move`` [1, K]: in units of the model's own spread along each direction.
+    ``move`` [1, K]: in units of the model's own spread along each direction. ``features`` [1, C, S, S], coarse to fine:
+    what the image is drawn from, where a term asks for it.
     """
 
     image: Tensor
     ws: Tensor
     move: Tensor
+    features: Sequence[Tensor] = ()
 
 
 class Term(Protocol):

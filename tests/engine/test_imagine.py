@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 import torch
-from small_generators import small_dcgan, small_stylegan3
+from small_generators import small_dcgan, small_stylegan2, small_stylegan3
 from torch import Tensor
 
-from gan_edit_engine.anatomy import Anatomy, StayWhole, places
+from gan_edit_engine.anatomy import Anatomy, StayWhole, places, unit
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.imagine import Asked, Imagined, imagine, looks_of
 from gan_edit_engine.latents import map_to_w, random_z, statistics
@@ -131,41 +131,71 @@ def test_other_families_imagine_too(make):
 
 
 def look(generator: Generator, ws: Tensor) -> Look:
-    return Look(generator.synthesis(ws), ws, ws[:, 0])
+    image, features = generator.small_image_and_features(ws, 16)
+    return Look(image, ws, ws[:, 0], features)
 
 
 def test_several_latents_cost_what_each_of_them_costs(tiny_generator, spread, asked):
     ws = tiny_generator.mapping(random_z(tiny_generator, 3, 0, CPU))
-    anatomy = Anatomy.of(places(tiny_generator, ws))
+    typical = unit(places(look(tiny_generator, ws).features, 8).sum(0, keepdim=True))
     terms = [
         FollowPaint(1, asked.paint, asked.painted),
         StayLikely(1, spread),
-        StayWhole(1, tiny_generator, anatomy),
+        StayWhole(1, Anatomy(8, typical, asked.painted, 0.01)),
     ]
     for term in terms:
         each = [term(look(tiny_generator, one)).item() for one in ws.split(1)]
         assert term(look(tiny_generator, ws)).item() == pytest.approx(sum(each), rel=1e-3)
 
 
-def test_features_that_changed_places_are_odd_and_brighter_ones_are_not():
+def left_half() -> Tensor:
+    where = torch.zeros(1, 1, 16, 16)
+    where[..., :8] = 1
+    return where
+
+
+def test_features_that_changed_places_are_odd_and_stronger_ones_are_not():
     torch.manual_seed(0)
-    usual = torch.randn(1, 12, 8, 8)
-    seen = usual + 0.1 * torch.randn(16, 12, 8, 8)
-    unit = seen / seen.norm(dim=1, keepdim=True)
-    anatomy = Anatomy.of(unit)
-    assert anatomy.oddness(unit).max() < 0.05
-    assert anatomy.oddness(unit.flip(3)).min() > 0.5
+    typical = unit(torch.randn(1, 12, 8, 8))
+    anatomy = Anatomy(8, typical, torch.ones(1, 1, 16, 16), 0.1)
+    assert anatomy.oddness(places([3 * typical], 8)).item() == 0
+    assert anatomy.oddness(places([typical.flip(3)], 8)).item() > 0.5
 
 
-def test_what_a_place_is_does_not_depend_on_how_strong_its_features_are(tiny_generator):
-    ws = tiny_generator.mapping(random_z(tiny_generator, 2, 0, CPU))
-    seen = places(tiny_generator, ws)
-    assert seen.shape[-1] <= 16
-    assert seen.norm(dim=1).sub(1).abs().max() < 1e-3
+def test_only_what_counts_can_be_odd():
+    torch.manual_seed(0)
+    typical = unit(torch.randn(1, 12, 8, 8))
+    changed = typical.clone()
+    changed[..., 4:] *= -1
+    left, right = (Anatomy(8, typical, where, 0.1) for where in (left_half(), left_half().flip(3)))
+    assert left.oddness(changed).item() == 0
+    assert right.oddness(changed).item() == pytest.approx(1.9, abs=1e-3)
 
 
-def test_usual_oddness_costs_nothing(tiny_generator):
-    seen = places(tiny_generator, tiny_generator.mapping(random_z(tiny_generator, 1, 0, CPU)))
-    term = StayWhole(1, tiny_generator, Anatomy.of(seen))
-    assert term.of(seen).item() == 0
-    assert term.of(-seen).item() > 1
+def test_the_finest_features_that_are_coarse_enough_say_what_a_place_is(tiny_generator):
+    seen = look(tiny_generator, tiny_generator.mapping(random_z(tiny_generator, 2, 0, CPU))).features
+    assert [maps.shape[-1] for maps in seen] == [4, 8, 16]
+    assert torch.equal(places(seen, 15), unit(seen[1]))
+    assert places(seen, 16).norm(dim=1).sub(1).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("make", [small_stylegan2, small_stylegan3, small_dcgan])
+def test_a_small_image_comes_with_the_features_that_it_is_drawn_from(make):
+    generator: Generator = make()
+    ws = generator.mapping(random_z(generator, 2, 0, CPU))
+    image, features = generator.small_image_and_features(ws, 8)
+    assert torch.equal(image, generator.small_image(ws, 8))
+    asked_for = [maps for maps in generator.features(ws) if maps.shape[-1] <= 8]
+    assert len(asked_for) == len(features)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(features, asked_for, strict=True))
+
+
+def test_a_search_that_must_stay_whole_stays_so(imagined, tiny_generator):
+    def oddness(found: list[Imagined]) -> float:
+        w = random_z(tiny_generator, 64, 5, CPU)
+        usual = places(look(tiny_generator, tiny_generator.mapping(w, truncation_psi=0.7)).features, 16)
+        anatomy = Anatomy(16, unit(usual.sum(0, keepdim=True)), torch.ones(1, 1, 16, 16), 0.0)
+        seen = [places(look(tiny_generator, one.ws).features, 16) for one in found]
+        return anatomy.oddness(torch.cat(seen)).mean().item()
+
+    assert oddness(imagined(prior_weight=0.2)) < 0.6 * oddness(imagined(prior_weight=0.0))
