@@ -14,10 +14,18 @@ from rich.table import Table
 
 from gan_edit_engine import __version__, install, relay, service, session
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, ModelName, edit, project, random
+from gan_edit_engine.cli_imagine import imagine
 from gan_edit_engine.cli_interpolate import interpolate
 from gan_edit_protocol import connection, launch
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
-from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings, Settings
+from gan_edit_protocol.settings import (
+    EditSettings,
+    ImagineSettings,
+    InterpolateSettings,
+    ProjectSettings,
+    RandomSettings,
+    Settings,
+)
 
 ENGINE_FAULTS = {"internal_error", "worker_died", "worker_start", "engine_unavailable", "out_of_memory", "queue_full"}
 """Error codes that are not the input's fault: exit code 1 instead of 2."""
@@ -27,6 +35,7 @@ SETTINGS_OF: dict[str, type[Settings]] = {
     "edit": EditSettings,
     "project": ProjectSettings,
     "random": RandomSettings,
+    "imagine": ImagineSettings,
     "interpolate": InterpolateSettings,
 }
 
@@ -39,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (edit, project, random, interpolate):
+for command in (edit, project, random, imagine, interpolate):
     app.command()(command)
 
 ConnectionFile = Annotated[

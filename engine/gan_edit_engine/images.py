@@ -121,6 +121,14 @@ def read_scribble(path: Path, photo: Picture | None = None) -> NDArray[np.uint8]
     return np.dstack([colours, pixels[..., 3]])
 
 
+def read_painting(path: Path) -> NDArray[np.uint8]:
+    """[H, W, 4] uint8; a file without alpha is painted everywhere."""
+    pixels = _to_8_bit(read_picture(path).pixels)
+    if pixels.shape[2] == 4:
+        return pixels
+    return np.concatenate([pixels, np.full((*pixels.shape[:2], 1), 255, np.uint8)], axis=2)
+
+
 def read_mask(path: Path, photo: Picture | None = None) -> NDArray[np.uint8]:
     """[H, W] uint8: white is selected, black and what is transparent are not; colours count by their brightness.
 

@@ -10,27 +10,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_edit_engine import generators
 from gan_edit_engine.arrays import to_message
 from gan_edit_engine.axes import PROBES
-from gan_edit_engine.edit import Wish, follow_scribble
+from gan_edit_engine.follow import follow
 from gan_edit_engine.invert import Inversion
 from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
-from gan_edit_engine.kin import SAMPLES, kinship
+from gan_edit_engine.kin import SAMPLES
 from gan_edit_engine.latents import Statistics, label, random_z
 from gan_edit_engine.library import Model
-from gan_edit_engine.meaning import meaning
+from gan_edit_engine.perform_imagination import imagine_scribble
 from gan_edit_engine.perform_interpolation import interpolate
-from gan_edit_engine.photo import AnyImage, Image, Mask, feather_inwards, from_unit
+from gan_edit_engine.photo import AnyImage, Mask, feather_inwards, from_unit
 from gan_edit_engine.progress import report
 from gan_edit_engine.projection import project, steps_of
-from gan_edit_engine.strokes import Strokes, reached, separate
-from gan_edit_engine.transfer import maps_of, transfer
-from gan_edit_engine.view import View, map_to_tensor, scribble, to_colours, to_tensor, view
+from gan_edit_engine.transfer import transfer
+from gan_edit_engine.view import View, scribble, to_colours, view
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.messages import (
     EditRequest,
     FramesReady,
+    ImagineRequest,
     InterpolateRequest,
     JobRequest,
     Progress,
@@ -46,8 +45,8 @@ _WELL_PAINTED = 0.3  # coverage of a model pixel from which on its colour is the
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
     """Yields Progress after each step and ends with one result; GanEditError when the request cannot be done."""
     started = time.monotonic()
-    if isinstance(request, InterpolateRequest):
-        frames = yield from interpolate(request, workspace)
+    if isinstance(request, InterpolateRequest | ImagineRequest):
+        frames = yield from _frames(request, workspace)
         yield dataclasses.replace(frames, seconds=time.monotonic() - started, device=str(workspace.device))
         return
     if isinstance(request, RandomRequest):
@@ -58,6 +57,14 @@ def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | Re
         result = yield from _project(request, workspace)
     seconds = time.monotonic() - started
     yield dataclasses.replace(result, seconds=seconds, device=str(workspace.device), seed=request.settings.seed)
+
+
+def _frames(
+    request: InterpolateRequest | ImagineRequest, workspace: Workspace
+) -> Generator[Progress, None, FramesReady]:
+    if isinstance(request, InterpolateRequest):
+        return (yield from interpolate(request, workspace))
+    return (yield from imagine_scribble(request, workspace))
 
 
 def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
@@ -110,48 +117,15 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     )
     projection = yield from report(searching, "Projecting the photo", 0, total)
     projected, generator = projection.inversion, projection.generator
-    strokes = separate(seen.colours, to_colours(projected.image), painted.colours, painted.cover, painted.opacity)
-    counts = _counts(generator, spread, projected, strokes.meant, seen, settings.reach)
-    wish = _wish(seen, painted.cover, strokes, counts, generator.image_channels)
-    following = follow_scribble(generator, spread, projected, wish, settings)
-    edited = yield from report(following, "Following the scribble", projection_steps, total)
-    before, after = to_colours(projected.image), to_colours(edited.image)
-    meant = meaning(seen.colours, before, after, strokes.paint, strokes.meant, counts)
-    brightest = strokes.paint[painted.cover >= min(_WELL_PAINTED, float(painted.cover.max()))].max(0)
-    maps = maps_of(seen.colours, before, after, meant, brightest)
-    pixels = transfer(seen.crop, seen.box, seen.photo, maps, settings.strength, seen.place)
+    following = follow(generator, spread, projected, seen.colours, painted, _selected(seen), settings)
+    followed = yield from report(following, "Following the scribble", projection_steps, total)
+    pixels = transfer(seen.crop, seen.box, seen.photo, followed.maps, settings.strength, seen.place)
     return dataclasses.replace(
         _result(seen, pixels, _blend(seen, settings.feather), projected, model),
-        latent=pack_latent(edited.ws),
+        latent=pack_latent(followed.ws),
         latent_start=pack_latent(projected.ws),
         perceptual=perceptual.name,
         steps=projection.steps + settings.edit_steps,
-    )
-
-
-def _counts(
-    generator: generators.Generator,
-    spread: Statistics,
-    projected: Inversion,
-    strokes: Image,
-    seen: View,
-    reach: float,
-) -> Image:
-    """Where each stroke counts [N, R, R]."""
-    assert spread.features is not None  # `editable` has found them
-    device = projected.ws.device
-    kin = kinship(generator, spread.features, projected.ws, projected.noise or "const", map_to_tensor(strokes, device))
-    return reached(kin[:, 0].cpu().numpy(), strokes, _selected(seen)[0, 0].cpu().numpy(), reach)
-
-
-def _wish(seen: View, cover: Image, strokes: Strokes, counts: Image, channels: int) -> Wish:
-    device = seen.subject.image.device
-    return Wish(
-        paint=to_tensor(strokes.paint, channels, device),
-        painted=map_to_tensor(cover, device),
-        meant=map_to_tensor(strokes.meant.max(0), device),
-        selected=_selected(seen),
-        free=map_to_tensor(counts.sum(0), device),
     )
 
 

@@ -6,7 +6,7 @@ are [1, C, S, S] in −1..1, weights [1, 1, S, S] in 0..1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_edit_engine.latents import Statistics
 from gan_edit_engine.losses import latent_distance, pixel_loss, weighted_mean
 
 _SQUARES = 8  # along the image's side: paint is compared by means over as many squares, which overlap by half
@@ -25,12 +26,14 @@ _TURN = 0.15  # change (RMS of the channels, −1..1) at which keeping a place c
 class Look:
     """An image of the search, the latent ws [1, num_ws, w_dim] that it is of, and how far that went along W.
 
-    ``move`` [1, K]: in units of the model's own spread along each direction.
+    ``move`` [1, K]: in units of the model's own spread along each direction. ``features`` [1, C, S, S], coarse to fine:
+    what the image is drawn from, where a term asks for it.
     """
 
     image: Tensor
     ws: Tensor
     move: Tensor
+    features: Sequence[Tensor] = ()
 
 
 class Term(Protocol):
@@ -50,7 +53,7 @@ class FollowPaint:
     """argmin ‖M∗G(w) − M∗S‖² (the report), by local means, and a little by pixels.
 
     A flat stroke asks for a colour there, not for a surface without light, shade and hair. ``paint`` counts where
-    ``painted``.
+    ``painted``. Of several images [N, C, S, S] the sum.
     """
 
     def __init__(self, weight: float, paint: Tensor, painted: Tensor) -> None:
@@ -60,9 +63,12 @@ class FollowPaint:
         self._means = self._mean(paint * painted) / self._cover.clamp_min(1e-6)
 
     def __call__(self, look: Look) -> Tensor:
-        means = self._mean(look.image * self._painted) / self._cover.clamp_min(1e-6)
-        local = weighted_mean((means - self._means).square(), self._cover)
-        return local + _BY_PIXELS * pixel_loss(look.image, self._paint, self._painted)
+        return self.by_means(look.image) + _BY_PIXELS * pixel_loss(look.image, self._paint, self._painted)
+
+    def by_means(self, image: Tensor) -> Tensor:
+        """Mean squared difference of the local means, each as much as is painted there."""
+        means = self._mean(image * self._painted) / self._cover.clamp_min(1e-6)
+        return weighted_mean((means - self._means).square(), self._cover)
 
     def _mean(self, values: Tensor) -> Tensor:
         half = self._square // 2
@@ -104,6 +110,19 @@ class StayTypical:
 
     def __call__(self, look: Look) -> Tensor:
         return look.move.square().mean()
+
+
+class StayLikely:
+    """The latent stays one that the model itself would draw: minus twice its log likelihood, per dimension.
+
+    Of several latents [N, num_ws, w_dim] the sum.
+    """
+
+    def __init__(self, weight: float, statistics: Statistics) -> None:
+        self.weight, self._statistics = weight, statistics
+
+    def __call__(self, look: Look) -> Tensor:
+        return len(look.ws) * self._statistics.gaussian_distance(look.ws)
 
 
 class StayNear:

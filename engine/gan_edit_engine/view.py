@@ -123,18 +123,27 @@ def scribble(request: EditRequest, seen: View) -> Scribble:
     """The request's scribble. GanEditError when nothing is painted inside the selection."""
     height, width = seen.photo.shape[:2]
     strokes = _cut(request.scribble, place_of(request), Box(seen.place.x, seen.place.y, width, height)).astype(np.uint8)
-    alpha = np.where(seen.selection > 0, strokes[..., 3] / np.float32(255), 0).astype(np.float32)
-    cover = seen.crop.extract(alpha, cv2.BORDER_CONSTANT, seen.place)
-    if not cover.any():
+    painted = painted_in(strokes, seen.selection, seen.crop, seen.place)
+    if not painted.cover.any():
         raise GanEditError(
             "nothing_painted",
             "Nothing is painted inside the selection.",
             "Paint on the scribble layer, inside the selection and the part that the model sees.",
         )
+    return painted
+
+
+def painted_in(strokes: Mask, selection: Mask, crop: Crop, place: Place | None = None) -> Scribble:
+    """What is painted with ``strokes`` [h, w, 4] where the ``selection`` [h, w] is not 0, as seen in ``crop``.
+
+    ``place``: where both lie in the photo that the crop is of; None where they are all of it.
+    """
+    alpha = np.where(selection > 0, strokes[..., 3] / np.float32(255), 0).astype(np.float32)
+    cover = crop.extract(alpha, cv2.BORDER_CONSTANT, place)
     laid = np.zeros((*alpha.shape, 4), np.float32)
     laid[..., :3] = to_unit(strokes[..., :3]) * alpha[..., None]
     laid[..., 3] = np.square(alpha)
-    means = seen.crop.extract(laid, cv2.BORDER_CONSTANT, seen.place) / np.maximum(cover[..., None], 1e-4)
+    means = crop.extract(laid, cv2.BORDER_CONSTANT, place) / np.maximum(cover[..., None], 1e-4)
     return Scribble(means[..., :3].astype(np.float32), cover, means[..., 3].astype(np.float32))
 
 

@@ -33,6 +33,7 @@ from gan_edit_protocol.messages import (
     Box,
     EditRequest,
     EngineStatus,
+    ImagineRequest,
     InterpolateRequest,
     LookRequest,
     Place,
@@ -40,7 +41,13 @@ from gan_edit_protocol.messages import (
     RandomRequest,
     ResultReady,
 )
-from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
+from gan_edit_protocol.settings import (
+    EditSettings,
+    ImagineSettings,
+    InterpolateSettings,
+    ProjectSettings,
+    RandomSettings,
+)
 from progress import ProgressBar
 
 Values = list[tuple[Any, Any]]
@@ -214,6 +221,29 @@ def random_image(call: Call) -> Values:
     return [(Gimp.Layer, layer)]
 
 
+def imagine(call: Call) -> Values:
+    """Put images of the model that a scribble alone asks for on top of the image."""
+    image = _image(call)
+    found = layers.find_painting(image, call.drawables, call.config.get_property("scribble"))
+    call.config.set_property("scribble", found)
+    call.ask()
+    scribble = layers.find_painting(image, call.drawables, call.config.get_property("scribble"))
+    settings = arguments.read_settings(call.config, ImagineSettings)
+    paint = pixels.read_paint(scribble, insert.square(image))
+    if not pixels.any_painted(paint, None):
+        raise GanEditError(
+            "empty_scribble",
+            f"Nothing is painted on the layer “{scribble.get_name()}” in the square of the selection or the canvas.",
+            "Paint the wanted colours there, or change the selection.",
+        )
+    request = ImagineRequest(paint, call.config.get_property("model"), settings)
+    with _engine(call, "Imagining") as (client, bar):
+        result = client.run(request, bar.show)
+    with insert.one_undo_step(image):
+        layer = insert.insert_candidates(image, result, settings, request.model)
+    return [(Gimp.Layer, layer)]
+
+
 def _model_and_start(call: Call, read: Callable[[Gimp.Layer], parasites.KeptLatent | None]) -> dict[str, Any]:
     """The request's model, and the latent of the layer to start from, if one is chosen."""
     model, layer = call.config.get_property("model"), call.config.get_property(arguments.START_LAYER)
@@ -298,6 +328,7 @@ ACTIONS: dict[str, Callable[[Call], Values]] = {
     "gan-edit-scribble": edit_with_scribble,
     "gan-edit-project": project,
     "gan-edit-random": random_image,
+    "gan-edit-imagine": imagine,
     "gan-edit-interpolate": interpolate,
     "gan-edit-status": show_status,
 }

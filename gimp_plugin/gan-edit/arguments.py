@@ -12,6 +12,7 @@ from gi.repository import Gimp, GObject
 
 from gan_edit_protocol.settings import (
     EditSettings,
+    ImagineSettings,
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
@@ -25,6 +26,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "gan-edit-scribble": EditSettings,
     "gan-edit-project": ProjectSettings,
     "gan-edit-random": RandomSettings,
+    "gan-edit-imagine": ImagineSettings,
     "gan-edit-interpolate": InterpolateSettings,
 }
 """Which settings a procedure takes."""
@@ -47,6 +49,11 @@ def declare(procedure: Gimp.Procedure, name: str) -> None:
         procedure.add_boolean_argument(
             "hide-scribble", "_Hide the scribble afterwards", "Hide the scribble layer so that the result is seen",
             True, READ_WRITE
+        )  # fmt: skip
+    if name == "gan-edit-imagine":
+        procedure.add_layer_argument(
+            "scribble", "Scri_bble layer", "The layer with the painted colours; by default the selected one, or, "
+            "where that is opaque or made by GAN Edit, the one named “scribble”", True, READ_WRITE
         )  # fmt: skip
     if name in ("gan-edit-scribble", "gan-edit-project"):
         procedure.add_layer_argument(

@@ -75,6 +75,14 @@ ENTRIES = {
         "Draw a random image of the generative network",
         "The result is a new layer, scaled into the selection when there is one, or a new image when none is open.",
     ),
+    "gan-edit-imagine": Entry(
+        "Image _from Scribble…",
+        ONE_LAYER,
+        "Draw images of the generative network that follow a colour scribble, without a photo",
+        "Paint rough colours on a transparent layer: eyes where the model has them, fur, a background, as much or as "
+        "little as you like. The results are new layers on top, the best of them visible, in the selection's square, "
+        "else in the largest square in the middle of the canvas.",
+    ),
     "gan-edit-interpolate": Entry(
         "_Interpolate Layers…",
         SEVERAL_LAYERS,

@@ -16,7 +16,7 @@ import pixels
 import stack
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array, FramesReady, ResultReady
-from gan_edit_protocol.settings import InterpolateSettings, Settings
+from gan_edit_protocol.settings import ImagineSettings, InterpolateSettings, Settings
 
 FRAME_MILLISECONDS = 80
 """How long GIMP's export shows each frame, unless the person renames the layers."""
@@ -89,20 +89,60 @@ def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Set
 
 def insert_picture(image: Gimp.Image, result: ResultReady, kind: str, settings: Settings, model: str) -> Gimp.Layer:
     """A layer on top of ``image``, scaled into the selection's square, else at its own size in the middle."""
+    layer = _picture_layer(image, result, kind, settings, model)
+    image.insert_layer(layer, None, 0)
+    if not Gimp.Selection.is_empty(image):
+        _scale_into(layer, square(image))
+        return layer
+    layer.set_offsets((image.get_width() - layer.get_width()) // 2, (image.get_height() - layer.get_height()) // 2)
+    return layer
+
+
+def insert_candidates(image: Gimp.Image, result: FramesReady, settings: ImagineSettings, model: str) -> Gimp.Layer:
+    """The best of the candidates as a layer on top of ``image``, in its `square`; the others hidden below it, in order.
+
+    ``model``: as the request named it.
+    """
+    made = []
+    for number, (frame, latent) in enumerate(zip(_parts(result.frames), _parts(result.latents), strict=True)):
+        one = ResultReady(frame, latent, model=result.model, seed=result.seed)
+        layer = _picture_layer(image, one, "imagined", settings, model)
+        image.insert_layer(layer, None, number)
+        _scale_into(layer, square(image))
+        layer.set_visible(number == 0)
+        made.append(layer)
+    return made[0]
+
+
+def square(image: Gimp.Image) -> tuple[int, int, int, int]:
+    """The largest square (x, y, side, side) in the middle of the selection, else of the canvas."""
+    _, _, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
+    side = max(1, min(x2 - x1, y2 - y1))
+    return (x1 + x2 - side) // 2, (y1 + y2 - side) // 2, side, side
+
+
+def _parts(array: Array) -> list[Array]:
+    """An array [N, …] as N arrays."""
+    count, *shape = array.shape
+    size = len(array.data) // count
+    return [Array(array.dtype, tuple(shape), array.data[n * size : (n + 1) * size]) for n in range(count)]
+
+
+def _scale_into(layer: Gimp.Layer, rectangle: tuple[int, int, int, int]) -> None:
+    left, top, width, height = rectangle
+    Gimp.context_set_interpolation(Gimp.InterpolationType.CUBIC)
+    layer.scale(width, height, False)
+    layer.set_offsets(left, top)
+
+
+def _picture_layer(image: Gimp.Image, result: ResultReady, kind: str, settings: Settings, model: str) -> Gimp.Layer:
+    """A layer, not yet in the image, of the image's own type."""
     layer_type = {
         Gimp.ImageBaseType.RGB: Gimp.ImageType.RGBA_IMAGE,
         Gimp.ImageBaseType.GRAY: Gimp.ImageType.GRAYA_IMAGE,
         Gimp.ImageBaseType.INDEXED: Gimp.ImageType.INDEXEDA_IMAGE,
     }[image.get_base_type()]
-    layer = _new_layer(image, result, parasites.Origin(kind), layer_type, settings, model)
-    image.insert_layer(layer, None, 0)
-    _, selected, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
-    if selected:
-        side = max(1, min(x2 - x1, y2 - y1))
-        Gimp.context_set_interpolation(Gimp.InterpolationType.CUBIC)
-        layer.scale(side, side, False)
-    layer.set_offsets((x1 + x2 - layer.get_width()) // 2, (y1 + y2 - layer.get_height()) // 2)
-    return layer
+    return _new_layer(image, result, parasites.Origin(kind), layer_type, settings, model)
 
 
 def new_animation(parts: Iterator[FramesReady], settings: InterpolateSettings, model: str) -> Gimp.Image:

@@ -75,6 +75,21 @@ def require_own(image: Gimp.Image, layer: Gimp.Layer) -> None:
         )
 
 
+def find_painting(image: Gimp.Image, drawables: list[Gimp.Drawable], chosen: Gimp.Layer | None) -> Gimp.Layer:
+    """The scribble of an image without a photo: ``chosen``, else the selected layer, else the one named "scribble".
+
+    The selected layer is passed over for the other where it is opaque, a canvas, or was made by GAN Edit.
+    """
+    painting, named = chosen or find_photo(drawables), _named_scribble(image)
+    if chosen is None and named is not None and (not painting.has_alpha() or parasites.keeps_latent(painting)):
+        painting = named
+    if painting.is_group():
+        raise GanEditError(
+            "bad_scribble", "The scribble is a layer group.", "Choose the layer with the painted colours."
+        )
+    return painting
+
+
 def find_align(image: Gimp.Image, photo: Gimp.Layer) -> Align | None:
     """The two anchors of the path named "align" in the photo's pixels, left one first; None without such a path."""
     path = next((path for path in image.get_paths() if path.get_name().lower() == ALIGN_NAME), None)

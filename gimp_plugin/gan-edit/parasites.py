@@ -37,8 +37,9 @@ class KeptLatent:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a layer came about. ``kind``: what made it ("scribble", "projection", "random" or "interpolation").
+    """How a layer came about.
 
+    ``kind``: what made it ("scribble", "projection", "random", "imagined" or "interpolation").
     ``photo_tattoo``, ``photo_name``: of the layer that it was made from; None when there was none, or in layers of
     earlier versions.
     """

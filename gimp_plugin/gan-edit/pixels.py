@@ -43,11 +43,16 @@ def photo_format(layer: Gimp.Layer) -> tuple[str, int]:
 
 def read_scribble(scribble: Gimp.Layer, photo: Gimp.Layer, part: Box) -> Array:
     """The scribble over a part of the photo, H×W×4 uint8; transparent where the scribble layer does not reach."""
-    photo_x, photo_y = offsets(photo)
+    left, top = offsets(photo)
+    return read_paint(scribble, (left + part.x, top + part.y, part.width, part.height))
+
+
+def read_paint(scribble: Gimp.Layer, rectangle: tuple[int, int, int, int]) -> Array:
+    """The same over a rectangle (x, y, width, height) of the image."""
+    left, top, width, height = rectangle
     scribble_x, scribble_y = offsets(scribble)
-    rectangle = (photo_x - scribble_x + part.x, photo_y - scribble_y + part.y, part.width, part.height)
-    data = _read(scribble, rectangle, color_format(scribble, "uint8", 4))
-    return Array("uint8", (part.height, part.width, 4), data)
+    inside = (left - scribble_x, top - scribble_y, width, height)
+    return Array("uint8", (height, width, 4), _read(scribble, inside, color_format(scribble, "uint8", 4)))
 
 
 def read_selection(image: Gimp.Image, photo: Gimp.Layer, part: Box) -> Array:

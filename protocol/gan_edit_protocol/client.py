@@ -20,6 +20,7 @@ from .messages import (
     EngineStatus,
     Failed,
     FramesReady,
+    ImagineRequest,
     InterpolateRequest,
     JobRequest,
     Look,
@@ -81,7 +82,7 @@ class Client:
     @overload
     def run(
         self,
-        request: InterpolateRequest,
+        request: ImagineRequest | InterpolateRequest,
         on_event: Callable[[Any], None] = ...,
         cancelled: Callable[[], bool] = ...,
     ) -> FramesReady: ...

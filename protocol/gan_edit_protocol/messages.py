@@ -11,7 +11,7 @@ import reprlib
 from dataclasses import dataclass, field
 
 from .errors import WireError
-from .settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
+from .settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
 ITEM_SIZES = {"uint8": 1, "uint16": 2, "float32": 4}
 MAX_SIDE = 65_536
@@ -199,6 +199,22 @@ class RandomRequest:
 
 
 @dataclass(frozen=True)
+class ImagineRequest:
+    """Draw images of the model that follow ``scribble``, H×W×4 uint8 (counts where its alpha is above zero).
+
+    The images lie on the largest square in its middle.
+    """
+
+    scribble: Array
+    model: str = "default"
+    settings: ImagineSettings = ImagineSettings()
+
+    def __post_init__(self) -> None:
+        rgba = self.scribble.dtype == "uint8" and len(self.scribble.shape) == 3 and self.scribble.shape[2] == 4
+        _require(rgba, "A scribble must be uint8, height × width × 4 channels.")
+
+
+@dataclass(frozen=True)
 class InterpolateRequest:
     """Make images on the way between latents, or of several latents put together.
 
@@ -261,7 +277,7 @@ class ShutdownRequest:
     """End the engine; jobs still waiting or running are cancelled."""
 
 
-JobRequest = EditRequest | ProjectRequest | RandomRequest | InterpolateRequest
+JobRequest = EditRequest | ProjectRequest | RandomRequest | ImagineRequest | InterpolateRequest
 Request = JobRequest | LookRequest | StatusRequest | CancelRequest | ShutdownRequest
 
 
@@ -322,15 +338,19 @@ class ResultReady:
 class FramesReady:
     """The job is done: ``frames`` N×H×W×3 uint8 and their ``latents`` N × num_ws × w_dim float32.
 
-    ``first``: the number of the first of them; ``of``: how many frames there are in all.
+    ``first``: the number of the first of them; ``of``: how many frames there are in all. Of an :class:`ImagineRequest`
+    the candidates, best first. ``errors``: float32, for each the RMS difference of its local means from the scribble's,
+    0–1; None where nothing was followed.
     """
 
     frames: Array
     latents: Array
     first: int = 0
     of: int = 0
+    errors: Array | None = None
     model: str = ""
     device: str = ""
+    seed: int = 0
     seconds: float = 0.0
 
 
@@ -382,6 +402,7 @@ REQUEST_TYPES: tuple[type, ...] = (
     EditRequest,
     ProjectRequest,
     RandomRequest,
+    ImagineRequest,
     InterpolateRequest,
     LookRequest,
     StatusRequest,

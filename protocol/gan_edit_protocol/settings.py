@@ -302,6 +302,29 @@ class RandomSettings(Settings):
 
 
 @dataclass(frozen=True)
+class ImagineSettings(Settings):
+    """How a scribble alone becomes images."""
+
+    candidates: int = _setting(4, "Number of images to choose from, the most likely first", 1, 16)
+    seed: int = _setting(0, "Seed of the images that it starts from: another one gives other images", 0, 2**31 - 1)
+    steps: int = _setting(25, "Optimisation steps that follow the scribble, of each image", 1, 20000)
+    class_label: int = _setting(0, "Class of a conditional model; others ignore it", 0, 100_000, advanced=True)
+    samples: int = _setting(
+        64,
+        "Number of random images that are looked at; those most like the scribble are the starts",
+        1,
+        10000,
+        advanced=True,
+    )
+    scribble_weight: float = _setting(
+        10.0, "How strictly the search follows the scribble's colours", 0.0, 1000.0, advanced=True
+    )
+    prior_weight: float = _setting(
+        0.2, "How strictly the images stay ones that the model would draw by itself", 0.0, 10.0, advanced=True
+    )
+
+
+@dataclass(frozen=True)
 class InterpolateSettings(Settings):
     """How several latents become one or more images."""
 

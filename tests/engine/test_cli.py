@@ -172,6 +172,46 @@ def test_a_random_image_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) 
     assert (a != c).any()
 
 
+def test_a_scribble_alone_becomes_numbered_images_with_their_latents(
+    run: Run, tmp_path: Path, photo: NDArray[Any]
+) -> None:
+    words = ("imagine", "scribble.png", "--output", "cat.png", "--latent", "cat.safetensors", "--candidates", 2)
+    done = run(*words, "--json", "--seed", 3, "--set", "samples=8", "--set", "steps=2")
+    assert done.returncode == 0, done.stderr
+    about = json.loads(done.stdout)
+    assert (about["seed"], about["model"]) == (3, "cats128")
+    found = about["candidates"]
+    assert [each["output"] for each in found] == ["cat.png", "cat-2.png"]
+    assert [each["latent"] for each in found] == ["cat.safetensors", "cat-2.safetensors"]
+    assert all(0 < each["error"] < 1 for each in found)
+    first, second = (read_picture(tmp_path / each["output"]).pixels for each in found)
+    assert first.shape == (128, 128, 3)
+    assert (first != second).any()
+    latents = [read_latent(tmp_path / each["latent"]) for each in found]
+    assert [kept.model for kept in latents] == ["cats128"] * 2
+    assert (latents[0].latent != latents[1].latent).any()
+
+
+def test_an_opaque_picture_is_a_scribble_and_a_transparent_one_is_told_apart(run: Run, tmp_path: Path) -> None:
+    quick = ("--candidates", 1, "--set", "samples=8", "--set", "steps=2")
+    Image.new("RGB", (40, 30), (200, 120, 60)).save(tmp_path / "whole.jpg")
+    done = run("imagine", "whole.jpg", "--output", "r.png", *quick)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("r.png: in ")
+    Image.new("RGBA", (40, 40)).save(tmp_path / "empty.png")
+    beside = Image.new("RGBA", (80, 40))
+    beside.paste((255, 0, 0, 255), (0, 0, 15, 40))
+    beside.save(tmp_path / "beside.png")
+    for name, where in (
+        ("empty.png", "on the scribble."),
+        ("beside.png", "on the scribble in the square in its middle."),
+    ):
+        done = run("imagine", name, "--output", "r2.png", *quick)
+        assert done.returncode == 2
+        assert f"Nothing is painted on the scribble{where}. Paint the colours that you want there." in done.stderr
+    assert not (tmp_path / "r2.png").exists()
+
+
 def test_a_jpeg_photo_gives_a_png_of_its_upright_size(run: Run, tmp_path: Path, photo: NDArray[Any]) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

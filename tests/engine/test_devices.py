@@ -43,8 +43,22 @@ from gan_edit_engine.training.discriminators import (
 from gan_edit_engine.training.evaluation import Lite0Features, Vgg16Features, diversity
 from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 from gan_edit_engine.workspace import Workspace
-from gan_edit_protocol.messages import EditRequest, InterpolateRequest, JobRequest, ProjectRequest, RandomRequest
-from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
+from gan_edit_protocol.messages import (
+    EditRequest,
+    FramesReady,
+    ImagineRequest,
+    InterpolateRequest,
+    JobRequest,
+    ProjectRequest,
+    RandomRequest,
+)
+from gan_edit_protocol.settings import (
+    EditSettings,
+    ImagineSettings,
+    InterpolateSettings,
+    ProjectSettings,
+    RandomSettings,
+)
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SIDE = 16
@@ -209,6 +223,11 @@ JOBS: dict[str, JobRequest] = {
     "projection with noise, tuned": projection_of(optimize_noise=True, tuning_steps=2, tuning_selected_only=True),
     "edit": edit_of(),
     "edit by EfficientNet-lite0 of a tuned projection": edit_of(perceptual="efficientnet-lite0", tuning_steps=2),
+    "images from a scribble": ImagineRequest(
+        to_message(np.pad(photo(), ((0, 0), (0, 0), (0, 1)), constant_values=255)),
+        "tiny",
+        ImagineSettings(candidates=2, samples=3, steps=4),
+    ),
     "random image": RandomRequest(model="tiny", settings=RandomSettings()),
     **{f"{mode} interpolation": latents_in(mode) for mode in InterpolateSettings.specs()[0].choices},
 }
@@ -229,7 +248,7 @@ def test_a_job_computes_on_its_device_what_it_would_on_the_processor(
     with PretendedDevice():
         *_, result = perform(JOBS[name], there)
     assert result.device == str(DEVICE)
-    field = "frames" if isinstance(JOBS[name], InterpolateRequest) else "image"
+    field = "frames" if isinstance(expected, FramesReady) else "image"
     ours, theirs = (from_message(getattr(each, field)).astype(float) for each in (result, expected))
     assert np.abs(ours - theirs).mean() < 1  # of 255: sums may be taken in another order
 

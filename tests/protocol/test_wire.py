@@ -16,6 +16,7 @@ from gan_edit_protocol.messages import (
     MAX_ARRAY_BYTES,
     Array,
     EditRequest,
+    ImagineRequest,
     InterpolateRequest,
     ProjectRequest,
     RandomRequest,
@@ -226,6 +227,12 @@ def test_truncations_that_do_not_belong_to_one_z_each_are_refused() -> None:
     for latents, count in ((zs, 3), (ws, 2)):
         with pytest.raises(WireError, match="one for each z"):
             InterpolateRequest(latents, Array("float32", (count,), bytes(4 * count)))
+
+
+def test_a_scribble_without_alpha_is_no_scribble() -> None:
+    for scribble in (Array("uint8", (2, 3, 3), bytes(18)), Array("float32", (2, 3, 4), bytes(96))):
+        with pytest.raises(WireError, match="scribble must be uint8, height × width × 4"):
+            ImagineRequest(scribble)
 
 
 def test_another_version_is_told_apart_from_a_damaged_message() -> None:

@@ -71,6 +71,15 @@ class Generator(nn.Module):
         image: Tensor = self.synthesis(ws, noise=noise)
         return F.avg_pool2d(image, self.resolution // side)
 
+    def small_image_and_features(self, ws: Tensor, side: int, noise: Noise = "const") -> tuple[Tensor, list[Tensor]]:
+        """`small_image`, and those of the `features` that are no larger."""
+        maps: list[Tensor] = []
+        for x in self.features(ws, noise):
+            if x.shape[-1] > side:
+                break
+            maps.append(x)
+        return self.small_image(ws, side, noise), maps
+
     def forward(
         self,
         z: Tensor,

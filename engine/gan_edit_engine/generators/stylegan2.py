@@ -340,13 +340,23 @@ class StyleGAN2(Generator):
 
     def small_image(self, ws: Tensor, side: int, noise: Noise = "const") -> Tensor:
         """The running image of the block at ``side``, where the architecture has one: no finer layer is computed."""
-        if self.config.architecture != "skip" or side < self.config.block_resolutions[0]:
+        if not self._has_running_image(side):
             return super().small_image(ws, side, noise)
-        running = next(
-            image for image in self.synthesis.images(ws, noise) if image is not None and image.shape[-1] == side
-        )
-        assert running is not None
-        return running
+        return self.small_image_and_features(ws, side, noise)[0]
+
+    def small_image_and_features(self, ws: Tensor, side: int, noise: Noise = "const") -> tuple[Tensor, list[Tensor]]:
+        """In one pass, where the architecture has a running image of that size."""
+        if not self._has_running_image(side):
+            return super().small_image_and_features(ws, side, noise)
+        maps: list[Tensor] = []
+        for x, image in self.synthesis.steps(ws, noise):
+            maps.append(x)
+            if image is not None and image.shape[-1] == side:
+                return image, maps
+        raise AssertionError(f"the synthesis has no image of {side} pixels")
+
+    def _has_running_image(self, side: int) -> bool:
+        return self.config.architecture == "skip" and side >= self.config.block_resolutions[0]
 
     def noise_consts(self) -> dict[str, Tensor]:
         if not self.config.use_noise:
