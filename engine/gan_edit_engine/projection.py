@@ -20,7 +20,7 @@ from gan_edit_engine import generators
 from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.invert import Inversion, Objective, Subject, invert, psnr, synthesise
 from gan_edit_engine.latents import Statistics
-from gan_edit_engine.library import Model, ModelEncoder
+from gan_edit_engine.library import Model, ModelEncoder, weights_key
 from gan_edit_engine.optimize import ResultT, Step
 from gan_edit_engine.perceptual import Perceptual
 from gan_edit_engine.tuning import Delta, tune
@@ -138,7 +138,7 @@ def _key(
     names = [field.name for field in dataclasses.fields(ProjectSettings)]
     digest = hashlib.sha256()
     digest.update(
-        json.dumps([_FORMAT, model.info.sha256, perceptual.name, encoder and encoder.sha256, search]).encode()
+        json.dumps([_FORMAT, weights_key(model), perceptual.name, encoder and encoder.sha256, search]).encode()
     )
     digest.update(json.dumps({name: getattr(settings, name) for name in names}, sort_keys=True).encode())
     tensors = [subject.image, subject.weight]

@@ -1,4 +1,4 @@
-"""What the worker keeps between jobs: loaded models, perceptual networks, and where projections are kept on disk."""
+"""What the worker keeps between jobs: loaded models, perceptual networks, and where on disk more is kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import platformdirs
 import torch
 
 from gan_edit_engine.axes import PROBES, find_axes, wants_axes
+from gan_edit_engine.kept_statistics import read_statistics, statistics_file, write_statistics
 from gan_edit_engine.kin import SAMPLES, feature_spread
 from gan_edit_engine.latents import Statistics, label, map_to_w, random_z, statistics
 from gan_edit_engine.library import Model, ModelEncoder, open_discriminator, open_encoder, open_model
@@ -35,6 +36,7 @@ class Workspace:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.projections = cache_dir() / "projections"
+        self.explored = cache_dir() / "explored"
         self._models: OrderedDict[tuple[str, int], tuple[Model, Statistics]] = OrderedDict()
         self._encoders: OrderedDict[tuple[Path, int], ModelEncoder | None] = OrderedDict()
         self._perceptual: dict[tuple[str, ...], Perceptual] = {}
@@ -47,7 +49,8 @@ class Workspace:
         key = name, class_label
         if key not in self._models:
             model = open_model(name, self.device)
-            self._models[key] = model, statistics(model.generator, self.device, class_label)
+            kept = read_statistics(self._statistics_file(model, class_label), self.device)
+            self._models[key] = model, kept or statistics(model.generator, self.device, class_label)
             if len(self._models) > _MODELS_KEPT:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
@@ -56,15 +59,14 @@ class Workspace:
     def searchable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
         """As `model`, with the axes along which ``settings`` search; yields a Step for each look at the model.
 
-        They are found once for each model while it stays loaded, in a few seconds.
+        They are found once for each model, in a few seconds, and kept.
         """
         model, spread = self.model(name, settings.class_label)
         if not wants_axes(settings) or spread.axes is not None or "w" not in model.generator.spaces:
             return model, spread
         w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
         spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
-        self._models[name, settings.class_label] = model, spread
-        return model, spread
+        return self._explored(name, settings, model, spread)
 
     def editable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
         """As `searchable`, with what the model's features are like, by which strokes find what they lie on."""
@@ -73,8 +75,19 @@ class Workspace:
             z = random_z(model.generator, SAMPLES, 0, self.device)
             ws = model.generator.mapping(z, label(model.generator, SAMPLES, settings.class_label, self.device))
             spread = dataclasses.replace(spread, features=(yield from feature_spread(model.generator, ws, PROBES)))
-            self._models[name, settings.class_label] = model, spread
+            return self._explored(name, settings, model, spread)
         return model, spread
+
+    def _explored(
+        self, name: str, settings: ProjectSettings, model: Model, spread: Statistics
+    ) -> tuple[Model, Statistics]:
+        """Keep what was found out about a model, here and on disk."""
+        self._models[name, settings.class_label] = model, spread
+        write_statistics(self._statistics_file(model, settings.class_label), spread)
+        return model, spread
+
+    def _statistics_file(self, model: Model, class_label: int) -> Path:
+        return statistics_file(self.explored, model, class_label, self.device)
 
     def encoder(self, model: Model, settings: ProjectSettings) -> ModelEncoder | None:
         """The encoder that a search by ``settings`` starts from; None where the model has none or it is not wanted.

@@ -52,7 +52,8 @@ def run(request, workspace) -> tuple[list[Progress], ResultReady]:
     return progress, result
 
 
-def test_a_models_first_search_explores_it_without_showing_what_it_draws(photo):
+def test_a_models_first_search_explores_it_without_showing_what_it_draws(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path))
     workspace = Workspace(torch.device("cpu"))
     first, again = (run(edit_request(photo), workspace)[0] for _ in range(2))
     explored = [(p.step, p.of, p.preview) for p in first if p.stage == "Exploring the model"]

@@ -104,6 +104,11 @@ def info_from_header(path: Path, header: dict[str, str]) -> ModelInfo:
     )
 
 
+def weights_key(model: Model) -> str:
+    """What is kept about a model, its photos' projections and what it was found to be like, is kept under this."""
+    return model.info.sha256
+
+
 def _parse_align_points(text: str | None) -> tuple[Point, Point] | None:
     if text is None or text == "none":
         return None
