@@ -40,6 +40,7 @@ MaskFile = Annotated[
 ]
 ModelName = Annotated[str, typer.Option(help="An installed model's name, or a model file.")]
 Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]
+Quality = Annotated[str | None, typer.Option(help="draft, normal or best: short for --set quality=NAME.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting (see: gan-edit settings); may be repeated."),
@@ -78,6 +79,7 @@ def edit(
     output: OutputFile,
     mask: MaskFile = None,
     model: ModelName = "default",
+    quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
     align: AlignText = None,
@@ -89,7 +91,7 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Change a photo so that it follows the colours of a scribble inside a mask."""
-    settings = EditSettings.from_assignments(assignments or [], **_given(seed))
+    settings = EditSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = images.read_picture(photo_file)
     request = EditRequest(
         photo=to_message(picture.pixels),
@@ -109,6 +111,7 @@ def project(
     output: OutputFile,
     mask: MaskFile = None,
     model: ModelName = "default",
+    quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
     align: AlignText = None,
@@ -120,7 +123,7 @@ def project(
     as_json: AsJson = False,
 ) -> None:
     """Find the model's image that is nearest to a photo and put it in the photo's place."""
-    settings = ProjectSettings.from_assignments(assignments or [], **_given(seed))
+    settings = ProjectSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = images.read_picture(photo_file)
     request = ProjectRequest(
         photo=to_message(picture.pixels),
@@ -145,7 +148,7 @@ def random(
     as_json: AsJson = False,
 ) -> None:
     """Draw a random image of a model."""
-    settings = RandomSettings.from_assignments(assignments or [], **_given(seed))
+    settings = RandomSettings.from_assignments(assignments or [], **_given(seed=seed))
     _make(RandomRequest(model_argument(model), settings), None, output, latent, device, keep, as_json)
 
 
@@ -203,8 +206,8 @@ def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, 
     return {**{name: getattr(result, name) for name in names}, **files}
 
 
-def _given(seed: int | None) -> dict[str, int]:
-    return {} if seed is None else {"seed": seed}
+def _given(**options: int | str | None) -> dict[str, int | str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def model_argument(name: str) -> str:

@@ -135,7 +135,8 @@ def _key(
     search: bool,
 ) -> str:
     """Everything that the projection depends on: pixels, where they count, model, networks, settings, given latent."""
-    names = [field.name for field in dataclasses.fields(ProjectSettings)]
+    # Of the quality only what it stands for counts.
+    names = [field.name for field in dataclasses.fields(ProjectSettings) if field.name != "quality"]
     digest = hashlib.sha256()
     digest.update(
         json.dumps([_FORMAT, weights_key(model), perceptual.name, encoder and encoder.sha256, search]).encode()
