@@ -180,7 +180,8 @@ def _kept(result: ResultReady) -> KeptLatent:
         for array in (result.latent, result.noise, result.z)
     )
     assert latent is not None  # a result has one
-    return KeptLatent(latent, noise, z, result.truncation_psi, result.model)
+    residual = None if result.residual is None else from_message(result.residual).view("<f2")
+    return KeptLatent(latent, noise, z, result.truncation_psi, result.model, residual)
 
 
 def _given_latent(path: Path | None, model: str) -> dict[str, Array | None]:
@@ -188,7 +189,11 @@ def _given_latent(path: Path | None, model: str) -> dict[str, Array | None]:
     if path is None:
         return {}
     kept = read_latent_of(path, model)
-    return {"latent": to_message(kept.latent), "noise": None if kept.noise is None else to_message(kept.noise)}
+    return {
+        "latent": to_message(kept.latent),
+        "noise": None if kept.noise is None else to_message(kept.noise),
+        "residual": None if kept.residual is None else to_message(kept.residual.view(np.uint16)),
+    }
 
 
 def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:

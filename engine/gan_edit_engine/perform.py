@@ -14,8 +14,8 @@ from gan_edit_engine import generators
 from gan_edit_engine.arrays import to_message
 from gan_edit_engine.axes import PROBES
 from gan_edit_engine.edit import Wish, follow_scribble
-from gan_edit_engine.invert import Inversion
-from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
+from gan_edit_engine.invert import Inversion, without_residual
+from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise, pack_residual
 from gan_edit_engine.kin import SAMPLES, kinship
 from gan_edit_engine.latents import Statistics, label, random_z
 from gan_edit_engine.library import Model
@@ -110,12 +110,14 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     )
     projection = yield from report(searching, "Projecting the photo", 0, total)
     projected, generator = projection.inversion, projection.generator
-    strokes = separate(seen.colours, to_colours(projected.image), painted.colours, painted.cover, painted.opacity)
+    known = to_colours(without_residual(generator, projected, torch.ones_like(seen.subject.weight)).image)
+    strokes = separate(seen.colours, known, painted.colours, painted.cover, painted.opacity)
     counts = _counts(generator, spread, projected, strokes.meant, seen, settings.reach)
     wish = _wish(seen, painted.cover, strokes, counts, generator.image_channels)
-    following = follow_scribble(generator, spread, projected, wish, settings)
+    start = without_residual(generator, projected, wish.free)
+    following = follow_scribble(generator, spread, start, wish, settings)
     edited = yield from report(following, "Following the scribble", projection_steps, total)
-    before, after = to_colours(projected.image), to_colours(edited.image)
+    before, after = to_colours(start.image), to_colours(edited.image)
     meant = meaning(seen.colours, before, after, strokes.paint, strokes.meant, counts)
     brightest = strokes.paint[painted.cover >= min(_WELL_PAINTED, float(painted.cover.max()))].max(0)
     maps = maps_of(seen.colours, before, after, meant, brightest)
@@ -140,7 +142,10 @@ def _counts(
     """Where each stroke counts [N, R, R]."""
     assert spread.features is not None  # `editable` has found them
     device = projected.ws.device
-    kin = kinship(generator, spread.features, projected.ws, projected.noise or "const", map_to_tensor(strokes, device))
+    with generator.adding(projected.residual):
+        kin = kinship(
+            generator, spread.features, projected.ws, projected.noise or "const", map_to_tensor(strokes, device)
+        )
     return reached(kin[:, 0].cpu().numpy(), strokes, _selected(seen)[0, 0].cpu().numpy(), reach)
 
 
@@ -168,7 +173,11 @@ def _searchable(
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
-    return None if request.latent is None else given_inversion(request.latent, request.noise, model, seen.subject)
+    return (
+        None
+        if request.latent is None
+        else given_inversion(request.latent, request.noise, request.residual, model, seen.subject)
+    )
 
 
 def _blend(seen: View, feather: float) -> Mask:
@@ -186,6 +195,7 @@ def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, mod
         image=to_message(image),
         latent=pack_latent(inversion.ws),
         noise=pack_noise(inversion.noise),
+        residual=pack_residual(inversion.residual),
         mask=to_message(mask),
         x=seen.box.x,
         y=seen.box.y,

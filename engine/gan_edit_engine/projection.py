@@ -121,7 +121,7 @@ def _tuned(generator: generators.Generator, inversion: Inversion, delta: Delta, 
         return Projection(inversion, generator)
     tuned = delta.applied(generator)
     with torch.no_grad():
-        image = synthesise(tuned, inversion.ws, inversion.noise)
+        image = synthesise(tuned, inversion.ws, inversion.noise, residual=inversion.residual)
     return Projection(dataclasses.replace(inversion, image=image, psnr=psnr(image, subject)), tuned)
 
 
@@ -146,7 +146,7 @@ def _key(
     if settings.tuning_selected_only and subject.selection is not None:
         tensors.append(subject.selection)
     if given is not None:
-        tensors += [given.ws, *given.noise.values()]
+        tensors += [given.ws, *given.noise.values(), *([] if given.residual is None else [given.residual])]
     for tensor in tensors:
         digest.update(str(tuple(tensor.shape)).encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
@@ -159,6 +159,8 @@ def write_projection(file: Path, inversion: Inversion, delta: Delta) -> None:
     tensors |= {f"noise.{name}": value.cpu().contiguous() for name, value in inversion.noise.items()}
     if inversion.z is not None:
         tensors["z"] = inversion.z.cpu().contiguous()
+    if inversion.residual is not None:
+        tensors["residual"] = inversion.residual.half().cpu().contiguous()
     for name, (a, b) in delta.factors.items():
         tensors |= {f"delta.a.{name}": a.half().cpu(), f"delta.b.{name}": b.half().cpu()}
     with suppress(OSError, GanEditError):
@@ -185,9 +187,10 @@ def _read(file: Path, generator: generators.Generator, subject: Subject) -> Proj
         ws, noise = tensors["ws"], _group(tensors, "noise.")
         a, b = _group(tensors, "delta.a."), _group(tensors, "delta.b.")
         delta = Delta({name: (a[name].float(), b[name].float()) for name in a})
+        residual = tensors["residual"].float() if "residual" in tensors else None
         with torch.no_grad():
-            image = synthesise(generator, ws, noise)
-        inversion = Inversion(ws, image, psnr(image, subject), steps, noise, tensors.get("z"))
+            image = synthesise(generator, ws, noise, residual=residual)
+        inversion = Inversion(ws, image, psnr(image, subject), steps, noise, tensors.get("z"), residual)
         return _tuned(generator, inversion, delta, subject)
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError):
         return None

@@ -63,13 +63,16 @@ def _check_mask(mask: Array | None, photo: Array) -> None:
         )
 
 
-def _check_latent(latent: Array | None, noise: Array | None) -> None:
+def _check_latent(latent: Array | None, noise: Array | None, residual: Array | None) -> None:
     if latent is not None:
         well_formed = latent.dtype == "float32" and len(latent.shape) == 2
         _require(well_formed, "A latent must be float32, num_ws × w_dim.")
     if noise is not None:
         _require(latent is not None, "Noise maps belong to a latent, and there is none.")
         _require(noise.dtype == "float32" and len(noise.shape) == 2, "Noise maps must be float32, in rows.")
+    if residual is not None:
+        _require(latent is not None, "A residual belongs to a latent, and there is none.")
+        _require(residual.dtype == "uint16" and len(residual.shape) == 3, "A residual must be uint16, C × S × S.")
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ class EditRequest:
 
     ``photo``: H×W×3 or 4 (uint8, uint16 over its full range, or float32 with 0–1 as the display range), R'G'B'(A).
     Where the model looks: ``align``, else ``crop``, else the square around the mask.
-    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection, not the tuning; ``noise``: the maps
-    that belong to it, as in :class:`ResultReady`.
+    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection, not the tuning; ``noise`` and
+    ``residual``: what belongs to it, as in :class:`ResultReady`.
     """
 
     photo: Array
@@ -110,6 +113,7 @@ class EditRequest:
     crop: Crop | None = None
     latent: Array | None = None
     noise: Array | None = None
+    residual: Array | None = None
     settings: EditSettings = EditSettings()
 
     def __post_init__(self) -> None:
@@ -117,14 +121,14 @@ class EditRequest:
         _check_mask(self.mask, self.photo)
         fits = self.scribble.dtype == "uint8" and self.scribble.shape == (*self.photo.shape[:2], 4)
         _require(fits, "The scribble must be uint8 RGBA and of the photo's size.")
-        _check_latent(self.latent, self.noise)
+        _check_latent(self.latent, self.noise, self.residual)
 
 
 @dataclass(frozen=True)
 class ProjectRequest:
     """Find the latent whose image is the photo's crop, and give back that image in the photo's place.
 
-    ``latent``: search on from this w+ (num_ws × w_dim float32); ``noise``: the maps that belong to it.
+    ``latent``: search on from this w+ (num_ws × w_dim float32); ``noise`` and ``residual``: what belongs to it.
     """
 
     photo: Array
@@ -134,12 +138,13 @@ class ProjectRequest:
     crop: Crop | None = None
     latent: Array | None = None
     noise: Array | None = None
+    residual: Array | None = None
     settings: ProjectSettings = ProjectSettings()
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
         _check_mask(self.mask, self.photo)
-        _check_latent(self.latent, self.noise)
+        _check_latent(self.latent, self.noise, self.residual)
 
 
 @dataclass(frozen=True)
@@ -221,8 +226,10 @@ class ResultReady:
     through ``mask`` (h×w uint8: 0 keeps the photo). The image carries the edit unmasked, so that the mask can still be
     repainted. ``latent``: num_ws × w_dim float32 of the result; ``latent_start``: that of the projected photo.
     ``noise``: the noise maps that belong to the latent where they were searched too: the model's maps from coarse to
-    fine, flattened one after the other, in rows of 1024 values and zeros at the end. ``z``: z_dim float32 where the
-    latent is the mapping of a z, truncated by ``truncation_psi``.
+    fine, flattened one after the other, in rows of 1024 values and zeros at the end.
+    ``residual``: of the model's features, which belongs to the latent too where it was searched, C × S × S: the 16 bits
+    of half-precision numbers as uint16. ``z``: z_dim float32 where the latent is the mapping of a z, truncated by
+    ``truncation_psi``.
     ``model``, ``device``, ``perceptual`` network: what was used. ``seconds``: from start to end of the job.
     ``psnr``: dB of the projection against the crop (0 where there is none).
     """
@@ -232,6 +239,7 @@ class ResultReady:
     mask: Array | None = None
     latent_start: Array | None = None
     noise: Array | None = None
+    residual: Array | None = None
     z: Array | None = None
     truncation_psi: float = 1.0
     x: int = 0

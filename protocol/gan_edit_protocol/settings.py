@@ -246,6 +246,12 @@ class ProjectSettings(Settings):
     noise_weight: float = _setting(
         1e5, "How strictly the noise maps stay noise and carry no picture", 0.0, 1e8, advanced=True
     )
+    residual: bool = _setting(
+        False,
+        "Also search what the latent cannot say of the photo: a residual of the model's features that stays with the "
+        "latent (StyleGAN2, Adam only)",
+        advanced=True,
+    )
     tuning_steps: int = _setting(
         0,
         "Steps in which a copy of the model is tuned on this photo (pivotal tuning); 0: none",

@@ -155,6 +155,24 @@ def test_searched_noise_comes_back_and_can_be_given_with_the_latent(photo, works
         run(edit_request(photo, latent=first.latent_start, noise=wrong, settings=settings), workspace)
 
 
+def test_a_residual_comes_back_and_can_be_given_with_the_latent(photo, workspace):
+    settings = EditSettings(steps=6, edit_steps=3, residual=True, seed=79)
+    first = run(edit_request(photo, settings=settings), workspace)[1]
+    assert from_message(first.residual).view("<f2").shape == (128, 32, 32)
+    kept = run(edit_request(photo, settings=settings), workspace)[1]
+    given = edit_request(photo, latent=first.latent_start, residual=first.residual, settings=settings)
+    for again in (kept, run(given, workspace)[1]):
+        assert again.psnr == first.psnr
+        assert again.image.data == first.image.data
+        assert again.residual.data == first.residual.data
+    without = dataclasses.replace(given, residual=None)
+    assert run(without, workspace)[1].psnr != first.psnr
+    for wrong, sentence in ((np.zeros((3, 2, 2)), "not this model's"), (np.full((128, 32, 32), np.nan), "no numbers")):
+        residual = to_message(wrong.astype(np.float16).view(np.uint16))
+        with pytest.raises(GanEditError, match=sentence):
+            run(dataclasses.replace(given, residual=residual), workspace)
+
+
 def test_a_projection_goes_on_from_a_given_latent(photo, workspace):
     request = ProjectRequest(to_message(photo), align=EYES, settings=ProjectSettings(steps=12, cache=False))
     first = run(request, workspace)[1]

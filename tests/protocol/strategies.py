@@ -79,7 +79,11 @@ crops = st.none() | st.builds(Crop, numbers, numbers, numbers, numbers)
 
 
 given_latents = st.just({}) | st.fixed_dictionaries(
-    {"latent": arrays((2, 3), "float32"), "noise": st.none() | arrays((1, 4), "float32")}
+    {
+        "latent": arrays((2, 3), "float32"),
+        "noise": st.none() | arrays((1, 4), "float32"),
+        "residual": st.none() | arrays((4, 2, 2), "uint16"),
+    }
 )
 
 
@@ -144,6 +148,7 @@ events = st.one_of(
         mask=st.none() | arrays(dtype="uint8"),
         latent_start=st.none() | arrays(dtype="float32"),
         noise=st.none() | arrays(dtype="float32"),
+        residual=st.none() | arrays(dtype="uint16"),
         z=st.none() | arrays(dtype="float32"),
         **_result_fields,
     ),
