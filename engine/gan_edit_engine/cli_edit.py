@@ -54,6 +54,7 @@ MaskFile = Annotated[
 ]
 ModelName = Annotated[str, typer.Option(help="An installed model's name, or a model file.")]
 Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]
+Quality = Annotated[str | None, typer.Option(help="draft, normal or best: short for --set quality=NAME.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting (see: gan-edit settings); may be repeated."),
@@ -92,6 +93,7 @@ def edit(
     output: OutputFile,
     mask: MaskFile = None,
     model: ModelName = "default",
+    quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
     align: AlignText = None,
@@ -103,7 +105,7 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Change a photo so that it follows the colours of a scribble inside a mask."""
-    settings = EditSettings.from_assignments(assignments or [], **_given(seed))
+    settings = EditSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = images.read_picture(photo_file)
     strokes = images.read_scribble(scribble, picture)
     scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), _align(align), _crop(crop), strokes)
@@ -124,6 +126,7 @@ def project(
     output: OutputFile,
     mask: MaskFile = None,
     model: ModelName = "default",
+    quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
     align: AlignText = None,
@@ -135,7 +138,7 @@ def project(
     as_json: AsJson = False,
 ) -> None:
     """Find the model's image that is nearest to a photo and put it in the photo's place."""
-    settings = ProjectSettings.from_assignments(assignments or [], **_given(seed))
+    settings = ProjectSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = images.read_picture(photo_file)
     scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), _align(align), _crop(crop))
     start = _given_latent(latent_in, model)
@@ -158,7 +161,7 @@ def random(
     as_json: AsJson = False,
 ) -> None:
     """Draw a random image of a model."""
-    settings = RandomSettings.from_assignments(assignments or [], **_given(seed))
+    settings = RandomSettings.from_assignments(assignments or [], **_given(seed=seed))
     request = RandomRequest(model_argument(model), settings)
     _make(lambda client: request, None, output, latent, device, keep, as_json)
 
@@ -196,15 +199,17 @@ def _kept(result: ResultReady) -> KeptLatent:
         for array in (result.latent, result.noise, result.z)
     )
     assert latent is not None  # a result has one
-    return KeptLatent(latent, noise, z, result.truncation_psi, result.model)
+    residual = None if result.residual is None else from_message(result.residual).view("<f2")
+    return KeptLatent(latent, noise, z, result.truncation_psi, result.model, residual)
 
 
-def _given_latent(path: Path | None, model: str) -> tuple[Array | None, Array | None]:
-    """The request's latent and noise from a file."""
+def _given_latent(path: Path | None, model: str) -> tuple[Array | None, Array | None, Array | None]:
+    """The request's latent, noise and residual from a file."""
     if path is None:
-        return None, None
+        return None, None, None
     kept = read_latent_of(path, model)
-    return to_message(kept.latent), None if kept.noise is None else to_message(kept.noise)
+    noise = None if kept.noise is None else to_message(kept.noise)
+    return to_message(kept.latent), noise, None if kept.residual is None else to_message(kept.residual.view(np.uint16))
 
 
 def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:
@@ -222,8 +227,8 @@ def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, 
     return {**{name: getattr(result, name) for name in names}, **files}
 
 
-def _given(seed: int | None) -> dict[str, int]:
-    return {} if seed is None else {"seed": seed}
+def _given(**options: int | str | None) -> dict[str, int | str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def model_argument(name: str) -> str:

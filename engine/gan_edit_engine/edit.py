@@ -64,7 +64,7 @@ def follow_scribble(
     if along_w < settings.edit_steps:
         ws = yield from _in_w_plus(generator, statistics, projected, wish, settings, along_w, ws, move)
     with torch.no_grad():
-        return Edited(ws, synthesise(generator, ws, projected.noise))
+        return Edited(ws, synthesise(generator, ws, projected.noise, residual=projected.residual))
 
 
 def _along_w(
@@ -85,7 +85,7 @@ def _along_w(
 
     def evaluate(_share: float) -> tuple[Tensor, Tensor]:
         ws = moved()
-        image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision), side)
+        image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision), side, projected.residual)
         return total(terms, Look(image, ws, move)), image
 
     for step in adam([move], evaluate, steps, _MEANING_RATE, late_decay):
@@ -110,7 +110,7 @@ def _in_w_plus(
 
     def evaluate(_share: float) -> tuple[Tensor, Tensor]:
         ws = latent()
-        image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision))
+        image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision), residual=projected.residual)
         return total(terms, Look(image, ws, move)), image
 
     for step in adam([moved], evaluate, settings.edit_steps - taken, _W_PLUS_RATE, late_decay):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gan_edit_engine import generators
 from gan_edit_engine.edit import Wish, follow_scribble
-from gan_edit_engine.invert import Inversion
+from gan_edit_engine.invert import Inversion, without_residual
 from gan_edit_engine.kin import kinship
 from gan_edit_engine.latents import Statistics
 from gan_edit_engine.meaning import meaning
@@ -45,12 +46,13 @@ def follow(
     ``picture`` [R, R, 3] in 0..1 is what is edited where ``selected`` [1, 1, R, R], ``projected`` the model's version
     of it; ``spread`` knows the model's features.
     """
-    before = to_colours(projected.image)
-    strokes = separate(picture, before, painted.colours, painted.cover, painted.opacity)
+    known = to_colours(without_residual(generator, projected, torch.ones_like(selected)).image)
+    strokes = separate(picture, known, painted.colours, painted.cover, painted.opacity)
     counts = _counts(generator, spread, projected, strokes.meant, selected, settings.reach)
     wish = _wish(painted.cover, strokes, counts, selected, generator.image_channels)
-    edited = yield from follow_scribble(generator, spread, projected, wish, settings)
-    after = to_colours(edited.image)
+    start = without_residual(generator, projected, wish.free)
+    edited = yield from follow_scribble(generator, spread, start, wish, settings)
+    before, after = to_colours(start.image), to_colours(edited.image)
     meant = meaning(picture, before, after, strokes.paint, strokes.meant, counts)
     brightest = strokes.paint[painted.cover >= min(_WELL_PAINTED, float(painted.cover.max()))].max(0)
     return Followed(edited.ws, maps_of(picture, before, after, meant, brightest))
@@ -67,7 +69,9 @@ def _counts(
     """Where each stroke counts [N, R, R]."""
     assert spread.features is not None  # `editable` has found them
     device = projected.ws.device
-    kin = kinship(generator, spread.features, projected.ws, projected.noise or "const", map_to_tensor(strokes, device))
+    noise, maps = projected.noise or "const", map_to_tensor(strokes, device)
+    with generator.adding(projected.residual):
+        kin = kinship(generator, spread.features, projected.ws, noise, maps)
     return reached(kin[:, 0].cpu().numpy(), strokes, selected[0, 0].cpu().numpy(), reach)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from gan_edit_engine import generators
 from gan_edit_engine.axes import movable
 from gan_edit_engine.latents import Statistics, check_space, label, map_to_w, random_z
-from gan_edit_engine.losses import noise_regularity, pixel_loss, renormalise_noise, weighted_mean
+from gan_edit_engine.losses import area_averaged, noise_regularity, pixel_loss, renormalise_noise, weighted_mean
 from gan_edit_engine.optimize import Plateau, Step, minimise, until
 from gan_edit_engine.perceptual import Perceptual, Target
 from gan_edit_engine.precision import dtype_of
@@ -25,6 +25,7 @@ from gan_edit_protocol.settings import ProjectSettings
 
 NoiseMaps = dict[str, Tensor]
 
+_RESIDUAL_RATE = 0.5  # standard deviations of the features, relative to the latent's rate
 _CANDIDATES_AT_ONCE = 8  # images; a cancellation waits no longer
 
 
@@ -45,7 +46,8 @@ class Inversion:
     """A latent ws [1, num_ws, w_dim], its image [1, C, R, R] and how close that is to the subject (dB, peak 2).
 
     ``noise``: the optimised noise maps [H, W] by name, which belong to the latent; empty for the model's own.
-    ``z`` [1, z_dim]: where that was searched.
+    ``z`` [1, z_dim]: where that was searched. ``residual`` [1, C, S, S]: of the model's features, which belongs to the
+    latent too, where that was searched.
     """
 
     ws: Tensor
@@ -54,6 +56,7 @@ class Inversion:
     steps: int = 0
     noise: NoiseMaps = field(default_factory=dict)
     z: Tensor | None = None
+    residual: Tensor | None = None
 
 
 def invert(
@@ -80,6 +83,12 @@ def invert(
     if given is not None and settings.space == "z" and "w" in generator.spaces:
         raise GanEditError(
             "bad_latent", "A search in z cannot start from a latent in w+.", "Choose the space w or w+ for it."
+        )
+    if settings.residual and (generator.residual_shape is None or settings.optimizer == "lbfgs"):
+        raise GanEditError(
+            "bad_setting",
+            "A residual of the features is searched in StyleGAN2 models and by Adam only.",
+            "Turn the setting residual off.",
         )
     objective = Objective(generator, statistics, perceptual, subject, settings)
     return (yield from _Search(generator, objective, subject, settings, given, statistics).run())
@@ -108,16 +117,32 @@ def synthesise(
     noise: NoiseMaps,
     dtype: torch.dtype = torch.float32,
     side: int | None = None,
+    residual: Tensor | None = None,
 ) -> Tensor:
     """The image [N, C, R, R] of ws with the given noise maps, or with the model's own when there are none.
 
     Computed in ``dtype`` where the family can, given in float32. ``side``: a small image of that side instead.
+    ``residual``: of the features, if any.
     """
-    with generator.computing_in(dtype):
+    with generator.computing_in(dtype), generator.adding(residual):
         if side is not None and side < generator.resolution:
             return generator.small_image(ws, side, noise or "const")
         image: Tensor = generator.synthesis(ws, noise=noise or "const")
     return image
+
+
+@torch.no_grad()
+def without_residual(generator: generators.Generator, inversion: Inversion, where: Tensor) -> Inversion:
+    """The inversion with its residual faded out as far as ``where`` [1, 1, R, R] says, 0..1; as it is without one.
+
+    What changes in a place is the latent's to say: the residual would draw the photo there again.
+    """
+    if inversion.residual is None:
+        return inversion
+    side = inversion.residual.shape[-1]
+    residual = inversion.residual * (1 - area_averaged(where, side, side).clamp(0, 1))
+    image = synthesise(generator, inversion.ws, inversion.noise, residual=residual)
+    return dataclasses.replace(inversion, residual=residual, image=image)
 
 
 @dataclass(frozen=True)
@@ -204,6 +229,8 @@ class _Search:
         self._noise = given.noise if given is not None else {}
         if settings.optimize_noise:
             self._noise = {n: m.clone().requires_grad_() for n, m in (self._noise or self._fresh_noise()).items()}
+        self._residual = _Residual(generator, statistics, given) if settings.residual else None
+        self._given_residual = given.residual if given is not None else None
         self._taken = 0
 
     def run(self) -> Generator[Step, None, Inversion]:
@@ -234,23 +261,25 @@ class _Search:
     ) -> Generator[Step, None, Tensor]:
         """Optimise a latent from ``start``; yields Steps numbered within the whole inversion, returns the latent.
 
-        ``with_noise``: and the noise maps where the settings want that.
+        ``with_noise``: and the noise maps and the features' residual, where the settings want that.
         """
         settings = self._settings
         moved, latent = movable(start, self._axes, settings.optimizer)
         noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
+        residual = [self._residual.moved] if with_noise and self._residual is not None else []
         before = self._taken
 
         def evaluate(share: float) -> tuple[Tensor, Tensor]:
             here = latent()
-            image = synthesise(self._generator, to_ws(here), self._noise, dtype_of(settings.precision))
+            dtype = dtype_of(settings.precision)
+            image = synthesise(self._generator, to_ws(here), self._noise, dtype, residual=self._added())
             share = (before + share * steps) / settings.steps
             loss = self._objective.look(image, share) + self._objective.prior(here)
             if noises:
                 loss = loss + settings.noise_weight * noise_regularity(noises)
             return loss, image
 
-        taken = minimise([moved, *noises], evaluate, steps, settings, lambda: renormalise_noise(noises))
+        taken = minimise([moved, *noises, *residual], evaluate, steps, settings, lambda: renormalise_noise(noises))
         yield from self._number(until(taken, stop_condition(self._subject, settings)))
         return latent().detach()
 
@@ -307,7 +336,11 @@ class _Search:
     def _images_of(self, latents: Tensor) -> Tensor:
         """The images [N, C, R, R] of z or w [N, dim]."""
         ws = self._from_z(latents) if self._settings.space == "z" else self._spread(latents[:, None])
-        return synthesise(self._generator, ws, self._noise)
+        return synthesise(self._generator, ws, self._noise, residual=self._added())
+
+    def _added(self) -> Tensor | None:
+        """The residual of the features as it is now."""
+        return self._given_residual if self._residual is None else self._residual.values()
 
     def _pixel_losses(self, images: Tensor) -> list[float]:
         """What tells candidates apart without asking the perceptual network about each."""
@@ -330,5 +363,28 @@ class _Search:
     @torch.no_grad()
     def _finish(self, ws: Tensor) -> Inversion:
         noise = {name: value.detach() for name, value in self._noise.items()}
-        image = synthesise(self._generator, ws.detach(), noise)
-        return Inversion(ws.detach().contiguous(), image, psnr(image, self._subject), self._taken, noise)
+        residual = self._added()
+        # In the precision in which it is kept, so that the first edit and the next give the same image.
+        residual = None if residual is None else residual.half().float()
+        image = synthesise(self._generator, ws.detach(), noise, residual=residual)
+        near = psnr(image, self._subject)
+        return Inversion(ws.detach().contiguous(), image, near, self._taken, noise, residual=residual)
+
+
+class _Residual:
+    """What is added to the model's features while it is searched beside the latent, by the same optimiser."""
+
+    def __init__(self, generator: generators.Generator, statistics: Statistics, given: Inversion | None) -> None:
+        assert generator.residual_shape is not None  # `invert` has asked
+        shape = [1, *generator.residual_shape]
+        with torch.no_grad():
+            typical = generator.features(statistics.mean.expand(1, generator.num_ws, -1))
+            features = next(maps for maps in typical if maps.shape[-1] == shape[-1])
+        # At the latent's rate it would outrun the latent, and say what the latent could have said.
+        self._unit = _RESIDUAL_RATE * features.std()
+        self._start = torch.zeros_like(features) if given is None or given.residual is None else given.residual
+        self.moved = torch.zeros_like(features).requires_grad_()
+
+    def values(self) -> Tensor:
+        """[1, C, S, S]."""
+        return self._start + self._unit * self.moved

@@ -1,9 +1,10 @@
-"""Latents and the noise maps that belong to them, between messages and the generator that they are of."""
+"""Latents, and the noise maps and residuals that belong to them, between messages and their generator."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_edit_engine.arrays import from_message, to_message
@@ -16,7 +17,9 @@ from gan_edit_protocol.messages import Array
 _NOISE_ROW = 1024
 
 
-def given_inversion(latent: Array, noise: Array | None, model: Model, subject: Subject) -> Inversion:
+def given_inversion(
+    latent: Array, noise: Array | None, residual: Array | None, model: Model, subject: Subject
+) -> Inversion:
     """The inversion that a request brings along; GanEditError when it is not one of ``model``."""
     generator, device = model.generator, subject.image.device
     if latent.shape != (generator.num_ws, generator.w_dim):
@@ -27,9 +30,10 @@ def given_inversion(latent: Array, noise: Array | None, model: Model, subject: S
         )
     ws = _tensor(latent, device)[None]
     maps = unpack_noise(noise, generator, device) if noise is not None else {}
+    added = unpack_residual(residual, generator, device) if residual is not None else None
     with torch.no_grad():
-        image = synthesise(generator, ws, maps)
-    return Inversion(ws, image, psnr(image, subject), noise=maps)
+        image = synthesise(generator, ws, maps, residual=added)
+    return Inversion(ws, image, psnr(image, subject), noise=maps, residual=added)
 
 
 def pack_latent(ws: Tensor) -> Array:
@@ -58,8 +62,24 @@ def unpack_noise(packed: Array, generator: Generator, device: torch.device) -> N
     return maps
 
 
+def pack_residual(residual: Tensor | None) -> Array | None:
+    """[1, C, S, S] as the bits of half-precision numbers."""
+    return None if residual is None else to_message(residual[0].cpu().numpy().astype(np.float16).view(np.uint16))
+
+
+def unpack_residual(packed: Array, generator: Generator, device: torch.device) -> Tensor:
+    """[1, C, S, S]; GanEditError when it is not of this generator's size."""
+    if packed.shape != generator.residual_shape:
+        raise GanEditError("bad_latent", "The given residual is not this model's.", "Use what the same model gave.")
+    return _finite(from_message(packed).view("<f2"), device)[None]
+
+
 def _tensor(array: Array, device: torch.device) -> Tensor:
-    values = torch.from_numpy(from_message(array).astype(np.float32))
+    return _finite(from_message(array), device)
+
+
+def _finite(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    values = torch.from_numpy(array.astype(np.float32))
     if not bool(torch.isfinite(values).all()):
         raise GanEditError("bad_latent", "The given latent holds values that are no numbers.", "Use another one.")
     return values.to(device)

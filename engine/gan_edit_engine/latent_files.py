@@ -1,7 +1,8 @@
 """Latents in files: a safetensors file with a tensor ``latent`` [num_ws, w_dim], its model's name in the header.
 
-Where they are known, also ``noise``, the noise maps that belong to the latent (rows of 1024 values), and ``z`` [z_dim],
-of which the latent was made with the truncation that the header names.
+Where they are known, also ``noise``, the noise maps that belong to the latent (rows of 1024 values), ``residual``
+[C, S, S], that of the model's features (half precision), and ``z`` [z_dim], of which the latent was made with the
+truncation that the header names.
 """
 
 from __future__ import annotations
@@ -22,24 +23,29 @@ from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 _ROOM = 1 << 20
-DIMENSIONS = {"latent": 2, "noise": 2, "z": 1}
+DIMENSIONS = {"latent": 2, "noise": 2, "residual": 3, "z": 1}
+_HALF = ("residual",)
 
 
 @dataclass(frozen=True)
 class KeptLatent:
-    """``latent`` [num_ws, w_dim], ``noise`` [rows, 1024] and ``z`` [z_dim], all float32."""
+    """``latent`` [num_ws, w_dim], ``noise`` [rows, 1024] and ``z`` [z_dim], all float32.
+
+    ``residual`` [C, S, S] is float16.
+    """
 
     latent: NDArray[np.float32]
     noise: NDArray[np.float32] | None = None
     z: NDArray[np.float32] | None = None
     truncation_psi: float = 1.0
     model: str = ""
+    residual: NDArray[np.float16] | None = None
 
 
 def write_latent(path: Path, kept: KeptLatent) -> None:
     """Written whole or not at all; :class:`GanEditError` (bad_output) when that is impossible."""
     found = {name: getattr(kept, name) for name in DIMENSIONS}
-    tensors = {name: np.ascontiguousarray(values, np.float32) for name, values in found.items() if values is not None}
+    tensors = {name: np.ascontiguousarray(v, _dtype(name)) for name, v in found.items() if v is not None}
     content = save(tensors, {"model": kept.model, "truncation_psi": repr(kept.truncation_psi)})
     with replacing(path) as part:
         part.write_bytes(content)
@@ -79,9 +85,13 @@ def read_latent(path: Path) -> KeptLatent:
         raise GanEditError("bad_latent", f"There is no file {path}.") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise GanEditError("bad_latent", f"The file {path} is not a safetensors file ({error}).") from None
-    proper = all(t.ndim == DIMENSIONS[name] and t.dtype == np.float32 for name, t in tensors.items())
+    proper = all(t.ndim == DIMENSIONS[name] and t.dtype == _dtype(name) for name, t in tensors.items())
     if "latent" not in tensors or not proper or not math.isfinite(truncation_psi):
         raise GanEditError(
             "bad_latent", f"The file {path} holds no latent.", "Use one that gan-edit wrote with --latent."
         )
     return KeptLatent(**tensors, truncation_psi=truncation_psi, model=header.get("model", ""))
+
+
+def _dtype(name: str) -> type[np.floating]:
+    return np.float16 if name in _HALF else np.float32

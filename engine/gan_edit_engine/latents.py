@@ -97,7 +97,7 @@ def statistics(generator: Generator, device: torch.device, class_label: int = 0)
         mean=mean,
         std=(w - mean).square().mean().sqrt().item(),
         p_mean=p.mean(0).float().to(device),
-        p_whitening=whitening.float().to(device),
+        p_whitening=whitening.float().contiguous().to(device),  # as it comes back from a file, to the last bit
         basis=_basis(w),
     )
 

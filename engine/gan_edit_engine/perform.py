@@ -14,7 +14,7 @@ from gan_edit_engine.arrays import to_message
 from gan_edit_engine.axes import PROBES
 from gan_edit_engine.follow import follow
 from gan_edit_engine.invert import Inversion
-from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise
+from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise, pack_residual
 from gan_edit_engine.kin import SAMPLES
 from gan_edit_engine.latents import Statistics, label, random_z
 from gan_edit_engine.library import Model
@@ -142,7 +142,11 @@ def _searchable(
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
-    return None if request.latent is None else given_inversion(request.latent, request.noise, model, seen.subject)
+    return (
+        None
+        if request.latent is None
+        else given_inversion(request.latent, request.noise, request.residual, model, seen.subject)
+    )
 
 
 def _blend(seen: View, feather: float) -> Mask:
@@ -160,6 +164,7 @@ def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, mod
         image=to_message(image),
         latent=pack_latent(inversion.ws),
         noise=pack_noise(inversion.noise),
+        residual=pack_residual(inversion.residual),
         mask=to_message(mask),
         x=seen.box.x,
         y=seen.box.y,

@@ -125,7 +125,7 @@ def _tuned(generator: generators.Generator, inversion: Inversion, delta: Delta, 
         return Projection(inversion, generator)
     tuned = delta.applied(generator)
     with torch.no_grad():
-        image = synthesise(tuned, inversion.ws, inversion.noise)
+        image = synthesise(tuned, inversion.ws, inversion.noise, residual=inversion.residual)
     return Projection(dataclasses.replace(inversion, image=image, psnr=psnr(image, subject)), tuned)
 
 
@@ -139,7 +139,8 @@ def _key(
     search: bool,
 ) -> str:
     """Everything that the projection depends on: pixels, where they count, model, networks, settings, given latent."""
-    names = [field.name for field in dataclasses.fields(ProjectSettings)]
+    # Of the quality only what it stands for counts.
+    names = [field.name for field in dataclasses.fields(ProjectSettings) if field.name != "quality"]
     digest = hashlib.sha256()
     networks = [weights_key(model), perceptual.name, perceptual.digest, encoder and encoder.sha256]
     digest.update(json.dumps([_FORMAT, *networks, search]).encode())
@@ -148,7 +149,7 @@ def _key(
     if settings.tuning_selected_only and subject.selection is not None:
         tensors.append(subject.selection)
     if given is not None:
-        tensors += [given.ws, *given.noise.values()]
+        tensors += [given.ws, *given.noise.values(), *([] if given.residual is None else [given.residual])]
     for tensor in tensors:
         digest.update(str(tuple(tensor.shape)).encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
@@ -161,6 +162,8 @@ def write_projection(file: Path, inversion: Inversion, delta: Delta) -> None:
     tensors |= {f"noise.{name}": value.cpu().contiguous() for name, value in inversion.noise.items()}
     if inversion.z is not None:
         tensors["z"] = inversion.z.cpu().contiguous()
+    if inversion.residual is not None:
+        tensors["residual"] = inversion.residual.half().cpu().contiguous()
     for name, (a, b) in delta.factors.items():
         tensors |= {f"delta.a.{name}": a.half().cpu(), f"delta.b.{name}": b.half().cpu()}
     with suppress(OSError, GanEditError):
@@ -191,9 +194,10 @@ def _read(file: Path, generator: generators.Generator, subject: Subject) -> Proj
         ws, noise = tensors["ws"], _group(tensors, "noise.")
         a, b = _group(tensors, "delta.a."), _group(tensors, "delta.b.")
         delta = Delta({name: (a[name].float(), b[name].float()) for name in a})
+        residual = tensors["residual"].float() if "residual" in tensors else None
         with torch.no_grad():
-            image = synthesise(generator, ws, noise)
-        inversion = Inversion(ws, image, psnr(image, subject), steps, noise, tensors.get("z"))
+            image = synthesise(generator, ws, noise, residual=residual)
+        inversion = Inversion(ws, image, psnr(image, subject), steps, noise, tensors.get("z"), residual)
         return _tuned(generator, inversion, delta, subject)
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError):
         return None

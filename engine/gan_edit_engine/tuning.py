@@ -64,14 +64,14 @@ def tune(
     delta = _identity(generator.synthesis, settings.seed)
     draws = iter(range(settings.seed + 1, settings.seed + 1 + settings.tuning_steps))
 
-    def image_of(ws: Tensor, noise: NoiseMaps) -> Tensor:
+    def image_of(ws: Tensor, noise: NoiseMaps, residual: Tensor | None = None) -> Tensor:
         weights = delta.weights(generator.synthesis)
-        with generator.computing_in(dtype_of(settings.precision)):
+        with generator.computing_in(dtype_of(settings.precision)), generator.adding(residual):
             image: Tensor = functional_call(generator.synthesis, weights, (ws,), {"noise": noise or "const"})
         return image
 
     def evaluate(_share: float) -> tuple[Tensor, Tensor]:
-        image = image_of(pivot.ws, pivot.noise)
+        image = image_of(pivot.ws, pivot.noise, pivot.residual)
         loss = objective.look(image)
         if outside is not None:
             loss = loss + pixel_loss(image, pivot.image, outside)

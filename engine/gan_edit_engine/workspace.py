@@ -1,4 +1,4 @@
-"""What the worker keeps between jobs: loaded models, perceptual networks, and where projections are kept on disk."""
+"""What the worker keeps between jobs: loaded models, perceptual networks, and where on disk more is kept."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.axes import PROBES, find_axes, wants_axes
+from gan_edit_engine.kept_statistics import read_statistics, statistics_file, write_statistics
 from gan_edit_engine.kin import SAMPLES, feature_spread
 from gan_edit_engine.latents import Statistics, label, map_to_w, random_z, statistics
 from gan_edit_engine.library import (
@@ -66,6 +67,7 @@ class Workspace:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.projections = cache_dir() / "projections"
+        self.explored = cache_dir() / "explored"
         self._models: Recent[tuple[object, ...], _Opened] = Recent(_MODELS_KEPT)
         self._encoders: Recent[tuple[object, ...], ModelEncoder | None] = Recent(_MODELS_KEPT)
         self._perceptual: Recent[tuple[object, ...], Perceptual] = Recent(_NETWORKS_KEPT)
@@ -77,8 +79,11 @@ class Workspace:
     def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
         """The model of a name or file, and the spread of its latents of a class."""
         opened = self._opened(name)
-        model = opened.model
-        return model, opened.spreads.get(class_label, lambda: statistics(model.generator, self.device, class_label))
+        return opened.model, opened.spreads.get(class_label, lambda: self._known(opened.model, class_label))
+
+    def _known(self, model: Model, class_label: int) -> Statistics:
+        kept = read_statistics(self._statistics_file(model, class_label), self.device)
+        return kept or statistics(model.generator, self.device, class_label)
 
     def _opened(self, name: str) -> _Opened:
         return self._models.get(model_identity(name), lambda: _Opened(open_model(name, self.device)))
@@ -86,7 +91,7 @@ class Workspace:
     def searchable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
         """As `model`, with the axes along which ``settings`` search; yields a Step for each look at the model.
 
-        They are found once for each model while it stays loaded, in a few seconds.
+        They are found once for each model, in a few seconds, and kept.
         """
         opened = self._opened(name)
         model, spread = self.model(name, settings.class_label)
@@ -94,8 +99,7 @@ class Workspace:
             return model, spread
         w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
         spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
-        opened.spreads.put(settings.class_label, spread)
-        return model, spread
+        return self._explored(opened, settings, spread)
 
     def editable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
         """As `searchable`, with what the model's features are like, by which strokes find what they lie on."""
@@ -105,8 +109,17 @@ class Workspace:
             z = random_z(model.generator, SAMPLES, 0, self.device)
             ws = model.generator.mapping(z, label(model.generator, SAMPLES, settings.class_label, self.device))
             spread = dataclasses.replace(spread, features=(yield from feature_spread(model.generator, ws, PROBES)))
-            opened.spreads.put(settings.class_label, spread)
+            return self._explored(opened, settings, spread)
         return model, spread
+
+    def _explored(self, opened: _Opened, settings: ProjectSettings, spread: Statistics) -> tuple[Model, Statistics]:
+        """Keep what was found out about a model, here and on disk."""
+        opened.spreads.put(settings.class_label, spread)
+        write_statistics(self._statistics_file(opened.model, settings.class_label), spread)
+        return opened.model, spread
+
+    def _statistics_file(self, model: Model, class_label: int) -> Path:
+        return statistics_file(self.explored, model, class_label, self.device)
 
     def encoder(self, model: Model, settings: ProjectSettings) -> ModelEncoder | None:
         """The encoder that a search by ``settings`` starts from; None where the model has none or it is not wanted.

@@ -263,7 +263,7 @@ def _model_and_start(call: Call, read: Callable[[Gimp.Layer], parasites.KeptLate
             f"The layer “{layer.get_name()}” was made with the model {kept.model}, not {model}.",
             "Choose that model, or no layer to start from.",
         )
-    return {"model": kept.model, "latent": kept.latent, "noise": kept.noise}
+    return {"model": kept.model, "latent": kept.latent, "noise": kept.noise, "residual": kept.residual}
 
 
 def interpolate(call: Call) -> Values:

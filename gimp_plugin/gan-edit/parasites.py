@@ -24,8 +24,8 @@ PERSISTENT = 1
 class KeptLatent:
     """A latent (num_ws × w_dim float32) and the model that it belongs to, as a request names it.
 
-    ``noise``: the noise maps that belong to the latent; ``z`` and ``truncation_psi``: what the latent was made of. Each
-    as in ``ResultReady``, None where it is not known.
+    ``noise`` and ``residual``: what belongs to the latent; ``z`` and ``truncation_psi``: what the latent was made of.
+    Each as in ``ResultReady``, None where it is not known.
     """
 
     latent: Array
@@ -33,6 +33,7 @@ class KeptLatent:
     noise: Array | None = None
     z: Array | None = None
     truncation_psi: float = 1.0
+    residual: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ def attach(layer: Gimp.Layer, result: ResultReady, origin: Origin, settings: Set
     """Keep the result's latents, and how they came about, with ``layer``. ``asked_model``: as the request named it."""
     model = asked_model if os.path.isabs(asked_model) else result.model  # a file is found by its path only
     about = {**vars(origin), "model": model, "seed": result.seed, "settings": vars(settings)}
-    kept = KeptLatent(result.latent, model, result.noise, result.z, result.truncation_psi)
+    kept = KeptLatent(result.latent, model, result.noise, result.z, result.truncation_psi, result.residual)
     _attach(layer, LATENT, kept, about)
     if result.latent_start is not None:
-        _attach(layer, START, KeptLatent(result.latent_start, model, result.noise), about)
+        start = KeptLatent(result.latent_start, model, result.noise, residual=result.residual)
+        _attach(layer, START, start, about)
 
 
 def attach_frames(frames: list[Gimp.Layer], result: FramesReady, settings: Settings, model: str) -> None:
@@ -70,12 +72,13 @@ def attach_frames(frames: list[Gimp.Layer], result: FramesReady, settings: Setti
 
 
 def _attach(layer: Gimp.Layer, name: str, kept: KeptLatent, about: dict[str, Any]) -> None:
-    """A latent as JSON: model, seed and settings, and the values as base64 of little-endian float32 in C order.
+    """A latent as JSON: model, seed and settings, and the values as base64 of little-endian float32 in C order,
+    those of a residual as they travel.
 
     ASCII, because GIMP's Python takes a parasite's bytes as signed numbers in one release and may not in another.
     """
     values = {**about, "dtype": kept.latent.dtype, **_packed("", kept.latent), "truncation_psi": kept.truncation_psi}
-    for prefix, array in (("noise", kept.noise), ("z", kept.z)):
+    for prefix, array in (("noise", kept.noise), ("z", kept.z), ("residual", kept.residual)):
         if array is not None:
             values.update(_packed(f"{prefix}_", array))
     layer.attach_parasite(Gimp.Parasite.new(name, PERSISTENT, json.dumps(values).encode("ascii")))
@@ -85,10 +88,10 @@ def _packed(prefix: str, array: Array) -> dict[str, Any]:
     return {f"{prefix}shape": list(array.shape), f"{prefix}data": base64.b64encode(array.data).decode("ascii")}
 
 
-def _unpacked(prefix: str, values: dict[str, Any]) -> Array | None:
+def _unpacked(prefix: str, values: dict[str, Any], dtype: str = "float32") -> Array | None:
     if f"{prefix}data" not in values:
         return None
-    return Array("float32", tuple(values[f"{prefix}shape"]), base64.b64decode(values[f"{prefix}data"]))
+    return Array(dtype, tuple(values[f"{prefix}shape"]), base64.b64decode(values[f"{prefix}data"]))
 
 
 def keeps_latent(layer: Gimp.Layer) -> bool:
@@ -126,7 +129,9 @@ def _read(layer: Gimp.Layer, name: str) -> KeptLatent | None:
         if latent is None or values["dtype"] != "float32" or len(latent.shape) != 2:
             raise ValueError
         noise, z = _unpacked("noise_", values), _unpacked("z_", values)
-        return KeptLatent(latent, str(values["model"]), noise, z, float(values.get("truncation_psi", 1.0)))
+        residual = _unpacked("residual_", values, "uint16")
+        truncation_psi = float(values.get("truncation_psi", 1.0))
+        return KeptLatent(latent, str(values["model"]), noise, z, truncation_psi, residual)
     except (ValueError, KeyError, TypeError, GanEditError):
         raise GanEditError(
             "bad_latent",

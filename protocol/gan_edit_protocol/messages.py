@@ -65,13 +65,16 @@ def _check_mask(mask: Array | None, photo: Array) -> None:
         )
 
 
-def _check_latent(latent: Array | None, noise: Array | None) -> None:
+def _check_latent(latent: Array | None, noise: Array | None, residual: Array | None) -> None:
     if latent is not None:
         well_formed = latent.dtype == "float32" and len(latent.shape) == 2
         _require(well_formed, "A latent must be float32, num_ws × w_dim.")
     if noise is not None:
         _require(latent is not None, "Noise maps belong to a latent, and there is none.")
         _require(noise.dtype == "float32" and len(noise.shape) == 2, "Noise maps must be float32, in rows.")
+    if residual is not None:
+        _require(latent is not None, "A residual belongs to a latent, and there is none.")
+        _require(residual.dtype == "uint16" and len(residual.shape) == 3, "A residual must be uint16, C × S × S.")
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,8 @@ class EditRequest:
     Where the model looks: ``align``, else ``crop``, else the square around the mask.
     ``place``: photo, scribble and mask are a part of the photo, the one that a :class:`LookRequest` told or more; None:
     they are all of it. Everything else, the result's place too, is in pixels of the whole photo.
-    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection, not the tuning; ``noise``: the maps
-    that belong to it, as in :class:`ResultReady`.
+    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection, not the tuning; ``noise`` and
+    ``residual``: what belongs to it, as in :class:`ResultReady`.
     """
 
     photo: Array
@@ -154,6 +157,7 @@ class EditRequest:
     place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
+    residual: Array | None = None
     settings: EditSettings = EditSettings()
 
     def __post_init__(self) -> None:
@@ -162,15 +166,15 @@ class EditRequest:
         _check_mask(self.mask, self.photo)
         fits = self.scribble.dtype == "uint8" and self.scribble.shape == (*self.photo.shape[:2], 4)
         _require(fits, "The scribble must be uint8 RGBA and of the photo's size.")
-        _check_latent(self.latent, self.noise)
+        _check_latent(self.latent, self.noise, self.residual)
 
 
 @dataclass(frozen=True)
 class ProjectRequest:
     """Find the latent whose image is the photo's crop, and give back that image in the photo's place.
 
-    ``latent``: search on from this w+ (num_ws × w_dim float32); ``noise``: the maps that belong to it. ``place``: as
-    for an edit.
+    ``latent``: search on from this w+ (num_ws × w_dim float32); ``noise`` and ``residual``: what belongs to it.
+    ``place``: as for an edit.
     """
 
     photo: Array
@@ -181,13 +185,14 @@ class ProjectRequest:
     place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
+    residual: Array | None = None
     settings: ProjectSettings = ProjectSettings()
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
         _check_place(self.place, self.photo)
         _check_mask(self.mask, self.photo)
-        _check_latent(self.latent, self.noise)
+        _check_latent(self.latent, self.noise, self.residual)
 
 
 @dataclass(frozen=True)
@@ -310,8 +315,10 @@ class ResultReady:
     through ``mask`` (h×w uint8: 0 keeps the photo). The image carries the edit unmasked, so that the mask can still be
     repainted. ``latent``: num_ws × w_dim float32 of the result; ``latent_start``: that of the projected photo.
     ``noise``: the noise maps that belong to the latent where they were searched too: the model's maps from coarse to
-    fine, flattened one after the other, in rows of 1024 values and zeros at the end. ``z``: z_dim float32 where the
-    latent is the mapping of a z, truncated by ``truncation_psi``.
+    fine, flattened one after the other, in rows of 1024 values and zeros at the end.
+    ``residual``: of the model's features, which belongs to the latent too where it was searched, C × S × S: the 16 bits
+    of half-precision numbers as uint16. ``z``: z_dim float32 where the latent is the mapping of a z, truncated by
+    ``truncation_psi``.
     ``model``, ``device``, ``perceptual`` network: what was used. ``seconds``: from start to end of the job.
     ``psnr``: dB of the projection against the crop (0 where there is none).
     """
@@ -321,6 +328,7 @@ class ResultReady:
     mask: Array | None = None
     latent_start: Array | None = None
     noise: Array | None = None
+    residual: Array | None = None
     z: Array | None = None
     truncation_psi: float = 1.0
     x: int = 0

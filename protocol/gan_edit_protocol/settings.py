@@ -10,7 +10,7 @@ import dataclasses
 import math
 import reprlib
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from .errors import SettingError
 
@@ -93,6 +93,18 @@ def _perceptual() -> Any:
     )
 
 
+def _quality(draft: str, best: str) -> Any:
+    return _setting(
+        "normal",
+        f"How well rather than how soon: draft takes {draft} of the usual time, best {best} as long",
+        choices=("draft", "normal", "best"),
+    )
+
+
+_PROJECTION_STEPS = "Optimisation steps of the projection, W and W+ together"
+_BY_QUALITY = "; 0: as many as the quality asks for"
+
+
 def _perceptual_layers() -> Any:
     return _setting(
         "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1",
@@ -105,6 +117,9 @@ def _perceptual_layers() -> Any:
 class Settings:
     """Base of the settings of one menu entry. Checked when made: an instance always holds valid values."""
 
+    QUALITIES: ClassVar[dict[str, dict[str, int]]] = {}
+    """What each choice of the setting ``quality`` makes of settings that are 0, which leaves them to it."""
+
     def __post_init__(self) -> None:
         for spec in self.specs():
             value = getattr(self, spec.name)
@@ -112,6 +127,8 @@ class Settings:
                 object.__setattr__(self, spec.name, float(value))
                 value = float(value)
             spec.check(value)
+        for name, value in self.QUALITIES.get(getattr(self, "quality", ""), {}).items():
+            object.__setattr__(self, name, getattr(self, name) or value)
 
     @classmethod
     def specs(cls) -> tuple[Spec, ...]:
@@ -151,7 +168,10 @@ class Settings:
 class ProjectSettings(Settings):
     """How a photo is projected into the generator: the inversion's loss, space, start and optimiser."""
 
-    steps: int = _setting(300, "Optimisation steps of the projection, W and W+ together", 1, 20000)
+    QUALITIES = {"draft": {"steps": 60}, "normal": {"steps": 300}, "best": {"steps": 1000}}
+
+    quality: str = _quality("a fifth", "three times")
+    steps: int = _setting(0, f"{_PROJECTION_STEPS}{_BY_QUALITY}", 0, 20000, advanced=True)
     seed: int = _setting(0, "Seed of everything random: the same seed gives the same image", 0, 2**31 - 1)
     space: str = _setting(
         "w+", "Latent space that is searched; w+ fits the photo best, w stays most typical", choices=("z", "w", "w+")
@@ -226,6 +246,12 @@ class ProjectSettings(Settings):
     noise_weight: float = _setting(
         1e5, "How strictly the noise maps stay noise and carry no picture", 0.0, 1e8, advanced=True
     )
+    residual: bool = _setting(
+        False,
+        "Also search what the latent cannot say of the photo: a residual of the model's features that stays with the "
+        "latent (StyleGAN2, Adam only)",
+        advanced=True,
+    )
     tuning_steps: int = _setting(
         0,
         "Steps in which a copy of the model is tuned on this photo (pivotal tuning); 0: none",
@@ -256,8 +282,15 @@ class ProjectSettings(Settings):
 class EditSettings(ProjectSettings):
     """How a scribble changes a projected photo, on top of how the photo is projected."""
 
-    steps: int = _setting(40, "Optimisation steps of the projection, W and W+ together", 1, 20000)
-    edit_steps: int = _setting(30, "Optimisation steps that follow the scribble", 1, 20000)
+    QUALITIES = {
+        "draft": {"steps": 12, "edit_steps": 15},
+        "normal": {"steps": 40, "edit_steps": 30},
+        "best": {"steps": 120, "edit_steps": 60},
+    }
+
+    quality: str = _quality("a third", "two to three times")
+    steps: int = _setting(0, f"{_PROJECTION_STEPS}{_BY_QUALITY}", 0, 20000, advanced=True)
+    edit_steps: int = _setting(0, f"Optimisation steps that follow the scribble{_BY_QUALITY}", 0, 20000, advanced=True)
     reach: float = _setting(
         0.5, "How far a stroke reaches: 0 the part that it lies on, 0.5 that part's region, 1 all of its kind", 0.0, 1.0
     )

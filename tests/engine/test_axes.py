@@ -132,7 +132,8 @@ def test_axes_that_are_not_wanted_change_nothing(spread, tiny_generator, percept
     assert torch.equal(known.ws, unknown.ws)
 
 
-def test_a_workspace_finds_the_axes_of_a_model_once():
+def test_a_workspace_finds_the_axes_of_a_model_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path))
     workspace = Workspace(CPU)
     looks = [
         [step.index for step in workspace.searchable("default", settings)]

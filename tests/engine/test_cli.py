@@ -25,6 +25,7 @@ from gan_edit_engine.images import Picture, read_picture, write_png
 from gan_edit_engine.install import engine_program
 from gan_edit_engine.latent_files import KeptLatent, read_latent, write_latent
 from gan_edit_protocol import connection
+from gan_edit_protocol.settings import EditSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 H, W = 60, 80
@@ -114,6 +115,11 @@ def test_json_is_exactly_one_object_with_the_promised_entries(run: Run, photo: N
     assert (about["seed"], about["steps"], about["output"]) == (5, 5, "r.png")
     assert about["seconds"] > 0
     assert about["psnr"] > 0
+
+
+def test_a_quality_is_asked_for_by_its_name_and_a_setting_that_is_given_wins(run: Run, photo: NDArray[Any]) -> None:
+    done = run(*edit("--json", "--quality", "draft", "--set", "steps=3"))
+    assert json.loads(done.stdout)["steps"] == 3 + EditSettings(quality="draft").edit_steps
 
 
 def test_without_json_one_sentence_says_where_the_result_is(run: Run, photo: NDArray[Any]) -> None:
@@ -304,7 +310,8 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     ("more", "sentence"),
     [
         (["--set", "steps=many"], "steps must be a whole number"),
-        (["--set", "steps=0"], "outside its range. Use 1 to 20000."),
+        (["--set", "steps=-1"], "outside its range. Use 0 to 20000."),
+        (["--quality", "great"], "Use one of draft, normal, best."),
         (["--set", "speed=1"], "known name"),
         (["--seed", "-1"], "Use 0 to 2147483647."),
         (["--align", "1,2,3"], "--align needs 4 numbers"),

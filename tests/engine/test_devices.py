@@ -85,6 +85,12 @@ def models(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) 
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def _nothing_explored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test found out about a model would be read instead of computed."""
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
+
+
 def narrow_lpips() -> dict[str, Tensor]:
     """Weights under the names of the library's vgg16-lpips, of few channels."""
     state: dict[str, Tensor] = {}

@@ -14,8 +14,15 @@ from gan_edit_protocol.errors import GanEditError
 LATENT = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
-def test_noise_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) -> None:
-    kept = KeptLatent(LATENT, np.ones((1, 1024), np.float32), np.zeros(4, np.float32), 0.7, "cats128")
+def test_noise_residual_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) -> None:
+    kept = KeptLatent(
+        LATENT,
+        np.ones((1, 1024), np.float32),
+        np.zeros(4, np.float32),
+        0.7,
+        "cats128",
+        np.full((2, 3, 3), 0.5, np.float16),
+    )
     write_latent(tmp_path / "a.safetensors", kept)
     again = read_latent(tmp_path / "a.safetensors")
     assert again.noise is not None
@@ -24,6 +31,9 @@ def test_noise_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) 
     assert (again.noise == 1).all()
     assert again.z.shape == (4,)
     assert (again.truncation_psi, again.model) == (0.7, "cats128")
+    assert again.residual is not None
+    assert again.residual.dtype == np.float16
+    assert (again.residual == 0.5).all()
 
 
 def test_a_file_with_nothing_but_a_latent_is_read(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def run(request, workspace) -> tuple[list[Progress], ResultReady]:
     return progress, result
 
 
-def test_a_models_first_search_explores_it_without_showing_what_it_draws(photo):
+def test_a_models_first_search_explores_it_without_showing_what_it_draws(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path))
     workspace = Workspace(torch.device("cpu"))
     first, again = (run(edit_request(photo), workspace)[0] for _ in range(2))
     explored = [(p.step, p.of, p.preview) for p in first if p.stage == "Exploring the model"]
@@ -152,6 +153,24 @@ def test_searched_noise_comes_back_and_can_be_given_with_the_latent(photo, works
     wrong = to_message(np.zeros((3, 1024), np.float32))
     with pytest.raises(GanEditError, match="not this model's"):
         run(edit_request(photo, latent=first.latent_start, noise=wrong, settings=settings), workspace)
+
+
+def test_a_residual_comes_back_and_can_be_given_with_the_latent(photo, workspace):
+    settings = EditSettings(steps=6, edit_steps=3, residual=True, seed=79)
+    first = run(edit_request(photo, settings=settings), workspace)[1]
+    assert from_message(first.residual).view("<f2").shape == (128, 32, 32)
+    kept = run(edit_request(photo, settings=settings), workspace)[1]
+    given = edit_request(photo, latent=first.latent_start, residual=first.residual, settings=settings)
+    for again in (kept, run(given, workspace)[1]):
+        assert again.psnr == first.psnr
+        assert again.image.data == first.image.data
+        assert again.residual.data == first.residual.data
+    without = dataclasses.replace(given, residual=None)
+    assert run(without, workspace)[1].psnr != first.psnr
+    for wrong, sentence in ((np.zeros((3, 2, 2)), "not this model's"), (np.full((128, 32, 32), np.nan), "no numbers")):
+        residual = to_message(wrong.astype(np.float16).view(np.uint16))
+        with pytest.raises(GanEditError, match=sentence):
+            run(dataclasses.replace(given, residual=residual), workspace)
 
 
 def test_a_projection_goes_on_from_a_given_latent(photo, workspace):

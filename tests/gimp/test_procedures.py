@@ -87,6 +87,9 @@ def test_a_projection_and_an_edit_start_from_the_latent_and_noise_of_a_chosen_la
     assert np.array_equal(latents[0], latents[2])
     assert 0 < np.abs(latents[0] - latents[1]).max() < 0.001
     assert starts["first"]["noise_data"] == starts["further"]["noise_data"] == starts["edit"]["noise_data"]
+    residuals = [starts[name]["residual_data"] for name in ("first", "further", "edit")]
+    assert np.frombuffer(base64.b64decode(residuals[0]), "<f2").any()
+    assert residuals[0] == residuals[1] == residuals[2]
 
 
 def test_a_layer_without_a_latent_or_of_another_model_is_no_start(answers: dict[str, Any]) -> None:

@@ -96,7 +96,11 @@ def places(height: int, width: int) -> SearchStrategy[Place | None]:
 
 
 given_latents = st.just({}) | st.fixed_dictionaries(
-    {"latent": arrays((2, 3), "float32"), "noise": st.none() | arrays((1, 4), "float32")}
+    {
+        "latent": arrays((2, 3), "float32"),
+        "noise": st.none() | arrays((1, 4), "float32"),
+        "residual": st.none() | arrays((4, 2, 2), "uint16"),
+    }
 )
 
 
@@ -183,6 +187,7 @@ events = st.one_of(
         mask=st.none() | arrays(dtype="uint8"),
         latent_start=st.none() | arrays(dtype="float32"),
         noise=st.none() | arrays(dtype="float32"),
+        residual=st.none() | arrays(dtype="uint16"),
         z=st.none() | arrays(dtype="float32"),
         **_result_fields,
     ),

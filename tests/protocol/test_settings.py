@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -25,7 +26,8 @@ def test_settings_survive_the_way_through_text(settings: Settings) -> None:
 
 @pytest.mark.parametrize(("kind", "spec"), SPECS)
 def test_every_setting_has_a_default_in_its_range_and_a_help(kind: type[Settings], spec: Spec) -> None:
-    assert getattr(kind(), spec.name) == spec.default
+    spec.check(spec.default)
+    assert getattr(kind(), spec.name) == kind.QUALITIES.get("normal", {}).get(spec.name, spec.default)
     assert spec.help
     assert spec.type in (bool, str) or (spec.minimum is not None and spec.maximum is not None)
 
@@ -64,6 +66,34 @@ def test_an_assignment_without_a_known_name_is_refused_with_the_known_ones(assig
 
 def test_an_assignment_may_be_written_with_hyphens_and_spaces() -> None:
     assert ProjectSettings.from_assignments(["learning-rate = 0.5"]).learning_rate == 0.5
+
+
+@pytest.mark.parametrize("kind", [EditSettings, ProjectSettings])
+def test_a_better_quality_takes_more_steps(kind: type[ProjectSettings]) -> None:
+    steps = [[getattr(kind(quality=quality), name) for name in names] for quality, names in kind.QUALITIES.items()]
+    assert list(kind.QUALITIES) == ["draft", "normal", "best"]
+    assert all(
+        1 <= less < more for fewer, further in pairwise(steps) for less, more in zip(fewer, further, strict=True)
+    )
+
+
+def test_a_setting_that_was_given_wins_over_the_quality() -> None:
+    given = EditSettings.from_assignments(["steps=40"], quality="best")
+    assert (given.steps, given.edit_steps) == (40, EditSettings(quality="best").edit_steps)
+    assert EditSettings.from_assignments(["quality=best", "steps=0"]) == EditSettings(quality="best")
+
+
+@pytest.mark.parametrize("value", [False, 0.0])
+def test_what_only_equals_zero_is_not_left_to_the_quality(value: object) -> None:
+    with pytest.raises(SettingError, match="steps must be a whole number"):
+        EditSettings.from_dict({"steps": value})
+
+
+def test_an_unknown_quality_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(SettingError, match="quality cannot be 'great'. Use one of draft, normal, best."):
+        EditSettings(quality="great")
+    with pytest.raises(SettingError, match="quality must be a text"):
+        EditSettings.from_dict({"quality": ["best"]})
 
 
 def test_an_unknown_name_is_refused() -> None:

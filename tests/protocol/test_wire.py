@@ -220,6 +220,12 @@ def test_latents_and_noise_of_another_form_are_refused() -> None:
         ProjectRequest(PHOTO, noise=latent)
     with pytest.raises(WireError, match="Noise maps must be float32"):
         EditRequest(PHOTO, Array("uint8", (2, 3, 4), bytes(24)), latent=latent, noise=bent)
+    residual = Array("uint16", (2, 3, 3), bytes(36))
+    with pytest.raises(WireError, match="residual belongs to a latent"):
+        ProjectRequest(PHOTO, residual=residual)
+    for other in (latent, Array("uint16", (6, 3), bytes(36))):
+        with pytest.raises(WireError, match="residual must be uint16"):
+            ProjectRequest(PHOTO, latent=latent, residual=other)
 
 
 def test_truncations_that_do_not_belong_to_one_z_each_are_refused() -> None:

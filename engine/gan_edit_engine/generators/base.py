@@ -59,6 +59,21 @@ class Generator(nn.Module):
         """Feature maps in ``dtype`` inside, in float32 again behind it; families that know no other ignore it."""
         yield
 
+    @property
+    def residual_shape(self) -> tuple[int, int, int] | None:
+        """[C, S, S] of the feature maps that `adding` may add to; None where the family adds nothing."""
+        return None
+
+    @contextmanager
+    def adding(self, residual: Tensor | None) -> Iterator[None]:
+        """Inside, ``residual`` [1, *residual_shape] is added to the feature maps of that size, if there is one.
+
+        It holds what no latent can say of one photo. ValueError when it does not fit.
+        """
+        if residual is not None:
+            raise ValueError(f"A {self.family} takes no feature residual.")
+        yield
+
     def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
         """Feature maps [N, C, S, S] that the image is drawn from, coarse to fine, computed as asked for."""
         yield from ()

@@ -28,6 +28,8 @@ from gan_edit_engine.generators.layers import (
 )
 
 ARCHITECTURES = ("skip", "resnet", "orig")
+MOST_RESIDUAL_VALUES = 150_000
+"""Of a feature residual: 300 KB in half precision."""
 # Keeps the demodulation finite for a zero style (StyleGAN2, equation 3).
 DEMODULATION_EPS = 1e-8
 
@@ -252,6 +254,7 @@ class SynthesisNetwork(nn.Module):
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
         self.config = config
+        self._residual: Tensor | None = None
         for resolution in config.block_resolutions:
             self.add_module(f"b{resolution}", SynthesisBlock(resolution, config))
 
@@ -261,6 +264,10 @@ class SynthesisNetwork(nn.Module):
             block = self.get_submodule(f"b{resolution}")
             assert isinstance(block, SynthesisBlock)
             yield f"b{resolution}", block
+
+    def set_residual(self, residual: Tensor | None) -> None:
+        """What is added to the feature maps of its size [1, C, S, S]; None: nothing."""
+        self._residual = residual
 
     def set_compute_dtype(self, dtype: torch.dtype) -> None:
         """Precision of every block: bfloat16 is fast on processors with matrix units for it, slow elsewhere."""
@@ -293,6 +300,8 @@ class SynthesisNetwork(nn.Module):
         for _, block in self.blocks():
             end = start + block.num_conv
             x = block.features(x, vectors[start:end], noises[start:end])
+            if self._residual is not None and x.shape[-1] == self._residual.shape[-1]:
+                x = x + self._residual.to(x.dtype)
             image = block.to_image(x, image, vectors[end])
             yield x, image
             start = end
@@ -334,6 +343,23 @@ class StyleGAN2(Generator):
             yield
         finally:
             self.synthesis.set_compute_dtype(torch.float32)
+
+    @property
+    def residual_shape(self) -> tuple[int, int, int] | None:
+        """Of the finest maps of at most half the image's size that still fit into a file or a layer's notes."""
+        sides = [side for side in self.config.block_resolutions if 2 * side <= self.resolution]
+        small = [side for side in sides if self.config.channels(side) * side**2 <= MOST_RESIDUAL_VALUES]
+        return (self.config.channels(small[-1]), small[-1], small[-1]) if small else None
+
+    @contextmanager
+    def adding(self, residual: Tensor | None) -> Iterator[None]:
+        if residual is not None and residual.shape[1:] != self.residual_shape:
+            raise ValueError(f"A feature residual must be {self.residual_shape}, not {tuple(residual.shape[1:])}.")
+        self.synthesis.set_residual(residual)
+        try:
+            yield
+        finally:
+            self.synthesis.set_residual(None)
 
     def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
         return (x for x, _ in self.synthesis.steps(ws, noise))

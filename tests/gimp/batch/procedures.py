@@ -112,7 +112,7 @@ def starts():
     """What is kept with a projection, with one that starts from it and with an edit that does; and two mistakes."""
     image, photo, _ = make_image()
     select(image)
-    first = call("gan-edit-project", image, [photo], steps=6, optimize_noise=True)[1][0]
+    first = call("gan-edit-project", image, [photo], steps=6, optimize_noise=True, residual=True)[1][0]
     further = call("gan-edit-project", image, [photo], start_layer=first, steps=1, learning_rate=1e-4)[1][0]
     edit = call("gan-edit-scribble", image, [photo], start_layer=first, edit_steps=2)[1][0]
     return {
