@@ -151,10 +151,10 @@ class EditRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
-    place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
     settings: EditSettings = EditSettings()
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
@@ -178,10 +178,10 @@ class ProjectRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
-    place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
     settings: ProjectSettings = ProjectSettings()
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
@@ -210,8 +210,8 @@ class InterpolateRequest:
     latents: Array
     truncations: Array | None = None
     model: str = "default"
-    first: int = 0
     settings: InterpolateSettings = InterpolateSettings()
+    first: int = 0
 
     def __post_init__(self) -> None:
         _require(self.first >= 0, "Frames are counted from 0.")
@@ -327,11 +327,11 @@ class FramesReady:
 
     frames: Array
     latents: Array
-    first: int = 0
-    of: int = 0
     model: str = ""
     device: str = ""
     seconds: float = 0.0
+    first: int = 0
+    of: int = 0
 
 
 @dataclass(frozen=True)
