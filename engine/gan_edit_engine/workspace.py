@@ -72,7 +72,7 @@ class Workspace:
         return model, opened.spreads.get(class_label, lambda: statistics(model.generator, self.device, class_label))
 
     def _opened(self, name: str) -> _Opened:
-        return self._models.get(find_model(name).resolve(), lambda: _Opened(open_model(name, self.device)))
+        return self._models.get(find_model(name).absolute(), lambda: _Opened(open_model(name, self.device)))
 
     def searchable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
         """As `model`, with the axes along which ``settings`` search; yields a Step for each look at the model.
@@ -136,7 +136,7 @@ class Workspace:
         """The perceptual network that the settings name, loaded when first asked for."""
         choice = settled_choice(settings.perceptual)
         if choice == "discriminator":
-            key = choice, find_model(model).resolve()
+            key = choice, find_model(model).absolute()
             return self._perceptual.get(key, lambda: discriminator_features(open_discriminator(model, self.device)))
         if choice not in VGGS:
             return self._perceptual.get((choice, None), lambda: load_perceptual(choice, self.device))
