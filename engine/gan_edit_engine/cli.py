@@ -16,6 +16,7 @@ from gan_edit_engine import __version__, install, relay, service, session
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, ModelName, edit, project, random
 from gan_edit_engine.cli_imagine import imagine
 from gan_edit_engine.cli_interpolate import interpolate
+from gan_edit_engine.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
 from gan_edit_protocol.settings import (
@@ -205,6 +206,11 @@ def main(arguments: list[str] | None = None) -> None:
         if error.code == "cancelled":
             sys.exit(CANCELLED_EXIT)
         sys.exit(1 if error.code in ENGINE_FAULTS else 2)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print("gan-edit: The memory is full. Close other programs or make the picture smaller.", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

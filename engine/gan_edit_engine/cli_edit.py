@@ -115,7 +115,7 @@ def edit(
         part = cut(scene, client, settings.feather)
         assert part.scribble is not None  # the scene has one
         return EditRequest(
-            part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, part.place, *start, settings
+            part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, *start, settings, part.place
         )
 
     _make(request, picture, output, latent, device, keep, as_json)
@@ -145,7 +145,7 @@ def project(
 
     def request(client: Client) -> ProjectRequest:
         part = cut(scene, client)
-        return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, part.place, *start, settings)
+        return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, *start, settings, part.place)
 
     _make(request, picture, output, latent, device, keep, as_json)
 

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from gan_edit_engine.out_of_memory import is_out_of_memory
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import MAX_PHOTO_SIDE
 
@@ -79,10 +80,10 @@ def decoding(name: str) -> Iterator[None]:
             yield
     except GanEditError:
         raise
-    except MemoryError:
-        message = f"There is not enough memory to open {name}."
-        raise GanEditError("out_of_memory", message, "Close other programs or make the picture smaller.") from None
     except Exception as error:
+        if is_out_of_memory(error):
+            message = f"There is not enough memory to open {name}."
+            raise GanEditError("out_of_memory", message, "Close other programs or make the picture smaller.") from None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
         raise GanEditError("bad_image", f"The image {name} is damaged: {reason}.", "Save it again as PNG.") from None
 

@@ -52,7 +52,7 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[
         frames.append(from_unit(colours, np.dtype(np.uint8)))
         yield Progress("Drawing the frames", done + number, done + of, 0.0, preview(colours))
     latents = part.cpu().numpy().astype(np.float32)
-    return FramesReady(to_message(np.stack(frames)), to_message(latents), first, of, model=model.info.name)
+    return FramesReady(to_message(np.stack(frames)), to_message(latents), model.info.name, first=first, of=of)
 
 
 def _check(given: Tensor, request: InterpolateRequest, model: Model) -> None:

@@ -17,7 +17,7 @@ from types import FrameType
 
 import zmq
 
-from gan_edit_engine import __version__, descriptors, look, stimuli, worker_process
+from gan_edit_engine import __version__, allocator, descriptors, look, stimuli, worker_process
 from gan_edit_engine.jobs import JobQueue
 from gan_edit_engine.one_engine import hold
 from gan_edit_engine.surroundings import Surroundings
@@ -36,7 +36,7 @@ from gan_edit_protocol.messages import (
     ShutdownRequest,
     StatusRequest,
 )
-from gan_edit_protocol.transport import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
+from gan_edit_protocol.transport import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, LARGEST_FRAME
 
 BUSY_POLL_MS = 50
 IDLE_POLL_MS = 500
@@ -68,6 +68,7 @@ def serve(options: Options) -> bool:
     Raises :class:`EngineUnavailableError` when another engine holds the connection file but does not answer.
     """
     descriptors.allow_many()
+    allocator.give_back_large()
     lock = hold(options.connection_file)
     if lock is None:
         return False
@@ -117,7 +118,7 @@ class Service:
         router.curve_secretkey = secret
         router.zap_domain = b"gan-edit"
         router.router_mandatory = True  # a client that is gone is an error, not silence
-        router.maxmsgsize = wire.FRAME_BYTES
+        router.maxmsgsize = LARGEST_FRAME
         router.sndhwm = QUEUED_MESSAGES
         router.rcvhwm = 4
         router.linger = 1000

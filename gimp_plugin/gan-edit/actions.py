@@ -106,6 +106,9 @@ def run(
     except GanEditError as error:
         log.warning("%s: %s", error.code, error)
         return _failure(procedure, str(error))
+    except MemoryError:
+        log.warning("the memory is full", exc_info=True)
+        return _failure(procedure, "The memory is full. Select a smaller part of the photo, or close other programs.")
     except Exception as error:  # GIMP would pass on nothing at all
         log.exception("unexpected")
         return _failure(procedure, f"GAN Edit failed unexpectedly ({error!r}). The plug-in's log has the details.")

@@ -154,11 +154,11 @@ class EditRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
-    place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
     residual: Array | None = None
     settings: EditSettings = EditSettings()
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
@@ -182,11 +182,11 @@ class ProjectRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
-    place: Place | None = None
     latent: Array | None = None
     noise: Array | None = None
     residual: Array | None = None
     settings: ProjectSettings = ProjectSettings()
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
@@ -231,8 +231,8 @@ class InterpolateRequest:
     latents: Array
     truncations: Array | None = None
     model: str = "default"
-    first: int = 0
     settings: InterpolateSettings = InterpolateSettings()
+    first: int = 0
 
     def __post_init__(self) -> None:
         _require(self.first >= 0, "Frames are counted from 0.")
@@ -353,13 +353,13 @@ class FramesReady:
 
     frames: Array
     latents: Array
-    first: int = 0
-    of: int = 0
     errors: Array | None = None
     model: str = ""
     device: str = ""
     seed: int = 0
     seconds: float = 0.0
+    first: int = 0
+    of: int = 0
 
 
 @dataclass(frozen=True)

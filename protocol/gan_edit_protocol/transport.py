@@ -21,6 +21,8 @@ try:
 except ImportError:  # explained when a socket is really needed; nothing may fail at import inside GIMP
     zmq = None  # type: ignore[assignment]
 
+LARGEST_FRAME = FRAME_BYTES + 1024
+"""What a socket takes: CURVE adds some bytes to each frame."""
 HEARTBEAT_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 5000
 
@@ -50,7 +52,7 @@ class SocketTransport:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 500)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
         self._socket.curve_serverkey = connection.server_public.encode()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, TiffImagePlugin
 
+from gan_edit_engine import images
 from gan_edit_engine.images import read_mask, read_picture, read_scribble
 from gan_edit_engine.training.photos import PhotoSource
 from gan_edit_protocol.errors import GanEditError
@@ -304,7 +305,7 @@ def test_a_damaged_picture_is_read_or_refused_and_never_a_traceback(
             except GanEditError as error:
                 refused.append(error)
     assert len(refused) > 60
-    assert {error.code for error in refused} <= {"bad_image", "bad_message"}
+    assert {error.code for error in refused} <= {"bad_image", "too_large"}
     assert not any("\n" in str(error) for error in refused)
     assert capfd.readouterr().err == ""  # libtiff and libpng would tell of it besides
 
@@ -345,3 +346,42 @@ def test_a_photo_that_is_damaged_inside_its_zip_file_is_named(tmp_path: Path) ->
     archive.write_bytes(content)
     with pytest.raises(GanEditError, match=r"photos\.zip/a\.png"):
         PhotoSource(archive).open("a.png")
+
+
+def png_that_says(width: int, height: int) -> bytes:
+    """The beginning of a PNG of that size, which is all that is needed to refuse it."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + bytes(1000)
+
+
+@pytest.mark.parametrize(("width", "height"), [(30_000, 20_000), (600_000, 2)])
+def test_a_picture_that_is_too_large_is_told_so_in_pixels(tmp_path: Path, width: int, height: int) -> None:
+    (tmp_path / "huge.png").write_bytes(png_that_says(width, height))
+    with pytest.raises(GanEditError, match=f"{width}×{height} pixels; up to 500 megapixels") as caught:
+        read_picture(tmp_path / "huge.png")
+    assert caught.value.code == "too_large"
+
+
+def test_a_wide_picture_opens(tmp_path: Path) -> None:
+    Image.new("1", (70_000, 3), 1).save(tmp_path / "wide.png")
+    assert read_picture(tmp_path / "wide.png").pixels.shape == (3, 70_000, 3)
+
+
+@pytest.mark.slow
+def test_144_megapixels_open(tmp_path: Path) -> None:
+    Image.new("1", (12_000, 12_000), 1).save(tmp_path / "large.png")
+    assert read_picture(tmp_path / "large.png").pixels.shape == (12_000, 12_000, 3)
+
+
+def test_memory_that_is_full_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV has an error of its own for it."""
+    pixels = np.zeros((4, 4, 3), np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), pixels)
+
+    def decode(data: object, flags: int) -> object:
+        return cv2.copyMakeBorder(np.zeros((1, 1, 4)), 0, 1 << 20, 0, 1 << 20, cv2.BORDER_CONSTANT)
+
+    monkeypatch.setattr(images.cv2, "imdecode", decode)
+    with pytest.raises(GanEditError) as caught:
+        read_picture(tmp_path / "deep.png")
+    assert caught.value.code == "out_of_memory"

@@ -145,16 +145,16 @@ requests = st.one_of(
         arrays((2, 3, 4), "float32"),
         st.none(),
         texts,
-        whole_numbers,
         settings_of(InterpolateSettings),
+        whole_numbers,
     ),
     st.builds(
         InterpolateRequest,
         arrays((2, 3), "float32"),
         arrays((2,), "float32"),
         texts,
-        whole_numbers,
         settings_of(InterpolateSettings),
+        whole_numbers,
     ),
     st.builds(
         LookRequest,

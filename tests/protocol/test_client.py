@@ -82,7 +82,9 @@ def test_a_look_is_answered_by_a_part_or_by_the_reason() -> None:
 def test_frames_are_asked_for_until_all_are_there() -> None:
     def part(first: int, count: int) -> FramesReady:
         shape = (count, 2, 2, 3)
-        return FramesReady(Array("uint8", shape, bytes(count * 12)), Array("float32", (1,), bytes(4)), first, 5)
+        return FramesReady(
+            Array("uint8", shape, bytes(count * 12)), Array("float32", (1,), bytes(4)), first=first, of=5
+        )
 
     parts = [part(0, 2), part(2, 2), part(4, 1)]
     engine = Engine(*parts)
