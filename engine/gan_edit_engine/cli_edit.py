@@ -57,12 +57,14 @@ Assignments = Annotated[
 AlignText = Annotated[
     str | None,
     typer.Option(
-        "--align", metavar="X1,Y1,X2,Y2", help="The model's two alignment points in the photo, e.g. the eyes."
+        "--align", metavar="X1,Y1,X2,Y2", help="The model's two points in the photo, e.g. the eyes, in any order."
     ),
 ]
 CropText = Annotated[
     str | None,
-    typer.Option("--crop", metavar="CX,CY,SIZE[,ANGLE]", help="The square where the model looks, in photo pixels."),
+    typer.Option(
+        "--crop", metavar="CX,CY,SIZE[,ANGLE]", help="Instead: the square where the model looks, in photo pixels."
+    ),
 ]
 LatentOut = Annotated[
     Path | None,
@@ -70,7 +72,9 @@ LatentOut = Annotated[
 ]
 LatentIn = Annotated[
     Path | None,
-    typer.Option(help="Start from this latent of the same crop instead of projecting the photo."),
+    typer.Option(
+        help="Start from this latent of the same crop (of --latent, or a projected_w.npz) instead of projecting."
+    ),
 ]
 Device = Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the engine's choice.")]
 Keep = Annotated[
@@ -106,8 +110,7 @@ def edit(
         scribble=to_message(images.read_scribble(scribble, picture)),
         mask=_read_mask(mask, picture),
         model=model_argument(model),
-        align=_align(align),
-        crop=_crop(crop),
+        **_where(align, crop),
         settings=settings,
         **_given_latent(latent_in, model),
     )
@@ -124,7 +127,10 @@ def project(
     align: AlignText = None,
     crop: CropText = None,
     latent: LatentOut = None,
-    latent_in: Annotated[Path | None, typer.Option(help="Search on from this latent of the same crop.")] = None,
+    latent_in: Annotated[
+        Path | None,
+        typer.Option(help="Search on from this latent of the same crop (of --latent, or a projected_w.npz)."),
+    ] = None,
     device: Device = None,
     keep: Keep = True,
     as_json: AsJson = False,
@@ -136,8 +142,7 @@ def project(
         photo=to_message(picture.pixels),
         mask=_read_mask(mask, picture),
         model=model_argument(model),
-        align=_align(align),
-        crop=_crop(crop),
+        **_where(align, crop),
         settings=settings,
         **_given_latent(latent_in, model),
     )
@@ -192,7 +197,7 @@ def _kept(result: ResultReady) -> KeptLatent:
     return KeptLatent(latent, noise, z, result.truncation_psi, result.model)
 
 
-def _given_latent(path: Path | None, model: str) -> dict[str, Array | None]:
+def _given_latent(path: Path | None, model: str) -> dict[str, Any]:
     """The request's entries about the latent in a file."""
     if path is None:
         return {}
@@ -228,12 +233,16 @@ def _read_mask(path: Path | None, picture: Picture) -> Array | None:
     return None if path is None else to_message(images.read_mask(path, picture))
 
 
-def _align(text: str | None) -> Align | None:
-    return None if text is None else Align(*_numbers("--align", text, 4))
-
-
-def _crop(text: str | None) -> Crop | None:
-    return None if text is None else Crop(*_numbers("--crop", text, 3, 4))
+def _where(align: str | None, crop: str | None) -> dict[str, Any]:
+    """The request's entry about where the model looks."""
+    if align is not None and crop is not None:
+        raise SettingError("--align and --crop both say where the model looks.", "Give one of them.")
+    if align is not None:
+        x1, y1, x2, y2 = _numbers("--align", align, 4)
+        # The left one first, as in GIMP: the other way round the model would see the photo upside down.
+        left, right = sorted([(x1, y1), (x2, y2)])
+        return {"align": Align(*left, *right)}
+    return {} if crop is None else {"crop": Crop(*_numbers("--crop", crop, 3, 4))}
 
 
 def _numbers(option: str, text: str, *counts: int) -> list[float]:
