@@ -17,6 +17,7 @@ from gan_edit_engine.images import Picture
 from gan_edit_engine.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.models_folder import model_names
 from gan_edit_engine.photo import composite
+from gan_edit_engine.preflight import check_request
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import SettingError
 from gan_edit_protocol.messages import (
@@ -177,6 +178,7 @@ def _make(
     images.check_output(output, picture)
     if latent is not None:
         check_latent_output(latent, output)
+    check_request(request)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
         result = client.run(request, show, cancelled)
     images.write_png(output, _laid_on(picture, result))

@@ -19,17 +19,24 @@ _NOISE_ROW = 1024
 def given_inversion(latent: Array, noise: Array | None, model: Model, subject: Subject) -> Inversion:
     """The inversion that a request brings along; GanEditError when it is not one of ``model``."""
     generator, device = model.generator, subject.image.device
-    if latent.shape != (generator.num_ws, generator.w_dim):
-        raise GanEditError(
-            "bad_latent",
-            f"The given latent is {latent.shape}, {model.info.name} needs {(generator.num_ws, generator.w_dim)}.",
-            "Use a latent that was found with the same model.",
-        )
+    check_latent(latent, noise, generator, model.info.name)
     ws = _tensor(latent, device)[None]
     maps = unpack_noise(noise, generator, device) if noise is not None else {}
     with torch.no_grad():
         image = synthesise(generator, ws, maps)
     return Inversion(ws, image, psnr(image, subject), noise=maps)
+
+
+def check_latent(latent: Array, noise: Array | None, generator: Generator, name: str) -> None:
+    """GanEditError unless latent and noise are of the sizes of the generator of that name; it needs no weights."""
+    if latent.shape != (generator.num_ws, generator.w_dim):
+        raise GanEditError(
+            "bad_latent",
+            f"The given latent is {latent.shape}, {name} needs {(generator.num_ws, generator.w_dim)}.",
+            "Use a latent that was found with the same model.",
+        )
+    if noise is not None and noise.shape != (-(-_noise_values(generator) // _NOISE_ROW), _NOISE_ROW):
+        raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
 
 
 def pack_latent(ws: Tensor) -> Array:
@@ -46,11 +53,8 @@ def pack_noise(noise: NoiseMaps) -> Array | None:
 
 
 def unpack_noise(packed: Array, generator: Generator, device: torch.device) -> NoiseMaps:
-    """The maps [H, W] by name; GanEditError when they are not of this generator's sizes."""
+    """The maps [H, W] by name, of what :func:`check_latent` has passed."""
     shapes = {name: stored.shape for name, stored in generator.noise_consts().items()}
-    total = sum(shape.numel() for shape in shapes.values())
-    if packed.shape != (-(-total // _NOISE_ROW), _NOISE_ROW):
-        raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
     values = _tensor(packed, device).flatten()
     maps = {}
     for name, shape in shapes.items():
@@ -58,8 +62,9 @@ def unpack_noise(packed: Array, generator: Generator, device: torch.device) -> N
     return maps
 
 
+def _noise_values(generator: Generator) -> int:
+    return sum(stored.numel() for stored in generator.noise_consts().values())
+
+
 def _tensor(array: Array, device: torch.device) -> Tensor:
-    values = torch.from_numpy(from_message(array).astype(np.float32))
-    if not bool(torch.isfinite(values).all()):
-        raise GanEditError("bad_latent", "The given latent holds values that are no numbers.", "Use another one.")
-    return values.to(device)
+    return torch.from_numpy(from_message(array).astype(np.float32)).to(device)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator as Yields
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gan_edit_engine.arrays import from_message, to_message
+from gan_edit_engine.generators import Generator
 from gan_edit_engine.interpolate import check_count, combine, path
 from gan_edit_engine.latents import label
 from gan_edit_engine.library import Model
@@ -18,17 +19,16 @@ from gan_edit_engine.style import transfer_style
 from gan_edit_engine.view import to_colours
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, InterpolateRequest, Progress
+from gan_edit_protocol.messages import MAX_ARRAY_BYTES, FramesReady, InterpolateRequest, Progress
 
 
-def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[Progress, None, FramesReady]:
+def interpolate(request: InterpolateRequest, workspace: Workspace) -> Yields[Progress, None, FramesReady]:
     """Yields Progress for each step and each image; returns the frames. GanEditError when the latents do not fit."""
     model, spread = workspace.model(request.model, request.settings.class_label)
     settings, generator = request.settings, model.generator
+    check_latents(request, generator, model.info.name)
     given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
-    _check(given, request, model)
     if settings.mode == "style":
-        check_count(given, settings)
         perceptual = workspace.perceptual(settings, request.model)
         searching = transfer_style(generator, spread, perceptual, given[0], given[1], settings)
         chosen = (yield from report(searching, "Transferring the style", 0, settings.steps + 1))[None]
@@ -45,24 +45,38 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[
     return FramesReady(to_message(np.stack(frames)), to_message(latents), model=model.info.name)
 
 
-def _check(given: Tensor, request: InterpolateRequest, model: Model) -> None:
-    generator, mode = model.generator, request.settings.mode
-    if not bool(torch.isfinite(given).all()):
-        raise GanEditError("bad_latent", "The latents hold values that are no numbers.", "Use other ones.")
+def check_latents(request: InterpolateRequest, generator: Generator, name: str) -> None:
+    """GanEditError when the latents do not fit the generator of that name and the mode, or there would be more images
+    than one message carries; the generator's weights do not matter.
+    """
+    settings, mode, shape = request.settings, request.settings.mode, list(request.latents.shape[1:])
+    check_count(from_message(request.latents), settings)
     # A model without w has z in its place.
-    if mode == "spherical" and given.ndim == 3 and "w" in generator.spaces:
+    if mode == "spherical" and len(shape) == 2 and "w" in generator.spaces:
         raise GanEditError(
             "bad_latent",
             "The mode spherical goes through z, and not all of these latents have one.",
             "Use random images or projections in the space z, or the mode linear.",
         )
-    shape = (generator.num_ws, generator.w_dim) if given.ndim == 3 else (generator.z_dim,)
-    if given.shape[1:] != shape or (mode in ("crossover", "style") and given.ndim == 2):
+    fitting = [generator.num_ws, generator.w_dim] if len(shape) == 2 else [generator.z_dim]
+    if shape != fitting or (mode in ("crossover", "style") and len(shape) == 1):
         raise GanEditError(
             "bad_latent",
-            f"Latents of shape {tuple(given.shape[1:])} do not fit {model.info.name} in the mode {mode}.",
+            f"Latents of shape {tuple(shape)} do not fit {name} in the mode {mode}.",
             f"It takes w+ of {generator.num_ws} × {generator.w_dim}, and z of {generator.z_dim} but for crossover and "
             "style.",
+        )
+    if mode in ("linear", "spherical"):
+        _check_frames(settings.frames, generator.resolution)
+
+
+def _check_frames(frames: int, resolution: int) -> None:
+    most = MAX_ARRAY_BYTES // (3 * resolution**2)
+    if frames > most:
+        raise GanEditError(
+            "too_many_frames",
+            f"{frames} images of {resolution} pixels are more than one answer carries.",
+            f"Ask for {most} at most, and for the rest of the way in another animation.",
         )
 
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_edit_engine.preflight import nothing_selected
 from gan_edit_protocol import messages
 from gan_edit_protocol.errors import GanEditError
 
@@ -201,9 +202,7 @@ def choose_crop(
         return Crop.of_square(request.crop, resolution)
     box = bounding_box(mask) if mask is not None else Box(0, 0, width, height)
     if box is None:
-        raise GanEditError(
-            "empty_mask", "Nothing of the layer is selected.", "Select the part to edit, or nothing at all."
-        )
+        raise nothing_selected()
     centre_x, centre_y = box.x + box.width / 2, box.y + box.height / 2
     return Crop.of_square(messages.Crop(centre_x, centre_y, float(max(box.width, box.height))), resolution)
 

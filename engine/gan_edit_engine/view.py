@@ -13,6 +13,7 @@ from gan_edit_engine.arrays import from_message
 from gan_edit_engine.invert import Subject
 from gan_edit_engine.library import Model
 from gan_edit_engine.photo import WHITE, AnyImage, Box, Crop, Image, Mask, bounding_box, choose_crop, to_unit
+from gan_edit_engine.preflight import nothing_painted, nothing_selected
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import EditRequest, ProjectRequest
 
@@ -63,9 +64,7 @@ def _changeable(crop: Crop, selection: Mask) -> Box:
     inside = bounding_box(selection[footprint.slices]) if footprint else None
     if footprint is None or inside is None:
         if not selection.any():
-            raise GanEditError(
-                "empty_mask", "Nothing of the layer is selected.", "Select the part to edit, or select nothing at all."
-            )
+            raise nothing_selected()
         raise GanEditError(
             "outside_crop",
             "The selection lies outside of the square in which the model looks.",
@@ -96,11 +95,7 @@ def scribble(request: EditRequest, seen: View) -> Scribble:
     alpha[box.slices] = np.where(seen.selection[box.slices] > 0, strokes[box.slices][..., 3] / np.float32(255), 0)
     cover = seen.crop.extract(alpha, cv2.BORDER_CONSTANT)
     if not cover.any():
-        raise GanEditError(
-            "nothing_painted",
-            "Nothing is painted inside the selection.",
-            "Paint on the scribble layer, inside the selection and the part that the model sees.",
-        )
+        raise nothing_painted()
     laid = np.zeros((*alpha.shape, 4), np.float32)
     laid[box.slices][..., :3] = to_unit(strokes[box.slices][..., :3]) * alpha[box.slices][..., None]
     laid[box.slices][..., 3] = np.square(alpha[box.slices])

@@ -2,7 +2,7 @@
 
 from gan_edit_engine.library.encoders import ModelEncoder, attach_encoder, open_encoder
 from gan_edit_engine.library.importing import import_model, remove_model
-from gan_edit_engine.library.models import Model, ModelInfo, installed, open_discriminator, open_model
+from gan_edit_engine.library.models import Model, ModelInfo, installed, open_discriminator, open_model, outline
 from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.models_folder import models_dir
 
@@ -17,6 +17,7 @@ __all__ = [
     "open_discriminator",
     "open_encoder",
     "open_model",
+    "outline",
     "perceptual_weights",
     "remove_model",
 ]

@@ -16,7 +16,7 @@ from gan_edit_engine.checkpoints import (
     safetensors_file,
 )
 from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
-from gan_edit_engine.generators import Discriminator, Generator
+from gan_edit_engine.generators import Discriminator, Generator, build
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
 from gan_edit_protocol.errors import GanEditError
@@ -73,7 +73,7 @@ def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
         return named
     if Path(text).is_file():
         return Path(text)
-    names = ", ".join(info.name for info in installed(folder))
+    names = ", ".join((*DEFAULT_NAMES, *(path.stem for path in model_files(folder))))
     raise GanEditError(
         "unknown_model", f"There is no model or file named {text!r}.", f"Installed models: {names}; or give a file."
     )
@@ -126,6 +126,20 @@ def open_model(name_or_file: str | Path, device: str | torch.device = "cpu", fol
     path = find_model(name_or_file, folder)
     generator, header = read_generator(path)
     return Model(generator.to(device), info_from_header(path, header))
+
+
+def outline(name_or_file: str | Path, folder: Path | None = None) -> tuple[str, Generator] | None:
+    """A model's name and its generator without weights, on torch's meta device; None where no header tells.
+
+    It takes no time, and tells of what latents and images the model is. GanEditError (unknown_model) if there is none.
+    """
+    path = find_model(name_or_file, folder)
+    try:
+        header = safetensors_file.read_header(path)
+        with torch.device("meta"):
+            return path.stem, build(safetensors_file.decode_config(header))
+    except (CheckpointError, *DAMAGE):
+        return None  # another format, or damage of which loading it says more
 
 
 def discriminator_path(name: str, folder: Path | None = None) -> Path:
