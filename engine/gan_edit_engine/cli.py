@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -128,7 +129,9 @@ def run_relay(
 @app.command()
 def synthesize(
     model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
-    input_file: Annotated[Path, typer.Option("--input", help=".npz with z [N, z_dim], w [N, w_dim] or ws, and c.")],
+    input_file: Annotated[
+        Path, typer.Option("--input", help=".npz with z [N, z_dim], w [N, w_dim] or ws, and c; or the projector's.")
+    ],
     output_file: Annotated[Path, typer.Option("--output", help=".npz to write: image, float32 [N, 3, H, W] in -1..1.")],
     noise: Annotated[str, typer.Option(help="const: the noise stored with the model; none: zeros.")] = "const",
     device: Annotated[str, typer.Option(help="cuda, mps, xpu or cpu.")] = "cpu",
@@ -199,6 +202,9 @@ def _engine_at(connection_file: Path | None) -> launch.EngineCommand:
 
 def main(arguments: list[str] | None = None) -> None:
     """The console script. A :class:`GanEditError` becomes one line and exit code 2, or 1 when it is not the input's."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot print is no reason to end
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments)
     except GanEditError as error:

@@ -20,6 +20,7 @@ from gan_edit_engine.images import Picture
 from gan_edit_engine.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.models_folder import model_names
 from gan_edit_engine.photo import composite
+from gan_edit_engine.preflight import check_painted
 from gan_edit_engine.session import engine
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import SettingError
@@ -62,12 +63,14 @@ Assignments = Annotated[
 AlignText = Annotated[
     str | None,
     typer.Option(
-        "--align", metavar="X1,Y1,X2,Y2", help="The model's two alignment points in the photo, e.g. the eyes."
+        "--align", metavar="X1,Y1,X2,Y2", help="The model's two points in the photo, e.g. the eyes, in any order."
     ),
 ]
 CropText = Annotated[
     str | None,
-    typer.Option("--crop", metavar="CX,CY,SIZE[,ANGLE]", help="The square where the model looks, in photo pixels."),
+    typer.Option(
+        "--crop", metavar="CX,CY,SIZE[,ANGLE]", help="Instead: the square where the model looks, in photo pixels."
+    ),
 ]
 LatentOut = Annotated[
     Path | None,
@@ -75,7 +78,9 @@ LatentOut = Annotated[
 ]
 LatentIn = Annotated[
     Path | None,
-    typer.Option(help="Start from this latent of the same crop instead of projecting the photo."),
+    typer.Option(
+        help="Start from this latent of the same crop (of --latent, or a projected_w.npz) instead of projecting."
+    ),
 ]
 Device = Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the engine's choice.")]
 Keep = Annotated[
@@ -107,8 +112,9 @@ def edit(
     """Change a photo so that it follows the colours of a scribble inside a mask."""
     settings = EditSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = images.read_picture(photo_file)
-    strokes = images.read_scribble(scribble, picture)
-    scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), _align(align), _crop(crop), strokes)
+    strokes, selection = images.read_scribble(scribble, picture), _read_mask(mask, picture)
+    check_painted(strokes, selection)
+    scene = Scene(picture.pixels, selection, model_argument(model), *_where(align, crop), strokes)
     start = _given_latent(latent_in, model)
 
     def request(client: Client) -> EditRequest:
@@ -132,7 +138,10 @@ def project(
     align: AlignText = None,
     crop: CropText = None,
     latent: LatentOut = None,
-    latent_in: Annotated[Path | None, typer.Option(help="Search on from this latent of the same crop.")] = None,
+    latent_in: Annotated[
+        Path | None,
+        typer.Option(help="Search on from this latent of the same crop (of --latent, or a projected_w.npz)."),
+    ] = None,
     device: Device = None,
     keep: Keep = True,
     as_json: AsJson = False,
@@ -140,7 +149,7 @@ def project(
     """Find the model's image that is nearest to a photo and put it in the photo's place."""
     settings = ProjectSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = images.read_picture(photo_file)
-    scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), _align(align), _crop(crop))
+    scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), *_where(align, crop))
     start = _given_latent(latent_in, model)
 
     def request(client: Client) -> ProjectRequest:
@@ -240,12 +249,16 @@ def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:
     return None if path is None else images.read_mask(path, picture)
 
 
-def _align(text: str | None) -> Align | None:
-    return None if text is None else Align(*_numbers("--align", text, 4))
-
-
-def _crop(text: str | None) -> Crop | None:
-    return None if text is None else Crop(*_numbers("--crop", text, 3, 4))
+def _where(align: str | None, crop: str | None) -> tuple[Align | None, Crop | None]:
+    """The request's entries about where the model looks."""
+    if align is not None and crop is not None:
+        raise SettingError("--align and --crop both say where the model looks.", "Give one of them.")
+    if align is not None:
+        x1, y1, x2, y2 = _numbers("--align", align, 4)
+        # The left one first, as in GIMP: the other way round the model would see the photo upside down.
+        left, right = sorted([(x1, y1), (x2, y2)])
+        return Align(*left, *right), None
+    return None, None if crop is None else Crop(*_numbers("--crop", crop, 3, 4))
 
 
 def _numbers(option: str, text: str, *counts: int) -> list[float]:

@@ -13,6 +13,7 @@ from gan_edit_engine.device import choose_device
 from gan_edit_engine.evaluate import evaluate as evaluate_photos
 from gan_edit_engine.evaluate import mean, photo_files
 from gan_edit_engine.workspace import Workspace
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
 
@@ -27,11 +28,23 @@ def evaluate(
         workspace = Workspace(choose_device(device))
         files = photo_files(photos)[:limit]
         names = {file.name: f"{number} of {len(files)}: {file.name}" for number, file in enumerate(files, start=1)}
-        scores = list(evaluate_photos(files, model, settings, workspace, lambda name: status.update(names[name])))
+        skipped: dict[str, str] = {}
+
+        def skip(name: str, error: GanEditError) -> None:
+            skipped[name] = error.message
+            console.print(f"Skipped: {error.message}", markup=False, highlight=False, soft_wrap=True)
+
+        def begin(name: str) -> None:
+            status.update(names[name])
+
+        scores = list(evaluate_photos(files, model, settings, workspace, begin, skip))
+    if not scores:
+        raise GanEditError("no_photos", f"Nothing in {photos} is a photo that can be evaluated.", "Look at its files.")
     if as_json:
-        print(json.dumps({"photos": [asdict(score) for score in scores], "mean": asdict(mean(scores))}))
+        found = [asdict(score) for score in scores]
+        print(json.dumps({"photos": found, "skipped": skipped, "mean": asdict(mean(scores))}))
         return
-    table = Table("photo", "PSNR dB", "SSIM", "LPIPS", "seconds", "steps", title=f"{model}, {len(files)} photos")
+    table = Table("photo", "PSNR dB", "SSIM", "LPIPS", "seconds", "steps", title=f"{model}, {len(scores)} photos")
     for score in [*scores, mean(scores)]:
         figures = (f"{score.psnr:.2f}", f"{score.ssim:.3f}", f"{score.lpips:.3f}", f"{score.seconds:.1f}")
         table.add_row(score.photo, *figures, str(score.steps))

@@ -30,7 +30,7 @@ try:
 except ImportError:  # only who evaluates needs it
     structural_similarity = None  # type: ignore[assignment]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,18 @@ class Judge:
 
 
 def evaluate(
-    files: list[Path], model_name: str, settings: ProjectSettings, workspace: Workspace, begin: Callable[[str], None]
+    files: list[Path],
+    model_name: str,
+    settings: ProjectSettings,
+    workspace: Workspace,
+    begin: Callable[[str], None],
+    skip: Callable[[str, GanEditError], None] | None = None,
 ) -> Iterator[Score]:
-    """Project each photo and score it; ``begin(name)`` is called before each."""
+    """Project each photo and score it; ``begin(name)`` is called before each.
+
+    ``skip(name, why)`` is called for each that is no picture, or one too small to look at, and the others go on;
+    without it the first such one is the end.
+    """
     judge = Judge(workspace.device)
     settings = workspace.settled(settings)
     model, spread = result_of(workspace.searchable(model_name, settings))
@@ -96,7 +105,13 @@ def evaluate(
     encoder = workspace.encoder(model, settings)
     for file in files:
         begin(file.name)
-        subject = subject_of(file, model, workspace.device)
+        try:
+            subject = subject_of(file, model, workspace.device)
+        except GanEditError as error:
+            if skip is None:
+                raise
+            skip(file.name, error)
+            continue
         started = time.perf_counter()
         search = project(model, spread, perceptual, subject, settings, workspace.projections, encoder=encoder)
         found = result_of(search)

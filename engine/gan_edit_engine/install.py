@@ -24,11 +24,15 @@ from gan_edit_protocol import connection
 from gan_edit_protocol.errors import GanEditError
 
 NAME = "gan-edit"
+PLUGINS = "plug-ins"
+OWN_PROFILE = "GIMP3_DIRECTORY"
+"""The environment variable by which GIMP 3 takes any folder for its profile."""
 CONFIG_FILE = "gan-edit.json"
 STABLE_PROFILES = ("3.0", "3.2")
 """GIMP's stable series so far; development versions (3.1) keep their settings under their own number."""
 
 _PROFILE = re.compile(r"3\.\d+\Z")
+_VERSION = re.compile(r"v?\d+(\.\d+)*\Z")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -42,9 +46,9 @@ def install(
 
     ``profiles``: such as ``~/.config/GIMP/3.0``; by default those that exist, else those that GIMP will make.
     ``program``: how to run ``gan-edit``, by default this environment's. An older copy is replaced in one step.
-    Raises :class:`GanEditError` when a folder cannot be written.
+    Raises :class:`GanEditError` when a folder cannot be written, or is one where GIMP 3 never looks.
     """
-    folders = profiles if profiles is not None else (existing_profiles() or expected_profiles())
+    folders = _checked(profiles) if profiles is not None else (existing_profiles() or expected_profiles())
     log_folder = log_folder or Path(platformdirs.user_log_dir(NAME, appauthor=False))
     config: dict[str, object] = {
         "program": program or engine_program(),
@@ -52,14 +56,17 @@ def install(
         "engine_log": str((log_folder / "engine.log").absolute()),
         "plugin_log": str((log_folder / "plugin.log").absolute()),
     }
-    done = [_install_into(folder, config) for folder in folders]
+    done = [sentence for folder in folders for sentence in _install_into(folder, config)]
     return [*done, "Restart GIMP if it is open; the entries are in the menu Filters > GAN Edit."]
 
 
 def uninstall(profiles: list[Path] | None = None) -> list[str]:
-    """Remove the plug-in from each GIMP 3 profile folder; returns what was done, one sentence each."""
-    folders = profiles if profiles is not None else existing_profiles()
-    installed = [folder / "plug-ins" / NAME for folder in folders]
+    """Remove the plug-in from each GIMP 3 profile folder; returns what was done, one sentence each.
+
+    Raises :class:`GanEditError` as :func:`install`.
+    """
+    folders = _checked(profiles) if profiles is not None else existing_profiles()
+    installed = [folder / PLUGINS / NAME for folder in folders]
     present = [target for target in installed if target.is_symlink() or (target / f"{NAME}.py").exists()]
     for target in present:
         try:
@@ -69,9 +76,39 @@ def uninstall(profiles: list[Path] | None = None) -> list[str]:
     return [f"Removed {target}." for target in present] or ["The plug-in is not installed in any GIMP 3 profile."]
 
 
+def _checked(given: list[Path]) -> list[Path]:
+    """The profile folders that are meant, each once; GanEditError when GIMP 3 never looks in one."""
+    return list(dict.fromkeys(profile_of(folder) for folder in given))
+
+
+def profile_of(folder: Path) -> Path:
+    """The profile folder that ``folder`` is or lies in as its plug-ins; GanEditError when it is that of no GIMP 3."""
+    folder = folder.expanduser().absolute()
+    if folder.name == NAME and folder.parent.name == PLUGINS:
+        folder = folder.parent
+    if folder.name == PLUGINS:
+        folder = folder.parent
+    try:
+        inside = sorted(path.name for path in folder.iterdir() if _PROFILE.match(path.name))
+    except OSError:  # it is not there yet, or whoever writes there will say what is wrong
+        inside = []
+    if inside or folder.name == "GIMP":
+        example = folder / (inside[-1] if inside else STABLE_PROFILES[0])
+        raise GanEditError(
+            "no_profile", f"{folder} holds GIMP's profiles and is none.", f"Name one, such as {example}."
+        )
+    if _VERSION.match(folder.name) and not _PROFILE.match(folder.name):
+        raise GanEditError(
+            "no_profile",
+            f"GIMP 3 never looks in {folder}, which has the name of another version's profile.",
+            f"Name one such as {folder.with_name(STABLE_PROFILES[0])}; gan-edit install-plugin alone finds them.",
+        )
+    return folder
+
+
 def existing_profiles() -> list[Path]:
     """The profile folders of every GIMP 3 that has run here: native, Flatpak, Snap; Windows; macOS."""
-    own = os.environ.get("GIMP3_DIRECTORY")
+    own = os.environ.get(OWN_PROFILE)
     if own:
         return [Path(own)]
     found = [
@@ -141,8 +178,8 @@ def plugin_source() -> Path:
     )
 
 
-def _install_into(profile: Path, config: dict[str, object]) -> str:
-    target = profile / "plug-ins" / NAME
+def _install_into(profile: Path, config: dict[str, object]) -> list[str]:
+    target = profile / PLUGINS / NAME
     replaced = target.exists()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +192,10 @@ def _install_into(profile: Path, config: dict[str, object]) -> str:
             fresh.rename(target)
     except OSError as error:
         raise _cannot_write(target, error) from None
-    return f"{'Replaced' if replaced else 'Installed'} the plug-in in {target}."
+    done = f"{'Replaced' if replaced else 'Installed'} the plug-in in {target}."
+    if _PROFILE.match(profile.name) or os.environ.get(OWN_PROFILE) == str(profile):
+        return [done]
+    return [done, f"GIMP looks there only when {OWN_PROFILE} is set to {profile}."]
 
 
 def _build(folder: Path, config: dict[str, object]) -> None:

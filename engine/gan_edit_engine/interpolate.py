@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ def combine(latents: Tensor, settings: InterpolateSettings) -> Tensor:
     return path(latents, settings.frames, settings.loop, between)
 
 
-def check_count(latents: Tensor, settings: InterpolateSettings) -> None:
+def check_count(latents: Sized, settings: InterpolateSettings) -> None:
     """GanEditError when the mode needs more latents [K, ...], or fewer, as it is unclear which are meant."""
     least, most = {"crossover": (2, 2), "style": (2, 2), "transfer": (3, 3)}.get(settings.mode, (2, None))
     if len(latents) < least:

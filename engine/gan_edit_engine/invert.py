@@ -73,6 +73,13 @@ def invert(
     Raises GanEditError when the model does not have the space or the class, settings exclude each other, ``given``
     cannot be the start of a search in that space, or the optimisation finds no image.
     """
+    check_search(generator, settings, given is not None)
+    objective = Objective(generator, statistics, perceptual, subject, settings)
+    return (yield from _Search(generator, objective, subject, settings, given, statistics).run())
+
+
+def check_search(generator: generators.Generator, settings: ProjectSettings, given: bool) -> None:
+    """GanEditError when a search by ``settings`` cannot be made; ``given``: it is to start from a latent in w+."""
     check_space(generator, settings.space)
     if settings.optimize_noise and settings.optimizer == "lbfgs":
         raise GanEditError(
@@ -80,7 +87,7 @@ def invert(
             "L-BFGS cannot search the noise maps.",
             "Choose the optimizer adam, or turn optimize_noise off.",
         )
-    if given is not None and settings.space == "z" and "w" in generator.spaces:
+    if given and settings.space == "z" and "w" in generator.spaces:
         raise GanEditError(
             "bad_latent", "A search in z cannot start from a latent in w+.", "Choose the space w or w+ for it."
         )
@@ -90,8 +97,6 @@ def invert(
             "A residual of the features is searched in StyleGAN2 models and by Adam only.",
             "Turn the setting residual off.",
         )
-    objective = Objective(generator, statistics, perceptual, subject, settings)
-    return (yield from _Search(generator, objective, subject, settings, given, statistics).run())
 
 
 def psnr(image: Tensor, subject: Subject) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_edit_engine.arrays import from_message, to_message
@@ -22,18 +21,25 @@ def given_inversion(
 ) -> Inversion:
     """The inversion that a request brings along; GanEditError when it is not one of ``model``."""
     generator, device = model.generator, subject.image.device
-    if latent.shape != (generator.num_ws, generator.w_dim):
-        raise GanEditError(
-            "bad_latent",
-            f"The given latent is {latent.shape}, {model.info.name} needs {(generator.num_ws, generator.w_dim)}.",
-            "Use a latent that was found with the same model.",
-        )
+    check_latent(latent, noise, generator, model.info.name)
     ws = _tensor(latent, device)[None]
     maps = unpack_noise(noise, generator, device) if noise is not None else {}
     added = unpack_residual(residual, generator, device) if residual is not None else None
     with torch.no_grad():
         image = synthesise(generator, ws, maps, residual=added)
     return Inversion(ws, image, psnr(image, subject), noise=maps, residual=added)
+
+
+def check_latent(latent: Array, noise: Array | None, generator: Generator, name: str) -> None:
+    """GanEditError unless latent and noise are of the sizes of the generator of that name; it needs no weights."""
+    if latent.shape != (generator.num_ws, generator.w_dim):
+        raise GanEditError(
+            "bad_latent",
+            f"The given latent is {latent.shape}, {name} needs {(generator.num_ws, generator.w_dim)}.",
+            "Use a latent that was found with the same model.",
+        )
+    if noise is not None and noise.shape != (-(-_noise_values(generator) // _NOISE_ROW), _NOISE_ROW):
+        raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
 
 
 def pack_latent(ws: Tensor) -> Array:
@@ -50,11 +56,8 @@ def pack_noise(noise: NoiseMaps) -> Array | None:
 
 
 def unpack_noise(packed: Array, generator: Generator, device: torch.device) -> NoiseMaps:
-    """The maps [H, W] by name; GanEditError when they are not of this generator's sizes."""
+    """The maps [H, W] by name, of what :func:`check_latent` has passed."""
     shapes = {name: stored.shape for name, stored in generator.noise_consts().items()}
-    total = sum(shape.numel() for shape in shapes.values())
-    if packed.shape != (-(-total // _NOISE_ROW), _NOISE_ROW):
-        raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
     values = _tensor(packed, device).flatten()
     maps = {}
     for name, shape in shapes.items():
@@ -71,15 +74,12 @@ def unpack_residual(packed: Array, generator: Generator, device: torch.device) -
     """[1, C, S, S]; GanEditError when it is not of this generator's size."""
     if packed.shape != generator.residual_shape:
         raise GanEditError("bad_latent", "The given residual is not this model's.", "Use what the same model gave.")
-    return _finite(from_message(packed).view("<f2"), device)[None]
+    return torch.from_numpy(from_message(packed).view("<f2").astype(np.float32)).to(device)[None]
+
+
+def _noise_values(generator: Generator) -> int:
+    return sum(stored.numel() for stored in generator.noise_consts().values())
 
 
 def _tensor(array: Array, device: torch.device) -> Tensor:
-    return _finite(from_message(array), device)
-
-
-def _finite(array: NDArray[np.generic], device: torch.device) -> Tensor:
-    values = torch.from_numpy(array.astype(np.float32))
-    if not bool(torch.isfinite(values).all()):
-        raise GanEditError("bad_latent", "The given latent holds values that are no numbers.", "Use another one.")
-    return values.to(device)
+    return torch.from_numpy(from_message(array).astype(np.float32)).to(device)

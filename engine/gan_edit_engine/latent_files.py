@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gan_edit_engine.atomic_write import check_place, replacing
+from gan_edit_engine.latent_arrays import is_npz, read_arrays
 from gan_edit_engine.models_folder import DEFAULT_NAMES
 from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
@@ -75,23 +76,46 @@ def read_latent_of(path: Path, model: str) -> KeptLatent:
 
 
 def read_latent(path: Path) -> KeptLatent:
-    """What :func:`write_latent` wrote; :class:`GanEditError` when the file holds no latent."""
+    """What :func:`write_latent` wrote, or the one latent ws or w [1, num_ws, w_dim] of another program's .npz.
+
+    :class:`GanEditError` when the file holds no latent, or values that are no numbers.
+    """
     try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys() if name in DIMENSIONS}  # noqa: SIM118
-            header = file.metadata() or {}
-        truncation_psi = float(header.get("truncation_psi", 1.0))
+        kept = _read_npz(path) if is_npz(path) else _read_safetensors(path)
     except FileNotFoundError:
         raise GanEditError("bad_latent", f"There is no file {path}.") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise GanEditError("bad_latent", f"The file {path} is not a safetensors file ({error}).") from None
+    arrays = (kept.latent, kept.noise, kept.z, kept.residual)
+    if not all(values is None or np.isfinite(values).all() for values in arrays):
+        raise GanEditError("bad_latent", f"The latent in {path} holds values that are no numbers.", "Use another one.")
+    return kept
+
+
+def _read_safetensors(path: Path) -> KeptLatent:
+    with safe_open(path, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name in DIMENSIONS}  # noqa: SIM118
+        header = file.metadata() or {}
+    truncation_psi = float(header.get("truncation_psi", 1.0))
     proper = all(t.ndim == DIMENSIONS[name] and t.dtype == _dtype(name) for name, t in tensors.items())
     if "latent" not in tensors or not proper or not math.isfinite(truncation_psi):
-        raise GanEditError(
-            "bad_latent", f"The file {path} holds no latent.", "Use one that gan-edit wrote with --latent."
-        )
+        raise _no_latent(path)
     return KeptLatent(**tensors, truncation_psi=truncation_psi, model=header.get("model", ""))
 
 
 def _dtype(name: str) -> type[np.floating]:
     return np.float16 if name in _HALF else np.float32
+
+
+def _read_npz(path: Path) -> KeptLatent:
+    arrays = read_arrays(path, ("ws", "w"))
+    latent = arrays.get("ws", arrays.get("w"))
+    if latent is not None and latent.ndim == 3 and len(latent) > 1:
+        raise GanEditError("bad_latent", f"The file {path} holds {len(latent)} latents.", "Give one with just one.")
+    if latent is None or latent.ndim not in (2, 3) or latent.size == 0:
+        raise _no_latent(path)
+    return KeptLatent(latent[0] if latent.ndim == 3 else latent)
+
+
+def _no_latent(path: Path) -> GanEditError:
+    return GanEditError("bad_latent", f"The file {path} holds no latent.", "Use one that gan-edit wrote with --latent.")

@@ -13,14 +13,15 @@ from torch import Tensor
 from gan_edit_engine.arrays import to_message
 from gan_edit_engine.axes import PROBES
 from gan_edit_engine.follow import follow
-from gan_edit_engine.invert import Inversion
-from gan_edit_engine.kept_latents import given_inversion, pack_latent, pack_noise, pack_residual
+from gan_edit_engine.invert import Inversion, check_search
+from gan_edit_engine.kept_latents import check_latent, given_inversion, pack_latent, pack_noise, pack_residual
 from gan_edit_engine.kin import SAMPLES
 from gan_edit_engine.latents import Statistics, label, random_z
-from gan_edit_engine.library import Model
+from gan_edit_engine.library import Model, outline
 from gan_edit_engine.perform_imagination import imagine_scribble
-from gan_edit_engine.perform_interpolation import interpolate
+from gan_edit_engine.perform_interpolation import check_latents, interpolate
 from gan_edit_engine.photo import AnyImage, Mask, feather_inwards, from_unit
+from gan_edit_engine.preflight import check_request
 from gan_edit_engine.progress import report
 from gan_edit_engine.projection import project, steps_of
 from gan_edit_engine.transfer import transfer
@@ -45,6 +46,8 @@ _WELL_PAINTED = 0.3  # coverage of a model pixel from which on its colour is the
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
     """Yields Progress after each step and ends with one result; GanEditError when the request cannot be done."""
     started = time.monotonic()
+    check_request(request)
+    _check_latent(request)
     if isinstance(request, InterpolateRequest | ImagineRequest):
         frames = yield from _frames(request, workspace)
         yield dataclasses.replace(frames, seconds=time.monotonic() - started, device=str(workspace.device))
@@ -57,6 +60,18 @@ def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | Re
         result = yield from _project(request, workspace)
     seconds = time.monotonic() - started
     yield dataclasses.replace(result, seconds=seconds, device=str(workspace.device), seed=request.settings.seed)
+
+
+def _check_latent(request: JobRequest) -> None:
+    """GanEditError when there is no such model, or a latent not its own, where that shows before it is loaded."""
+    outlined = outline(request.model)
+    if outlined is None:
+        return
+    name, generator = outlined
+    if isinstance(request, InterpolateRequest):
+        check_latents(request, generator, name)
+    elif isinstance(request, EditRequest | ProjectRequest) and request.latent is not None:
+        check_latent(request.latent, request.noise, generator, name)
 
 
 def _frames(
@@ -86,12 +101,14 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
 
 
 def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
-    settings = workspace.settled(request.settings)
-    model, spread = yield from _searchable(request.model, settings, workspace)
+    model, _ = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
-    perceptual = workspace.perceptual(settings, request.model)
     given = _given(request, model, seen)
+    check_search(model.generator, request.settings, given is not None)
+    settings = workspace.settled(request.settings)
+    perceptual = workspace.perceptual(settings, request.model)
     encoder = workspace.encoder(model, settings) if given is None else None
+    model, spread = yield from _searchable(request.model, settings, workspace)
     steps = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, encoder=encoder)
     found = yield from report(steps, "Projecting the photo", 0, steps_of(settings))
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
@@ -102,16 +119,19 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
-    settings = workspace.settled(request.settings)
-    exploring = workspace.editable(request.model, settings)
-    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES + SAMPLES, previews=False)
-    perceptual = workspace.perceptual(settings, request.model)
+    model, _ = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
     painted = scribble(request, seen)
     given = _given(request, model, seen)
+    if given is None:
+        check_search(model.generator, request.settings, given=False)
+    settings = workspace.settled(request.settings)
+    perceptual = workspace.perceptual(settings, request.model)
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
     encoder = workspace.encoder(model, settings) if given is None else None
+    exploring = workspace.editable(request.model, settings)
+    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES + SAMPLES, previews=False)
     searching = project(
         model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None, encoder
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator as Yields
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gan_edit_engine.arrays import from_message, to_message
+from gan_edit_engine.generators import Generator
 from gan_edit_engine.interpolate import check_count, combine, path
 from gan_edit_engine.latents import label
 from gan_edit_engine.library import Model
@@ -24,17 +25,16 @@ ANSWER_BYTES = 64 << 20
 """Frames that one answer may take; the client asks for the others."""
 
 
-def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[Progress, None, FramesReady]:
+def interpolate(request: InterpolateRequest, workspace: Workspace) -> Yields[Progress, None, FramesReady]:
     """Yields Progress for each step and each image; returns the frames. GanEditError when the latents do not fit.
 
     The frames are those from ``request.first`` on, as many as :data:`ANSWER_BYTES` holds.
     """
     model, spread = workspace.model(request.model, request.settings.class_label)
     settings, generator = request.settings, model.generator
+    check_latents(request, generator, model.info.name)
     given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
-    _check(given, request, model)
     if settings.mode == "style":
-        check_count(given, settings)
         perceptual = workspace.perceptual(settings, request.model)
         searching = transfer_style(generator, spread, perceptual, given[0], given[1], settings)
         chosen = (yield from report(searching, "Transferring the style", 0, settings.steps + 1))[None]
@@ -52,25 +52,27 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Generator[
         frames.append(from_unit(colours, np.dtype(np.uint8)))
         yield Progress("Drawing the frames", done + number, done + of, 0.0, preview(colours))
     latents = part.cpu().numpy().astype(np.float32)
-    return FramesReady(to_message(np.stack(frames)), to_message(latents), model.info.name, first=first, of=of)
+    return FramesReady(to_message(np.stack(frames)), to_message(latents), model=model.info.name, first=first, of=of)
 
 
-def _check(given: Tensor, request: InterpolateRequest, model: Model) -> None:
-    generator, mode = model.generator, request.settings.mode
-    if not bool(torch.isfinite(given).all()):
-        raise GanEditError("bad_latent", "The latents hold values that are no numbers.", "Use other ones.")
+def check_latents(request: InterpolateRequest, generator: Generator, name: str) -> None:
+    """GanEditError when the latents do not fit the generator of that name and the mode; the generator's weights do
+    not matter.
+    """
+    settings, mode, shape = request.settings, request.settings.mode, list(request.latents.shape[1:])
+    check_count(from_message(request.latents), settings)
     # A model without w has z in its place.
-    if mode == "spherical" and given.ndim == 3 and "w" in generator.spaces:
+    if mode == "spherical" and len(shape) == 2 and "w" in generator.spaces:
         raise GanEditError(
             "bad_latent",
             "The mode spherical goes through z, and not all of these latents have one.",
             "Use random images or projections in the space z, or the mode linear.",
         )
-    shape = (generator.num_ws, generator.w_dim) if given.ndim == 3 else (generator.z_dim,)
-    if given.shape[1:] != shape or (mode in ("crossover", "style") and given.ndim == 2):
+    fitting = [generator.num_ws, generator.w_dim] if len(shape) == 2 else [generator.z_dim]
+    if shape != fitting or (mode in ("crossover", "style") and len(shape) == 1):
         raise GanEditError(
             "bad_latent",
-            f"Latents of shape {tuple(given.shape[1:])} do not fit {model.info.name} in the mode {mode}.",
+            f"Latents of shape {tuple(shape)} do not fit {name} in the mode {mode}.",
             f"It takes w+ of {generator.num_ws} × {generator.w_dim}, and z of {generator.z_dim} but for crossover and "
             "style.",
         )

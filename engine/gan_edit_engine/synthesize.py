@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,11 @@ from torch import Tensor
 
 from gan_edit_engine.atomic_write import check_place, replacing
 from gan_edit_engine.generators import Generator
+from gan_edit_engine.latent_arrays import LATENT_NAMES, read_arrays
 from gan_edit_engine.library import open_model
 from gan_edit_protocol.errors import GanEditError
 
 NOISES = ("const", "none")
-# Where a file holds several, the first of these is taken: the one closest to the image.
-LATENT_NAMES = ("ws", "w", "z")
-MAX_INPUT_BYTES = 1 << 30
 BATCH = 4
 BYTES = 4  # of a float32
 
@@ -32,15 +29,16 @@ def synthesize(
 ) -> int:
     """Write the images of the latents in ``input_file`` to ``output_file``; the number of images.
 
-    The input is an .npz with `ws` [N, num_ws, w_dim], `w` [N, w_dim] or `z` [N, z_dim] (the first of these that is
-    there), and for `z` of a conditional model `c` [N, classes]. Truncation is 1. The output is an .npz with `image`
-    float32 [N, 3, H, W], nominally in -1..1 and not clipped; a gray model's channel is repeated.
+    The input is an .npz with `ws` [N, num_ws, w_dim], `w` [N, w_dim] or, as the official projector writes it,
+    [N, num_ws, w_dim], or `z` [N, z_dim] (the first of these that is there), and for `z` of a conditional model `c`
+    [N, classes]. Truncation is 1. The output is an .npz with `image` float32 [N, 3, H, W], nominally in -1..1 and not
+    clipped; a gray model's channel is repeated.
     Raises GanEditError (bad_input, bad_output, bad_checkpoint, unknown_model) with one plain sentence.
     """
     if noise not in NOISES:
         raise GanEditError("bad_input", f"Noise must be {' or '.join(NOISES)}, not {noise!r}.")
     check_place(output_file)
-    arrays = _read_arrays(input_file)
+    arrays = {n: torch.from_numpy(values) for n, values in read_arrays(input_file, (*LATENT_NAMES, "c")).items()}
     generator = open_model(model, device, models_folder).generator
     with torch.inference_mode():
         try:
@@ -54,22 +52,6 @@ def synthesize(
     return len(images)
 
 
-def _read_arrays(path: Path) -> dict[str, Tensor]:
-    """The numeric arrays in an .npz as float32; nothing pickled is ever read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_INPUT_BYTES:
-                raise GanEditError("bad_input", f"{path.name} holds more than a gigabyte of latents.", "Split it.")
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in (*LATENT_NAMES, "c") if name in arrays.files}
-        return {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in found.items()}
-    except FileNotFoundError:
-        raise GanEditError("bad_input", f"There is no file {path.name}.") from None
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GanEditError("bad_input", f"{path.name} is not a readable .npz of numbers ({reason[:120]}).") from None
-
-
 def _latents(generator: Generator, arrays: dict[str, Tensor], device: str) -> Tensor:
     """ws [N, num_ws, w_dim] on ``device``; ValueError naming the expected shapes."""
     name = next((name for name in LATENT_NAMES if name in arrays), None)
@@ -81,8 +63,11 @@ def _latents(generator: Generator, arrays: dict[str, Tensor], device: str) -> Te
     if name == "ws":
         return latent
     if name == "w":
+        if latent.shape[1:] == (generator.num_ws, generator.w_dim):
+            return latent
         if latent.ndim != 2 or latent.shape[1] != generator.w_dim:
-            raise ValueError(f"w must be [N, {generator.w_dim}], not {list(latent.shape)}.")
+            either = f"[N, {generator.w_dim}] or [N, {generator.num_ws}, {generator.w_dim}]"
+            raise ValueError(f"w must be {either}, not {list(latent.shape)}.")
         return latent[:, None].repeat(1, generator.num_ws, 1)
     # DCGAN code keeps z as [N, z_dim, 1, 1].
     z = latent.flatten(1) if latent.shape[2:] == (1, 1) else latent

@@ -24,6 +24,7 @@ from gan_edit_engine.photo import (
     place_of,
     to_unit,
 )
+from gan_edit_engine.preflight import nothing_painted
 from gan_edit_engine.square import nothing_selected, outside_crop
 from gan_edit_protocol.errors import GanEditError, WireError
 from gan_edit_protocol.messages import Array, Box, EditRequest, Place, ProjectRequest
@@ -125,11 +126,7 @@ def scribble(request: EditRequest, seen: View) -> Scribble:
     strokes = _cut(request.scribble, place_of(request), Box(seen.place.x, seen.place.y, width, height)).astype(np.uint8)
     painted = painted_in(strokes, seen.selection, seen.crop, seen.place)
     if not painted.cover.any():
-        raise GanEditError(
-            "nothing_painted",
-            "Nothing is painted inside the selection.",
-            "Paint on the scribble layer, inside the selection and the part that the model sees.",
-        )
+        raise nothing_painted()
     return painted
 
 

@@ -137,6 +137,54 @@ def test_a_projection_puts_the_model_s_image_into_the_crop_only(run: Run, tmp_pa
     assert 20 <= xs.min() <= xs.max() < 60
 
 
+def test_the_two_points_of_alignment_may_come_in_any_order(run: Run, tmp_path: Path, photo: NDArray[Any]) -> None:
+    for name, points in (("a.png", "25,20,55,24"), ("b.png", "55,24,25,20")):
+        assert run("project", "photo.png", "--output", name, "--align", points, *QUICK).returncode == 0
+    a, b = (read_picture(tmp_path / name).pixels for name in ("a.png", "b.png"))
+    assert (a != photo).any()
+    np.testing.assert_array_equal(a, b)
+
+
+def test_the_official_projector_s_latent_starts_a_projection(run: Run, tmp_path: Path, photo: NDArray[Any]) -> None:
+    assert run("random", "--output", "r.png", "--seed", 3, "--latent", "l.st").returncode == 0
+    np.savez(tmp_path / "projected_w.npz", w=read_latent(tmp_path / "l.st").latent[None])
+    latents = []
+    for name in ("l.st", "projected_w.npz"):
+        words = ("project", "photo.png", "--output", "p.png", "--latent", "a.st", "--set", "steps=1")
+        assert run(*words, "--latent-in", name).returncode == 0
+        latents.append(read_latent(tmp_path / "a.st").latent)
+    np.testing.assert_array_equal(*latents)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize("name", ["猫.png", os.fsdecode(b"\xe9\xff.png")])
+def test_a_name_that_the_terminal_cannot_print_ends_no_command(
+    engine: EngineProcess, tmp_path: Path, photo: NDArray[Any], encoding: str, name: str
+) -> None:
+    (tmp_path / "photo.png").rename(tmp_path / name)
+    environment = {**os.environ, connection.ENVIRONMENT_VARIABLE: str(engine.file), "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [*engine_program(), "project", name, "--output", f"r{name}", "--latent", f"l{name}", *QUICK],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b".png: " in done.stdout
+    assert done.stdout.count(b"\n") == 1
+    assert (tmp_path / f"r{name}").exists()
+    refused = subprocess.run(
+        [*engine_program(), "project", name, "--output", f"none/{name}"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.count(b"\n") == 1
+
+
 def test_a_saved_latent_starts_an_edit_without_a_projection(run: Run, photo: NDArray[Any]) -> None:
     assert run("project", "photo.png", "--output", "p.png", "--latent", "l.safetensors", *QUICK).returncode == 0
     about = json.loads(run(*edit("--json", "--latent-in", "l.safetensors", *QUICK_EDIT)).stdout)
@@ -317,6 +365,9 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
         (["--align", "1,2,3"], "--align needs 4 numbers"),
         (["--align", "1,2,3,nan"], "--align needs 4 numbers"),
         (["--crop", "1,2"], "--crop needs 3 or 4 numbers"),
+        (["--crop", "40,30,40", "--align", "20,20,60,20"], "--align and --crop both say where the model looks."),
+        (["--mask", "corner.png"], "Nothing is painted inside the selection."),
+        (["--mask", "black.png"], "The mask black.png is black"),
         (["--mask", "small.png"], "small.png is 4×4 pixels, the photo 80×60."),
         (["--scribble", "photo.png"], "has no transparency"),
         (["--scribble", "none.png"], "none.png cannot be read"),
@@ -335,6 +386,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     sentence: str,
 ) -> None:
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "small.png")
+    Image.fromarray(np.zeros((H, W), np.uint8)).save(tmp_path / "black.png")
+    corner = np.zeros((H, W), np.uint8)
+    corner[:10, :10] = 255
+    Image.fromarray(corner).save(tmp_path / "corner.png")
     monkeypatch.chdir(tmp_path)
     assert sentence in refused(capsys, *edit(*more))
 

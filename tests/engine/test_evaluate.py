@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from gan_edit_engine import cli_evaluate
 from gan_edit_engine.evaluate import Judge, Score, evaluate, mean, photo_files
 from gan_edit_engine.invert import Subject
 from gan_edit_engine.library import perceptual_weights
@@ -60,3 +63,43 @@ def test_photos_are_projected_and_scored_one_after_the_other(tmp_path):
 def test_a_folder_without_photos_is_refused(tmp_path):
     with pytest.raises(GanEditError, match="no photos"):
         photo_files(tmp_path)
+
+
+def test_what_is_no_picture_is_skipped_with_a_word_and_all_scores_are_kept(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 255, (90, 128, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    Image.fromarray(pixels).save(tmp_path / "d.tif")
+    Image.fromarray(pixels[:2, :2]).save(tmp_path / "tiny.png")
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    (tmp_path / "c.png").write_bytes((tmp_path / "b.png").read_bytes()[:300])
+    (tmp_path / "e.png").mkdir()
+    skipped: dict[str, str] = {}
+    scores = evaluate(
+        photo_files(tmp_path),
+        "default",
+        ProjectSettings(steps=2, cache=False),
+        Workspace(CPU),
+        lambda name: None,
+        lambda name, error: skipped.update({name: error.message}),
+    )
+    assert [score.photo for score in scores] == ["b.png", "d.tif"]
+    assert list(skipped) == ["a.jpg", "c.png", "e.png", "tiny.png"]
+    assert all(name in skipped[name] for name in ("a.jpg", "c.png", "e.png"))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_tells_of_both(tmp_path, capsys, as_json):
+    Image.fromarray(np.zeros((90, 128, 3), np.uint8)).save(tmp_path / "b.png")
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    cli_evaluate.evaluate(tmp_path, "default", ProjectSettings(steps=2), None, "cpu", as_json)
+    out, err = capsys.readouterr()
+    assert f"Skipped: {tmp_path / 'a.png'} is not an image." in err
+    assert "b.png" in out
+    if as_json:
+        assert list(json.loads(out)["skipped"]) == ["a.png"]
+
+
+def test_a_folder_without_any_readable_picture_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(GanEditError, match="Nothing in .* is a photo"):
+        cli_evaluate.evaluate(tmp_path, "default", ProjectSettings(steps=2), None, "cpu", False)

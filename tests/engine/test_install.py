@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,45 @@ def test_uninstall_removes_the_plug_in_and_nothing_else(tmp_path: Path) -> None:
     assert install.uninstall([tmp_path]) == [f"Removed {tmp_path / 'plug-ins' / 'gan-edit'}."]
     assert [path.name for path in (tmp_path / "plug-ins").iterdir()] == ["another"]
     assert "not installed" in install.uninstall([tmp_path])[0]
+
+
+@pytest.mark.parametrize("inside", ["", "plug-ins", "plug-ins/gan-edit"])
+def test_a_folder_inside_a_profile_means_that_profile(tmp_path: Path, inside: str) -> None:
+    profile = tmp_path / "GIMP" / "3.0"
+    done = install.install([profile / inside])
+    assert done[0] == f"Installed the plug-in in {profile / 'plug-ins' / 'gan-edit'}."
+    assert len(done) == 2
+    assert install.uninstall([profile / inside]) == [f"Removed {profile / 'plug-ins' / 'gan-edit'}."]
+
+
+@pytest.mark.parametrize("name", ["GIMP/2.10", "GIMP/2.10/plug-ins", "GIMP/3.0.4", "GIMP/4.0", "GIMP/3", "GIMP"])
+@pytest.mark.parametrize("action", [install.install, install.uninstall])
+def test_a_folder_where_gimp_3_never_looks_is_refused(
+    tmp_path: Path, name: str, action: Callable[[list[Path]], list[str]]
+) -> None:
+    with pytest.raises(GanEditError) as caught:
+        action([tmp_path / name])
+    assert caught.value.code == "no_profile"
+    assert str(tmp_path / "GIMP") in caught.value.message
+    assert "GIMP/3.0" in caught.value.hint.replace("\\", "/")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_profiles_is_refused_with_one_of_them(home: Path) -> None:
+    make_profiles(home, "anything/3.0", "anything/3.2")
+    with pytest.raises(GanEditError, match="anything holds GIMP's profiles and is none.*anything/3.2"):
+        install.install([home / "anything"])
+
+
+def test_a_folder_of_any_name_needs_a_variable_and_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = install.install([home / "own"])[1]
+    assert told == f"GIMP looks there only when GIMP3_DIRECTORY is set to {home / 'own'}."
+    monkeypatch.setenv("GIMP3_DIRECTORY", str(home / "own"))
+    assert told not in install.install([home / "own"])
+
+
+def test_a_profile_given_twice_is_installed_once(tmp_path: Path) -> None:
+    assert len(install.install([tmp_path / "3.0", tmp_path / "3.0" / "plug-ins"])) == 2
 
 
 def test_a_profile_that_cannot_be_written_is_a_plain_error(tmp_path: Path) -> None:

@@ -65,3 +65,50 @@ def test_a_latent_of_another_model_is_refused_by_both_names(tmp_path: Path) -> N
         assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats128"
     with pytest.raises(GanEditError, match="of the model cats128, not dogs"):
         read_latent_of(tmp_path / "a.safetensors", "dogs")
+
+
+# --- other programs' files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"w": LATENT[None]},
+        {"ws": LATENT[None].astype(np.float64)},
+        {"w": LATENT},
+        {"ws": LATENT, "w": LATENT * 2, "z": LATENT[0]},
+    ],
+)
+def test_what_the_official_projector_writes_is_a_latent(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(tmp_path / "projected_w.npz", **arrays)
+    again = read_latent_of(tmp_path / "projected_w.npz", "any")
+    assert again.latent.dtype == np.float32
+    assert (again.latent == LATENT).all()
+    assert (again.noise, again.z, again.model) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"z": LATENT}, "holds no latent"),
+        ({"w": LATENT[0]}, "holds no latent"),
+        ({"w": np.zeros((0, 2, 3))}, "holds no latent"),
+        ({"w": np.stack([LATENT] * 3)}, "holds 3 latents"),
+        ({"w": LATENT[None] * np.nan}, "no numbers"),
+        ({"w": np.array(["a"])}, "not a readable .npz"),
+        ({"w": np.array([{}], dtype=object)}, "not a readable .npz"),
+    ],
+)
+def test_an_npz_without_one_latent_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], said: str) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(GanEditError, match=said):
+        read_latent(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["latent", "noise", "z"])
+def test_values_that_are_no_numbers_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    tensors = {"latent": LATENT, "noise": np.zeros((1, 1024), np.float32), "z": np.zeros(4, np.float32)}
+    tensors[name] = tensors[name] + np.float32(np.inf)
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(GanEditError, match="no numbers"):
+        read_latent(tmp_path / "a.safetensors")

@@ -16,8 +16,18 @@ from gan_edit_engine.perform import perform
 from gan_edit_engine.photo import composite
 from gan_edit_engine.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align, Crop, EditRequest, Progress, ProjectRequest, RandomRequest, ResultReady
-from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
+from gan_edit_protocol.messages import (
+    Align,
+    Crop,
+    EditRequest,
+    InterpolateRequest,
+    JobRequest,
+    Progress,
+    ProjectRequest,
+    RandomRequest,
+    ResultReady,
+)
+from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
 EYES = Align(172, 118, 320, 137)
 QUICK = EditSettings(steps=10, edit_steps=10, cache=False)
@@ -256,3 +266,93 @@ def test_a_request_that_cannot_be_done_says_why_in_one_sentence(photo, workspace
     with pytest.raises(GanEditError, match=words) as caught:
         list(perform(EditRequest(to_message(photo), settings=QUICK, **arguments), workspace))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"mask": np.zeros((300, 451), np.uint8)}, "empty_mask"),
+        ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "nothing_painted"),
+        ({"mask": np.pad(np.ones((9, 9), np.uint8), ((0, 291), (0, 442)))}, "nothing_painted"),
+        ({"latent": np.zeros((3, 512), np.float32)}, "bad_latent"),
+        ({"latent": np.full((12, 512), np.inf, np.float32)}, "bad_latent"),
+        ({"latent": np.zeros((12, 512), np.float32), "noise": np.zeros((3, 1024), np.float32)}, "bad_latent"),
+        ({"latent": np.zeros((12, 512), np.float32), "noise": np.full((22, 1024), np.nan, np.float32)}, "bad_latent"),
+        ({"model": "nonesuch"}, "unknown_model"),
+        ({"model": "nonesuch.pkl"}, "unknown_model"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(photo, unloaded, changes, code):
+    arguments = {k: to_message(v) if isinstance(v, np.ndarray) else v for k, v in changes.items()}
+    scribble, mask = scribble_and_mask(photo)
+    arguments = {"scribble": to_message(scribble), "mask": to_message(mask), "align": EYES, **arguments}
+    assert refusal(EditRequest(to_message(photo), **arguments), unloaded).code == code
+    if code != "nothing_painted":
+        del arguments["scribble"]
+        assert refusal(ProjectRequest(to_message(photo), **arguments), unloaded).code == code
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers_are_named_with_the_first_of_them(photo, unloaded, value):
+    broken = (photo / 255).astype(np.float32)
+    broken[7, 30:32, 1] = value
+    for request in (edit_request(broken), ProjectRequest(to_message(broken), align=EYES)):
+        refused = refusal(request, unloaded)
+        assert refused.code == "bad_pixels"
+        assert "2 pixels that are no finite numbers, the first at (30, 7)" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("latents", "settings", "code"),
+    [
+        (np.zeros((2, 3, 512)), {}, "bad_latent"),
+        (np.full((2, 12, 512), np.nan), {}, "bad_latent"),
+        (np.zeros((2, 12, 512)), {"mode": "spherical"}, "bad_latent"),
+        (np.zeros((1, 12, 512)), {}, "too_few_latents"),
+        (np.zeros((3, 12, 512)), {"mode": "crossover"}, "too_many_latents"),
+    ],
+)
+def test_latents_that_make_no_animation_are_refused_before_a_model_is_loaded(unloaded, latents, settings, code):
+    request = InterpolateRequest(to_message(latents.astype(np.float32)), settings=InterpolateSettings(**settings))
+    assert refusal(request, unloaded).code == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"crop": Crop(430, 280, 20), "align": None}, "outside_crop"),
+        ({"align": Align(5, 5, 5, 5)}, "bad_crop"),
+        ({"settings": EditSettings(optimizer="lbfgs", optimize_noise=True)}, "bad_setting"),
+        ({"settings": EditSettings(start="encoder", space="z")}, "no_encoder"),
+    ],
+)
+def test_what_only_the_model_tells_is_refused_before_it_is_explored(photo, monkeypatch, changes, code):
+    workspace = Workspace(torch.device("cpu"))
+    for name in ("editable", "searchable"):
+        monkeypatch.setattr(workspace, name, explored)
+    assert refusal(edit_request(photo, **changes), workspace).code == code
+    arguments = {"align": EYES, **changes, "mask": to_message(scribble_and_mask(photo)[1])}
+    assert refusal(ProjectRequest(to_message(photo), **arguments), workspace).code == code
+
+
+def explored(*arguments: object) -> None:
+    raise AssertionError("the model was explored")
+
+
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace that must not load a model."""
+
+    def load(*arguments: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    workspace = Workspace(torch.device("cpu"))
+    monkeypatch.setattr(workspace, "model", load)
+    return workspace
+
+
+def refusal(request: JobRequest, workspace: Workspace) -> GanEditError:
+    with pytest.raises(GanEditError) as caught:
+        list(perform(request, workspace))
+    assert caught.value.hint
+    return caught.value

@@ -48,6 +48,13 @@ def test_the_default_model_is_synthesized_by_name(tmp_path: Path) -> None:
     np.testing.assert_allclose(image, expected, atol=1e-5)
 
 
+def test_what_the_official_projector_writes_is_synthesized(tmp_path: Path) -> None:
+    ws = open_model("default").generator.mapping(torch.randn(2, 512, generator=torch.Generator().manual_seed(1)))
+    expected = make(tmp_path, "default", ws=ws)
+    np.testing.assert_array_equal(make(tmp_path, "default", w=ws), expected)
+    np.testing.assert_allclose(make(tmp_path, "default", w=ws[:1]), expected[:1], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [

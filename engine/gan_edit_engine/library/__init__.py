@@ -10,6 +10,7 @@ from gan_edit_engine.library.models import (
     model_identity,
     open_discriminator,
     open_model,
+    outline,
     weights_key,
 )
 from gan_edit_engine.library.perceptual_files import perceptual_weights
@@ -29,6 +30,7 @@ __all__ = [
     "open_discriminator",
     "open_encoder",
     "open_model",
+    "outline",
     "perceptual_weights",
     "remove_model",
     "weights_key",

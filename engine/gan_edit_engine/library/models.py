@@ -18,7 +18,7 @@ from gan_edit_engine.checkpoints import (
 )
 from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
 from gan_edit_engine.encoder import weights_digest
-from gan_edit_engine.generators import Discriminator, Generator
+from gan_edit_engine.generators import Discriminator, Generator, build
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.models_folder import (
     Point,
@@ -133,6 +133,20 @@ def _identity(path: Path) -> tuple[object, ...]:
         return file_identity(path)
     except OSError as error:
         raise CheckpointError(path, f"it cannot be opened ({error.strerror})") from None
+
+
+def outline(name_or_file: str | Path, folder: Path | None = None) -> tuple[str, Generator] | None:
+    """A model's name and its generator without weights, on torch's meta device; None where no header tells.
+
+    It takes no time, and tells of what latents and images the model is. GanEditError (unknown_model) if there is none.
+    """
+    path = find_model(name_or_file, folder)
+    try:
+        header = safetensors_file.read_header(path)
+        with torch.device("meta"):
+            return model_name(path), build(safetensors_file.decode_config(header))
+    except (CheckpointError, *DAMAGE):
+        return None  # another format, or damage of which loading it says more
 
 
 def discriminator_path(name: str, folder: Path | None = None) -> Path:
