@@ -43,8 +43,9 @@ def declare(procedure: Gimp.Procedure, name: str) -> None:
         return
     if name == "gan-edit-scribble":
         procedure.add_layer_argument(
-            "scribble", "Scri_bble layer", "The layer with the painted colours; by default the one named “scribble”, "
-            "else the topmost layer above the photo's", True, READ_WRITE
+            "scribble", "Scri_bble layer", "The layer with the painted colours; by default the selected one if it has "
+            "transparency above an opaque layer, else the one named “scribble”, else the topmost transparent one above "
+            "the photo's", True, READ_WRITE
         )  # fmt: skip
         procedure.add_boolean_argument(
             "hide-scribble", "_Hide the scribble afterwards", "Hide the scribble layer so that the result is seen",

@@ -100,7 +100,9 @@ def _unfolding(dialog: GimpUi.ProcedureDialog, advanced: list[str]) -> list[str]
         return []
     title = dialog.get_label("advanced-title", "_Advanced", False, True)
     dialog.fill_box("advanced-settings", advanced)
-    title.set_mnemonic_widget(dialog.fill_expander("advanced", "advanced-title", False, "advanced-settings"))
+    expander = dialog.fill_expander("advanced", "advanced-title", False, "advanced-settings")
+    expander.set_resize_toplevel(False)  # the dialog keeps itself on the screen
+    title.set_mnemonic_widget(expander)
     return ["advanced"]
 
 

@@ -24,7 +24,7 @@ def fit(dialog: Gtk.Dialog, scrolled: Gtk.ScrolledWindow) -> None:
     scrolled.set_overlay_scrolling(False)  # a bar that is always seen tells that there is more
     content = scrolled.get_child().get_child()
     content.connect_after("size-allocate", lambda *_: GLib.idle_add(_set_height, dialog, scrolled, content))
-    _pass_wheel_on(content)
+    _prepare(content)
     dialog.realize()
     _set_height(dialog, scrolled, content)
 
@@ -33,21 +33,30 @@ def _set_height(dialog: Gtk.Dialog, scrolled: Gtk.ScrolledWindow, content: Gtk.W
     if dialog.get_window() is None:
         return GLib.SOURCE_REMOVE  # it was closed meanwhile
     screen = dialog.get_display().get_monitor_at_window(dialog.get_window()).get_workarea()
-    before = scrolled.get_min_content_height()
-    others = dialog.get_preferred_height()[0] - max(before, 0)
-    height = min(content.get_preferred_height()[1], screen.height - DECORATION - others)
-    if height != before:
+    others = dialog.get_preferred_height()[0] - scrolled.get_preferred_height()[0]
+    room = screen.height - DECORATION - others
+    height = min(content.get_preferred_height()[1], room)
+    if height != scrolled.get_min_content_height():
         scrolled.set_min_content_height(height)
         dialog.resize(dialog.get_size().width, 1)  # as low as it can be
+        _move_up(dialog, screen.y, lowest=screen.y + room - height)
     return GLib.SOURCE_REMOVE
 
 
-def _pass_wheel_on(widget: Gtk.Widget) -> None:
-    """Let the wheel scroll the dialog over numbers and choices too, instead of changing them."""
+def _move_up(dialog: Gtk.Dialog, top: int, lowest: int) -> None:
+    left, now = dialog.get_position()
+    if dialog.get_mapped() and now > lowest:
+        dialog.move(left, max(top, lowest))
+
+
+def _prepare(widget: Gtk.Widget) -> None:
+    """Let the wheel scroll the dialog over numbers and choices too, instead of changing them; show numbers whole."""
     if isinstance(widget, CHANGED_BY_THE_WHEEL):
         widget.connect("scroll-event", _leave_to_parents)
+    if isinstance(widget, Gtk.SpinButton):
+        widget.set_width_chars(max(widget.get_width_chars(), len(widget.get_text()) + 1))  # GIMP counts one short
     if isinstance(widget, Gtk.Container):
-        widget.forall(_pass_wheel_on)
+        widget.forall(_prepare)
 
 
 def _leave_to_parents(widget: Gtk.Widget, _: Gdk.Event) -> bool:

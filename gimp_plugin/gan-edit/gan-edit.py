@@ -58,8 +58,9 @@ ENTRIES = {
         "_Edit Photo with Scribble…",
         ONE_LAYER,
         "Let a generative network follow a colour scribble inside the selection",
-        "Paint rough colours on a layer named “scribble” above the photo, select the region that may change, and run "
-        "this on the photo's layer. The result is a new layer with a layer mask; the photo's layer is not touched. "
+        "Paint rough colours on a transparent layer above the photo, select the region that may change, and run this "
+        "on the painted layer or the photo's. The result is a new layer with a layer mask; the photo's layer is not "
+        "touched. "
         "A path named “align” with two anchors (for faces: the eyes) says where the model should look.",
     ),
     "gan-edit-project": Entry(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,19 @@ def gimp(scratch: Path, profile: Path) -> HeadlessGimp:
 
 
 @pytest.fixture
-def desktop(tmp_path: Path, profile: Path) -> Iterator[Desktop]:
+def open_desktop(tmp_path: Path, profile: Path) -> Iterator[Callable[..., Desktop]]:
+    """Opens a GIMP with windows on a screen of its own; takes what ``Desktop`` takes of screen and variables."""
+    with ExitStack() as stack:
+
+        def start(*screen: str, **variables: str) -> Desktop:
+            started = Desktop(get_gimp("--gui"), get_gimp("--env"), profile, tmp_path, *screen, **variables)
+            stack.callback(started.close)
+            return started
+
+        yield start
+
+
+@pytest.fixture
+def desktop(open_desktop: Callable[..., Desktop]) -> Desktop:
     """A GIMP with windows on a screen of its own."""
-    started = Desktop(get_gimp("--gui"), get_gimp("--env"), profile, tmp_path)
-    yield started
-    started.close()
+    return open_desktop()

@@ -20,10 +20,16 @@ START_SECONDS = 120.0
 
 
 class Desktop:
-    """``inside``: the launcher that runs a command where this GIMP lives (scripts/get-gimp --env)."""
+    """``inside``: the launcher that runs a command where this GIMP lives (scripts/get-gimp --env).
 
-    def __init__(self, gimp: str, inside: str, profile: Path, scratch: Path) -> None:
+    ``screen``: its width, height and depth. ``variables``: of GIMP's environment, besides the test's.
+    """
+
+    def __init__(
+        self, gimp: str, inside: str, profile: Path, scratch: Path, screen: str = SCREEN, **variables: str
+    ) -> None:
         self.inside = inside
+        self.screen = screen
         self.questions = scratch / "questions"
         self.questions.mkdir(parents=True)
         self.number = 0
@@ -32,7 +38,7 @@ class Desktop:
         (profile / "gimprc").write_text(GIMPRC.format(version=version), encoding="utf-8")
         self.processes: list[subprocess.Popen[bytes]] = []
         self.log = (scratch / "desktop.log").open("wb")
-        self.environment = environment(profile)
+        self.environment = {**environment(profile), **variables}
         self.environment["DISPLAY"] = f":{self._start_screen()}"
         self._start([inside, "openbox"])
         code = batch_code("remote", (str(self.questions),), scratch / "remote.json")
@@ -40,7 +46,7 @@ class Desktop:
 
     def _start_screen(self) -> int:
         reading, writing = os.pipe()
-        command = [self.inside, "Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp"]
+        command = [self.inside, "Xvfb", "-displayfd", str(writing), "-screen", "0", self.screen, "-nolisten", "tcp"]
         self._start(command, pass_fds=(writing,))
         os.close(writing)
         with os.fdopen(reading) as answer:

@@ -57,17 +57,6 @@ SEEDS = """
 edits = image.get_layers()[:2]
 answer = [json.loads(scenes.parasite_text(layer, "gan-edit-latent"))["settings"]["seed"] for layer in edits]
 """
-SEVERAL = """
-import scenes
-from gi.repository import Gimp
-image, photo, _ = scenes.make_image()
-for seed in (3, 4):
-    scenes.call("gan-edit-random", image, seed=seed)
-Gimp.Display.new(image)
-answer = None
-"""
-SMALL_SCREEN = 768
-TITLE_BAR = 24
 UNDONE = """
 answer = {
     "as before": scenes.digest(scenes.projection(image)[0]) == seen_before,
@@ -131,35 +120,6 @@ def test_repeating_the_last_filter_uses_the_values_that_were_typed_in(desktop: D
     desktop.keys("ctrl+f")
     desktop.wait_for(lambda: len(layers(desktop)) == 3, "the second random image")
     assert desktop.evaluate(SEEDS) == [SEED, SEED]
-
-
-@pytest.mark.parametrize(
-    ("key", "title", "advanced"),
-    [
-        ("i", "Interpolate Layers", (57, 285)),
-        ("p", "Project Photo", (57, 207)),
-        ("e", "Edit Photo with Scribble", (57, 388)),
-    ],
-)
-def test_the_dialogs_fit_a_small_screen_with_all_settings_open(
-    desktop: Desktop, key: str, title: str, advanced: tuple[int, int]
-) -> None:
-    desktop.evaluate(SEVERAL)
-    show_whole_photo(desktop)
-    desktop.keys("alt+r", "Up", "Right", key)
-    window = desktop.window(title)
-    closed = height(desktop, window)
-    desktop.xdotool("mousemove", "--window", window, *map(str, advanced), "click", "1")
-    desktop.wait_for(lambda: height(desktop, window) > closed, "the advanced settings")
-    desktop.photograph(SCREENSHOTS / f"gimp_dialog_{key}.png")
-    assert height(desktop, window) + TITLE_BAR <= SMALL_SCREEN
-    desktop.keys("Escape")
-    desktop.wait_for(lambda: desktop.gone(title), "the dialog to close")
-
-
-def height(desktop: Desktop, window: str) -> int:
-    geometry = desktop.xdotool("getwindowgeometry", "--shell", window)
-    return int(next(line for line in geometry.splitlines() if line.startswith("HEIGHT=")).partition("=")[2])
 
 
 def layers(desktop: Desktop) -> Any:
