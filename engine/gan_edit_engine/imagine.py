@@ -126,7 +126,7 @@ def _starts(
     wide_open = Anatomy(_OPEN, unit(fine), asked.painted, _USUALLY_OPEN)
     stay_whole = StayWhole(_TO_BE_WHOLE * settings.prior_weight, whole)
     stay_open = StayWhole(_TO_BE_OPEN * settings.prior_weight, wide_open)
-    odd = (stay_whole.weight * whole.oddness(seen)).tolist()
+    odd = [stay_whole.weight * each.item() for each in whole.oddness(seen)]
     likeliest = sorted(range(len(losses)), key=lambda number: losses[number] + odd[number])[: settings.candidates]
     return w[likeliest], [likely, stay_whole, stay_open]
 

@@ -96,14 +96,14 @@ def test_two_blue_strokes_are_eyes_and_not_a_blue_cat(workspace):
 
 
 def test_looks_and_steps_are_counted_through_with_previews(workspace):
-    settings = ImagineSettings(candidates=2, samples=16, steps=10)
+    settings = ImagineSettings(candidates=2, samples=16, steps=12)
     scribble = canvas()
     eyes(scribble, (220, 170, 50))
     progress, result = run(scribble, workspace, settings)
     drawn = [each for each in progress if isinstance(each, Progress) and each.stage != "Exploring the model"]
-    assert [each.step for each in drawn] == list(range(1, 16)), "2 looks, 7 steps for all, 3 for each of 2"
-    assert {each.of for each in drawn} == {15}
-    assert any(each.preview for each in drawn)
+    assert [each.step for each in drawn] == list(range(1, 19)), "2 looks, 8 steps for all, 4 for each of 2"
+    assert {each.of for each in drawn} == {18}
+    assert [each.step for each in drawn if each.preview] == [10]
     assert result.frames.shape == (2, 128, 128, 3)
     assert result.latents.shape == (2, 12, 512)
     again = run(scribble, workspace, settings)[1]
