@@ -132,7 +132,7 @@ WRAPPINGS: dict[str, Callable[[State], object]] = {
     },
     "DataParallel within": lambda g: {"G_state": prefixed("module.", g)},
     "compiled": lambda g: prefixed("_orig_mod.", g),
-    "any other key": lambda g: {"steps": 5, "weights of Tuesday": g},
+    "any other key": lambda g: {"steps": 5, "embedding_dim": 10, "n_classes": 0, "weights of Tuesday": g},
 }
 
 

@@ -24,7 +24,8 @@ COLOURS = (1, 3)
 USUAL_NAMES = ("main.0.weight", "up_conv1.0.weight", "up_conv1.1.weight")
 # Below, noise and labels together cannot be told from noise alone; above, noise comes in round numbers.
 ANY_NOISE = 64
-_LABELS = re.compile(r"label|class|cond|embed", re.IGNORECASE)
+_LABELS = re.compile(r"label|class|cond|embed", re.IGNORECASE)  # in the name of a module
+_CLASSES = re.compile(r"label|classes", re.IGNORECASE)  # in that of a number beside the weights
 
 
 def recognizes(content: object) -> bool:
@@ -130,7 +131,7 @@ def _check_noise_alone(content: object, state: StateDict) -> None:
 
 
 def _counts_labels(name: object, count: object) -> bool:
-    return isinstance(name, str) and bool(_LABELS.search(name)) and type(count) is int and count > 1
+    return isinstance(name, str) and bool(_CLASSES.search(name)) and type(count) is int and count > 1
 
 
 def _is_noise(size: int) -> bool:
