@@ -18,7 +18,7 @@ from rich.text import Text
 
 from gan_edit_engine import library
 from gan_edit_engine.library import catalogue, downloads, importing, models, perceptual_files, pulling
-from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE, encoder_path
+from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE, encoder_path, is_installed
 from gan_edit_engine.models_folder import models_dir as folder_in_use
 from gan_edit_engine.printable import printable
 from gan_edit_protocol.errors import GanEditError
@@ -158,8 +158,8 @@ def _describe(name: str, folder: Path | None) -> dict[str, object]:
 def _info_json(info: library.ModelInfo, folder: Path | None) -> dict[str, object]:
     encoder_file = encoder_path(info.path, folder)
     has_one = encoder_file is not None and encoder_file.is_file()
-    found = {"path": str(info.path), "encoder": str(encoder_file) if has_one else None, "installed": True}
-    return {**dataclasses.asdict(info), **found}
+    found = {"path": str(info.path), "encoder": str(encoder_file) if has_one else None}
+    return {**dataclasses.asdict(info), **found, "installed": is_installed(info.path, folder)}
 
 
 def _short(licence: str) -> str:

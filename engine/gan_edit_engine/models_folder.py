@@ -43,6 +43,12 @@ def encoder_path(model: Path, folder: Path | None = None) -> Path | None:
     return None
 
 
+def is_installed(model: Path, folder: Path | None = None) -> bool:
+    """Whether a model file answers to a name: the default's, or one that lies in the models folder as its models do."""
+    named = model.suffix == ".safetensors" and model.absolute().parent == models_dir(folder).absolute()
+    return named or model == default_model_path()
+
+
 def file_identity(path: Path) -> tuple[str, int, int, int, int, int]:
     """What tells a file from another one that takes its place under its name; OSError when it is not there.
 

@@ -25,6 +25,7 @@ from gan_edit_engine.generators.discriminator import Discriminator, Discriminato
 from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from gan_edit_engine.generators.stylegan3 import LayerSpec, StyleGAN3, StyleGAN3Config
 
+_TWO_MAPPING_LAYERS = StyleGAN2Config(mapping_layers=2)
 SOURCE = "raise RuntimeError('the embedded source was executed')"
 
 
@@ -149,10 +150,19 @@ def persistent(
     return PersistentObject(type(module).__name__, state)
 
 
-def stylegan2_attributes(clamp: float | None) -> dict[str, dict[str, Any]]:
+def mapping_attributes(config: StyleGAN2Config | StyleGAN3Config) -> dict[str, dict[str, Any]]:
+    """What official dense layers carry besides weights."""
+    activation = getattr(config, "mapping_activation", "lrelu")
+    options = {"bias_gain": config.mapping_lr_multiplier, "activation": activation}
+    return {f"mapping.fc{i}": dict(options) for i in range(config.mapping_layers)}
+
+
+def stylegan2_attributes(
+    clamp: float | None, config: StyleGAN2Config = _TWO_MAPPING_LAYERS
+) -> dict[str, dict[str, Any]]:
     """What the reader needs besides weights."""
     return {
-        "mapping.fc0": {"bias_gain": 0.01, "activation": "lrelu"},
+        **mapping_attributes(config),
         "synthesis.b4.conv1": {"conv_clamp": clamp},
         "b4.conv": {"conv_clamp": clamp},
     }
@@ -174,7 +184,7 @@ def stylegan3_attributes(generator: StyleGAN3, dill: bool = False) -> dict[str, 
             "sampling_rate": np.float64(config.input_sampling_rate),
             "bandwidth": np.float64(config.input_bandwidth),
         },
-        "mapping.fc0": {"bias_gain": 0.01, "activation": "lrelu"},
+        **mapping_attributes(config),
     }
     for spec in config.layers:
         values = {n: getattr(spec, n) for n in ("up_factor", "up_taps", "down_factor", "down_taps", "down_radial")}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from snapshots import (
     nvidia_pickle,
     rosinality_file,
@@ -50,6 +51,15 @@ VARIANTS: list[dict[str, Any]] = [
     {"resample_filter": (1, 2, 1)},
     {"resample_filter": (0.1, 0.2, -0.1, 0.3, 1, 1, 0.3, -0.1, 0.2, 0.1)},
     {"mapping_layers": 8, "resolution": 8},
+    {"w_dim": 9},
+    {"layer_features": 7, "mapping_layers": 3},
+    {"layer_features": 7, "mapping_layers": 1},
+    {"c_dim": 2, "embed_features": 4},
+    {"c_dim": 2, "embed_features": 4, "layer_features": 11, "w_dim": 7},
+    {"mapping_lr_multiplier": 1.0},
+    {"mapping_lr_multiplier": 0.002, "mapping_layers": 8},
+    {"mapping_activation": "linear"},
+    {"mapping_lr_multiplier": 0.1, "mapping_activation": "linear", "c_dim": 2, "embed_features": 3, "z_dim": 8},
 ]
 
 
@@ -57,7 +67,7 @@ VARIANTS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("form", ["snapshot", "whole module", "whole module, old stream"])
 def test_every_stylegan2_survives_nvidias_formats(tmp_path: Path, changes: dict[str, Any], form: str) -> None:
     generator = small_stylegan2(**changes)
-    attributes = stylegan2_attributes(changes.get("conv_clamp"))
+    attributes = stylegan2_attributes(changes.get("conv_clamp"), generator.config)
     if form == "snapshot":
         content = nvidia_pickle(generator, attributes, None)
     else:
@@ -144,13 +154,41 @@ def test_tensorflow_networks_are_turned_into_torchs_order(tmp_path: Path) -> Non
     torch.testing.assert_close(read_discriminator(path)(image), discriminator(image))
 
 
+def test_a_tensorflow_model_keeps_its_mapping_networks_options(tmp_path: Path) -> None:
+    generator = small_stylegan2(layer_features=7, mapping_lr_multiplier=1.0, mapping_activation="linear")
+    arguments = {"mapping_fmaps": 7, "mapping_lrmul": 1.0, "mapping_nonlinearity": "linear"}
+    path = write(tmp_path, tensorflow_pickle(generator, small_discriminator(), **arguments))
+    assert_same_images(read_generator(path)[0], generator)
+
+
+def test_a_stylegan3_keeps_its_mapping_networks_learning_rate(tmp_path: Path) -> None:
+    generator = small_stylegan3(mapping_lr_multiplier=0.1, c_dim=2)
+    read, header = read_generator(write(tmp_path, nvidia_pickle(generator, stylegan3_attributes(generator), None)))
+    assert_same_images(read, generator)
+    safetensors_file.write(tmp_path / "m.safetensors", read, header)
+    assert_same_images(read_generator(tmp_path / "m.safetensors")[0], generator)
+
+
+def test_a_header_of_the_first_release_has_the_usual_mapping_network(tmp_path: Path) -> None:
+    generator = small_stylegan2()
+    safetensors_file.write(tmp_path / "new.safetensors", generator, {})
+    header = safetensors_file.read_header(tmp_path / "new.safetensors")
+    new = ("embed_features", "layer_features", "mapping_lr_multiplier", "mapping_activation")
+    save_file(generator.state_dict(), tmp_path / "old.safetensors", {k: v for k, v in header.items() if k not in new})
+    read, _ = read_generator(tmp_path / "old.safetensors")
+    assert read.config == generator.config
+    assert_same_images(read, generator)
+
+
 def test_a_tensorflow_model_keeps_its_clamp_and_filter(tmp_path: Path) -> None:
     generator = small_stylegan2(conv_clamp=0.5, resample_filter=(1, 2, 1))
     content = tensorflow_pickle(generator, small_discriminator(), conv_clamp=0.5, resample_kernel=[1, 2, 1])
     assert_same_images(read_generator(write(tmp_path, content))[0], generator)
 
 
-@pytest.mark.parametrize("arguments", [{"mapping_lrmul": 1.0}, {"nonlinearity": "relu"}, {"resample_kernel": "soft"}])
+@pytest.mark.parametrize(
+    "arguments", [{"mapping_nonlinearity": "relu"}, {"nonlinearity": "relu"}, {"resample_kernel": "soft"}]
+)
 def test_a_tensorflow_model_that_computes_something_else_is_refused(tmp_path: Path, arguments: dict[str, Any]) -> None:
     content = tensorflow_pickle(small_stylegan2(), small_discriminator(), **arguments)
     with pytest.raises(CheckpointError, match="not supported|not a filter"):
@@ -191,7 +229,10 @@ def test_a_bare_state_dict_is_read(tmp_path: Path, wrap: Callable[[dict[str, Any
 @pytest.mark.parametrize(
     ("module", "attribute", "value", "reason"),
     [
-        ("mapping.fc0", "bias_gain", 1.0, "learning rate multiplier"),
+        ("mapping.fc1", "bias_gain", 0.1, "learning rate multiplier"),
+        ("mapping.fc1", "activation", "linear", "activation"),
+        ("mapping.fc0", "bias_gain", 0.0, "learning rate multiplier"),
+        ("mapping.fc0", "bias_gain", "much", "mapping bias gain is not a number"),
         ("mapping.fc0", "activation", "relu", "activation"),
         ("synthesis.b4.conv1", "conv_clamp", "big", "conv_clamp is not a number"),
         ("synthesis.b4.conv1", "conv_clamp", float("nan"), "conv_clamp is not a number"),
@@ -201,7 +242,7 @@ def test_a_generator_that_computes_something_else_is_refused(
     tmp_path: Path, module: str, attribute: str, value: object, reason: str
 ) -> None:
     attributes = stylegan2_attributes(None)
-    attributes[module][attribute] = value
+    attributes.setdefault(module, {})[attribute] = value
     with pytest.raises(CheckpointError, match=reason):
         read_generator(write(tmp_path, nvidia_pickle(small_stylegan2(), attributes, None)))
 

@@ -16,6 +16,7 @@ from gan_edit_engine.checkpoints.containers import load_plain
 from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, MalformedError, one_line
 from gan_edit_engine.checkpoints.foreign import check_regular
 from gan_edit_engine.checkpoints.modules import GeneratorParts, to_tensors
+from gan_edit_engine.checkpoints.other_networks import other_network
 from gan_edit_engine.generators import Discriminator, Generator, build_with_weights, discriminator_with_weights
 from gan_edit_engine.generators.layers import MappingNetwork
 
@@ -87,6 +88,8 @@ def _identify(path: Path) -> tuple[str, ModuleType, object]:
     for name, reader in READERS.items():
         if reader.recognizes(content):
             return name, reader, content
+    if other := other_network(content):
+        raise MalformedError(other)
     raise MalformedError(f"its content is of no known model family ({_describe(content)})")
 
 

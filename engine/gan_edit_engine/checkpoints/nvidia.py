@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from gan_edit_engine.checkpoints import stylegan2_names
 from gan_edit_engine.checkpoints.errors import MalformedError
 from gan_edit_engine.checkpoints.modules import (
@@ -16,9 +14,10 @@ from gan_edit_engine.checkpoints.modules import (
     number,
     optional_number,
 )
+from gan_edit_engine.checkpoints.other_networks import DISCRIMINATOR
 from gan_edit_engine.checkpoints.plain_data import Array
 from gan_edit_engine.generators.base import MAX_LAYERS
-from gan_edit_engine.generators.layers import MAPPING_LR_MULTIPLIER
+from gan_edit_engine.generators.layers import MAPPING_ACTIVATIONS, MAPPING_LR_MULTIPLIER
 from gan_edit_engine.generators.stylegan3 import LayerSpec, StyleGAN3Config
 
 
@@ -37,11 +36,11 @@ def _generator_module(content: object) -> object:
 def generator(content: object) -> GeneratorParts:
     """The generator in a snapshot; MalformedError when it is not a StyleGAN2 or StyleGAN3."""
     tree = flatten(_generator_module(content))
-    _check_mapping(tree)
+    lr_multiplier, activation = _mapping_options(tree)
     if "synthesis.input.weight" in tree.arrays:
-        return _stylegan3(tree)
+        return _stylegan3(tree, lr_multiplier)
     clamp = optional_number(tree.attribute("synthesis.b4.conv1", "conv_clamp"), "conv_clamp")
-    config = stylegan2_names.generator_config(tree.arrays, clamp)
+    config = stylegan2_names.generator_config(tree.arrays, clamp, lr_multiplier, activation)
     return GeneratorParts(config, tree.arrays, sample_w_avg="mapping.w_avg" not in tree.arrays)
 
 
@@ -50,6 +49,9 @@ def discriminator(content: object) -> DiscriminatorParts:
     if not isinstance(content, dict) or module_state(content.get("D")) is None:
         raise MalformedError("it holds no discriminator")
     tree = flatten(content["D"])
+    usual = MAPPING_LR_MULTIPLIER, MAPPING_ACTIVATIONS[0]
+    if "mapping.fc0.weight" in tree.arrays and _mapping_options(tree) != usual:
+        raise MalformedError("its discriminator's mapping network has options that are not supported")
     clamp = optional_number(tree.attribute("b4.conv", "conv_clamp"), "conv_clamp")
     group_size = tree.attribute("b4.mbstd", "group_size", 4)
     # None means the whole batch (stylegan2-ada-pytorch's MinibatchStdLayer).
@@ -58,17 +60,26 @@ def discriminator(content: object) -> DiscriminatorParts:
     return DiscriminatorParts(config, stylegan2_names.fit_discriminator_filters(tree.arrays, config))
 
 
-def _check_mapping(tree: ModuleTree) -> None:
-    """Fail closed on mapping networks that compute something else under the same names."""
+def _mapping_options(tree: ModuleTree) -> tuple[float, str]:
+    """(learning rate multiplier, activation) of all layers of the mapping network; fails closed where they differ."""
     if "mapping.fc0.weight" not in tree.arrays:
-        raise MalformedError("it has no mapping network")
-    gain = number(tree.attribute("mapping.fc0", "bias_gain", MAPPING_LR_MULTIPLIER), "mapping bias gain")
-    activation = tree.attribute("mapping.fc0", "activation", "lrelu")
-    if not math.isclose(gain, MAPPING_LR_MULTIPLIER, rel_tol=1e-3) or activation != "lrelu":
-        raise MalformedError("its mapping network differs from StyleGAN's (learning rate multiplier or activation)")
+        raise MalformedError(DISCRIMINATOR if "b4.out.weight" in tree.arrays else "it has no mapping network")
+    options = _layer_options(tree, 0, (MAPPING_LR_MULTIPLIER, MAPPING_ACTIVATIONS[0]))
+    for i in range(1, stylegan2_names.count_layers(tree.arrays, "mapping.fc")):
+        if _layer_options(tree, i, options) != options:
+            raise MalformedError("the layers of its mapping network differ in learning rate multiplier or activation")
+    return options
 
 
-def _stylegan3(tree: ModuleTree) -> GeneratorParts:
+def _layer_options(tree: ModuleTree, layer: int, usual: tuple[float, str]) -> tuple[float, str]:
+    gain, activation = (
+        tree.attribute(f"mapping.fc{layer}", name, value)
+        for name, value in zip(("bias_gain", "activation"), usual, strict=True)
+    )
+    return number(gain, "mapping bias gain"), str(activation)
+
+
+def _stylegan3(tree: ModuleTree, lr_multiplier: float) -> GeneratorParts:
     names = tree.attribute("synthesis", "layer_names")
     if not isinstance(names, list) or not 1 <= len(names) <= MAX_LAYERS or not all(isinstance(n, str) for n in names):
         raise MalformedError("its StyleGAN3 layers are not listed")
@@ -94,6 +105,7 @@ def _stylegan3(tree: ModuleTree) -> GeneratorParts:
         output_scale=number(tree.attribute("synthesis", "output_scale", 0.25), "output scale"),
         embedding_count=count,
         embedding_features=features,
+        mapping_lr_multiplier=lr_multiplier,
     )
     return GeneratorParts(config, arrays, sample_w_avg=not table and "mapping.w_avg" not in arrays)
 

@@ -54,6 +54,8 @@ def _dumps(value: object) -> str:
 def decode_config(header: dict[str, str]) -> Config:
     """The configuration in a header; ValueError when the family is unknown or a field does not parse."""
     family = header.get("architecture")
+    if family == "encoder" or "discriminator" in header:
+        raise ValueError(f"it is {'an encoder' if family == 'encoder' else 'a discriminator'}, not a generator")
     if family not in CONFIGS:
         raise ValueError(f"its header names the architecture {family!r}; known: {', '.join(CONFIGS)}")
     values: dict[str, Any] = {}
@@ -78,7 +80,7 @@ def _decode_field(key: str, annotation: str, text: str) -> object:
     numbers = value if isinstance(value, list) else [value]
     if not all(isinstance(n, (int, float)) and abs(n) <= MAX_HEADER_INT for n in numbers) or len(numbers) > 64:
         raise ValueError(f"its header entry {key} is out of range: {text[:40]!r}")
-    kind = {"int": int, "bool": bool}.get(annotation)
+    kind = {"int": int, "bool": bool, "int | None": int}.get(annotation)
     if kind and type(value) is not kind:
         raise ValueError(f"its header entry {key} must be {annotation}, not {text[:40]!r}")
     return tuple(value) if isinstance(value, list) else value

@@ -7,7 +7,7 @@ import numpy as np
 from gan_edit_engine.checkpoints.errors import MalformedError
 from gan_edit_engine.checkpoints.modules import Arrays
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
-from gan_edit_engine.generators.layers import make_filter
+from gan_edit_engine.generators.layers import MAPPING_ACTIVATIONS, MAPPING_LR_MULTIPLIER, make_filter
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 
 DEFAULT_FILTER = (1.0, 3.0, 3.0, 1.0)
@@ -50,30 +50,44 @@ def filter_taps(f: np.ndarray | None) -> tuple[float, ...]:
     return tuple(float(tap) for tap in taps)
 
 
-def generator_config(arrays: Arrays, conv_clamp: float | None = None) -> StyleGAN2Config:
-    """The configuration that fits the weights of a generator; MalformedError when they are not a StyleGAN2's."""
+def generator_config(
+    arrays: Arrays,
+    conv_clamp: float | None = None,
+    mapping_lr_multiplier: float = MAPPING_LR_MULTIPLIER,
+    mapping_activation: str = MAPPING_ACTIVATIONS[0],
+) -> StyleGAN2Config:
+    """The configuration that fits the weights of a generator; MalformedError when they are not a StyleGAN2's.
+
+    Weights do not show what the other arguments say: files with nothing but weights have the usual ones.
+    """
     present = [r for r in (4, *RESOLUTIONS) if f"synthesis.b{r}.conv1.weight" in arrays]
     if len(present) < 2:
         raise MalformedError("it has no StyleGAN2 synthesis blocks")
     resolution = present[-1]
     widths = {r: shape_of(arrays, f"synthesis.b{r}.conv1.weight", 4)[0] for r in present}
     channel_base, channel_max = channel_rule(widths)
-    w_dim, fc0_inputs = shape_of(arrays, "mapping.fc0.weight", 2)
+    layers = count_layers(arrays, "mapping.fc")
+    layer_features, fc0_inputs = shape_of(arrays, "mapping.fc0.weight", 2)
+    w_dim = shape_of(arrays, f"mapping.fc{layers - 1}.weight", 2)[0]
     conditional = "mapping.embed.weight" in arrays
-    c_dim = shape_of(arrays, "mapping.embed.weight", 2)[1] if conditional else 0
+    embed_features, c_dim = shape_of(arrays, "mapping.embed.weight", 2) if conditional else (0, 0)
     return StyleGAN2Config(
-        z_dim=fc0_inputs - (w_dim if conditional else 0),
+        z_dim=fc0_inputs - embed_features,
         c_dim=c_dim,
         w_dim=w_dim,
         resolution=resolution,
         image_channels=shape_of(arrays, f"synthesis.b{resolution}.torgb.weight", 4)[0],
         channel_base=channel_base,
         channel_max=channel_max,
-        mapping_layers=count_layers(arrays, "mapping.fc"),
+        mapping_layers=layers,
         architecture=_architecture(arrays, resolution),
         conv_clamp=conv_clamp,
         use_noise="synthesis.b4.conv1.noise_const" in arrays,
         resample_filter=filter_taps(arrays.get("synthesis.b4.resample_filter")),
+        embed_features=None if embed_features in (0, w_dim) else embed_features,
+        layer_features=None if layers == 1 or layer_features == w_dim else layer_features,
+        mapping_lr_multiplier=mapping_lr_multiplier,
+        mapping_activation=mapping_activation,
     )
 
 

@@ -8,16 +8,21 @@ import numpy as np
 
 from gan_edit_engine.checkpoints import stylegan2_names
 from gan_edit_engine.checkpoints.errors import MalformedError
-from gan_edit_engine.checkpoints.modules import Arrays, DiscriminatorParts, GeneratorParts, integer, optional_number
+from gan_edit_engine.checkpoints.modules import (
+    Arrays,
+    DiscriminatorParts,
+    GeneratorParts,
+    integer,
+    number,
+    optional_number,
+)
 from gan_edit_engine.checkpoints.plain_data import Array, Instance
-from gan_edit_engine.generators.layers import make_filter
+from gan_edit_engine.generators.layers import MAPPING_ACTIVATIONS, MAPPING_LR_MULTIPLIER, make_filter
 
 NETWORK = "dnnlib.tflib.network.Network"
 MIN_VERSION = 4
 # Arguments that would change what is computed; absent means these values.
 FIXED_ARGUMENTS = {
-    "mapping_lrmul": 0.01,
-    "mapping_nonlinearity": "lrelu",
     "nonlinearity": "lrelu",
     "normalize_latents": True,
 }
@@ -51,7 +56,9 @@ def generator(content: object) -> GeneratorParts:
             arrays[target[0]] = target[1]
     arguments = _arguments(network)
     arrays["synthesis.b4.resample_filter"] = _resample_kernel(arguments)
-    config = stylegan2_names.generator_config(arrays, _clamp(arguments))
+    lr_multiplier = number(arguments.get("mapping_lrmul", MAPPING_LR_MULTIPLIER), "mapping_lrmul")
+    activation = str(arguments.get("mapping_nonlinearity", MAPPING_ACTIVATIONS[0]))
+    config = stylegan2_names.generator_config(arrays, _clamp(arguments), lr_multiplier, activation)
     stylegan2_names.add_generator_filters(arrays, config)
     return GeneratorParts(config, arrays, sample_w_avg="mapping.w_avg" not in arrays)
 

@@ -144,7 +144,7 @@ class ClassMapping(nn.Module):
         super().__init__()
         self.num_layers = config.mapping_layers
         self.embed = FullyConnected(config.c_dim, config.cmap_dim)
-        add_dense_layers(self, config.cmap_dim, config.cmap_dim, config.mapping_layers)
+        add_dense_layers(self, [config.cmap_dim] * (config.mapping_layers + 1))
 
     def forward(self, c: Tensor) -> Tensor:
         return run_dense_layers(self, normalize_second_moment(self.embed(c)), self.num_layers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,8 @@ from gan_edit_engine.generators.base import check_labels, normalize_second_momen
 LRELU_SLOPE = 0.2
 # Mapping layers learn 100 times slower (StyleGAN, Karras et al. 2019, appendix C).
 MAPPING_LR_MULTIPLIER = 0.01
+MAPPING_ACTIVATIONS = ("lrelu", "linear")
+MAX_LR_MULTIPLIER = 100.0
 
 
 class FullyConnected(nn.Module):
@@ -39,16 +43,32 @@ class FullyConnected(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """z (and class) to w, repeated num_ws times; official keys: ``w_avg``, ``embed.*``, ``fc{i}.*``."""
+    """z (and class) to w, repeated num_ws times; official keys: ``w_avg``, ``embed.*``, ``fc{i}.*``.
+
+    ``embed_features``: width of the class features, ``layer_features``: of all layers but the last; None: ``w_dim``.
+    """
 
     w_avg: Tensor
 
-    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_ws: int, num_layers: int) -> None:
+    def __init__(
+        self,
+        z_dim: int,
+        c_dim: int,
+        w_dim: int,
+        num_ws: int,
+        num_layers: int,
+        embed_features: int | None = None,
+        layer_features: int | None = None,
+        lr_multiplier: float = MAPPING_LR_MULTIPLIER,
+        activation: str = MAPPING_ACTIVATIONS[0],
+    ) -> None:
         super().__init__()
         self.z_dim, self.c_dim, self.num_ws, self.num_layers = z_dim, c_dim, num_ws, num_layers
-        add_dense_layers(self, z_dim + (w_dim if c_dim else 0), w_dim, num_layers)
+        embedded = (embed_features or w_dim) if c_dim else 0
+        widths = [z_dim + embedded, *[layer_features or w_dim] * (num_layers - 1), w_dim]
+        add_dense_layers(self, widths, lr_multiplier, activation)
         if c_dim:
-            self.embed = FullyConnected(c_dim, w_dim)
+            self.embed = FullyConnected(c_dim, embedded)
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def to_w(self, z: Tensor, c: Tensor | None = None) -> Tensor:
@@ -81,12 +101,24 @@ class MappingNetwork(nn.Module):
         return truncate(ws, self.center(c), truncation_psi, truncation_cutoff)
 
 
-def add_dense_layers(module: nn.Module, in_features: int, out_features: int, count: int) -> None:
-    """Add ``fc0`` ... ``fc{count - 1}`` of a mapping network to ``module``."""
-    for i in range(count):
-        layer = FullyConnected(in_features, out_features, lrelu=True, lr_multiplier=MAPPING_LR_MULTIPLIER)
+def check_mapping_options(lr_multiplier: float, activation: str) -> None:
+    """Raise ValueError unless a mapping network may have these."""
+    if not 0 < lr_multiplier <= MAX_LR_MULTIPLIER:
+        raise ValueError(f"a mapping network cannot have the learning rate multiplier {lr_multiplier}")
+    if activation not in MAPPING_ACTIVATIONS:
+        raise ValueError(f"its mapping network's activation is {activation[:40]!r}, which is not supported")
+
+
+def add_dense_layers(
+    module: nn.Module,
+    widths: Sequence[int],
+    lr_multiplier: float = MAPPING_LR_MULTIPLIER,
+    activation: str = MAPPING_ACTIVATIONS[0],
+) -> None:
+    """Add ``fc0`` ... of a mapping network to ``module``: between two widths each."""
+    for i, (in_features, out_features) in enumerate(pairwise(widths)):
+        layer = FullyConnected(in_features, out_features, activation == "lrelu", lr_multiplier)
         module.add_module(f"fc{i}", layer)
-        in_features = out_features
 
 
 def run_dense_layers(module: nn.Module, x: Tensor, count: int) -> Tensor:

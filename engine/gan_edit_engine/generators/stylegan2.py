@@ -18,8 +18,11 @@ from torch import Tensor, nn
 from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_positive, check_ws
 from gan_edit_engine.generators.layers import (
     LRELU_SLOPE,
+    MAPPING_ACTIVATIONS,
+    MAPPING_LR_MULTIPLIER,
     FullyConnected,
     MappingNetwork,
+    check_mapping_options,
     fold_up_conv,
     make_filter,
     up_conv_folded,
@@ -52,6 +55,11 @@ class StyleGAN2Config:
     conv_clamp: float | None = None
     use_noise: bool = True
     resample_filter: tuple[float, ...] = (1, 3, 3, 1)
+    # Widths within the mapping network; None: w_dim.
+    embed_features: int | None = None
+    layer_features: int | None = None
+    mapping_lr_multiplier: float = MAPPING_LR_MULTIPLIER
+    mapping_activation: str = MAPPING_ACTIVATIONS[0]
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -63,7 +71,10 @@ class StyleGAN2Config:
         if self.image_channels not in (1, 3):
             raise ValueError(f"An image has 1 or 3 channels, not {self.image_channels}.")
         check_layers(self.mapping_layers, "mapping network")
+        check_mapping_options(self.mapping_lr_multiplier, self.mapping_activation)
         check_positive(z_dim=self.z_dim, w_dim=self.w_dim, channels=self.channels(self.resolution))
+        for name in ("embed_features", "layer_features"):
+            check_positive(**{name: 1 if getattr(self, name) is None else getattr(self, name)})
 
     @property
     def block_resolutions(self) -> tuple[int, ...]:
@@ -329,7 +340,17 @@ class StyleGAN2(Generator):
         self.config = config
         self.z_dim, self.c_dim, self.w_dim = config.z_dim, config.c_dim, config.w_dim
         self.num_ws, self.resolution, self.image_channels = config.num_ws, config.resolution, config.image_channels
-        self.mapping = MappingNetwork(config.z_dim, config.c_dim, config.w_dim, config.num_ws, config.mapping_layers)
+        self.mapping = MappingNetwork(
+            config.z_dim,
+            config.c_dim,
+            config.w_dim,
+            config.num_ws,
+            config.mapping_layers,
+            config.embed_features,
+            config.layer_features,
+            config.mapping_lr_multiplier,
+            config.mapping_activation,
+        )
         self.synthesis = SynthesisNetwork(config)
 
     @property

@@ -15,7 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_positive, check_ws
-from gan_edit_engine.generators.layers import LRELU_SLOPE, FullyConnected, MappingNetwork
+from gan_edit_engine.generators.layers import (
+    LRELU_SLOPE,
+    MAPPING_ACTIVATIONS,
+    MAPPING_LR_MULTIPLIER,
+    FullyConnected,
+    MappingNetwork,
+    check_mapping_options,
+)
 
 MAX_SIZE = 4096
 MAX_FACTOR = 16
@@ -93,10 +100,12 @@ class StyleGAN3Config:
     # StyleGAN-XL looks classes up in a table of image-network features (count x features); 0: a dense layer.
     embedding_count: int = 0
     embedding_features: int = 0
+    mapping_lr_multiplier: float = MAPPING_LR_MULTIPLIER
 
     def __post_init__(self) -> None:
         check_layers(self.mapping_layers, "mapping network")
         check_layers(len(self.layers), "synthesis network")
+        check_mapping_options(self.mapping_lr_multiplier, MAPPING_ACTIVATIONS[0])
         check_positive(z_dim=self.z_dim, w_dim=self.w_dim, input_channels=self.input_channels)
         if self.layers[-1].out_size != self.resolution:
             raise ValueError("the last layer does not have the image's size")
@@ -258,7 +267,14 @@ class ClassTableMapping(MappingNetwork):
 
     def __init__(self, config: StyleGAN3Config) -> None:
         # The class features have z_dim entries here, so the dense layers are built for a doubled, classless z.
-        super().__init__(2 * config.z_dim, 0, config.w_dim, config.num_ws, config.mapping_layers)
+        super().__init__(
+            2 * config.z_dim,
+            0,
+            config.w_dim,
+            config.num_ws,
+            config.mapping_layers,
+            lr_multiplier=config.mapping_lr_multiplier,
+        )
         self.z_dim, self.c_dim = config.z_dim, config.c_dim
         self.add_module("embed", ClassTable(config.embedding_count, config.embedding_features))
         self.embed_proj = FullyConnected(config.embedding_features, config.z_dim, lrelu=True)
@@ -288,7 +304,12 @@ class StyleGAN3(Generator):
             self.mapping = ClassTableMapping(config)
         else:
             self.mapping = MappingNetwork(
-                config.z_dim, config.c_dim, config.w_dim, config.num_ws, config.mapping_layers
+                config.z_dim,
+                config.c_dim,
+                config.w_dim,
+                config.num_ws,
+                config.mapping_layers,
+                lr_multiplier=config.mapping_lr_multiplier,
             )
         self.synthesis = SynthesisNetwork(config)
 
