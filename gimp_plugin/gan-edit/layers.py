@@ -80,7 +80,8 @@ def find_painting(image: Gimp.Image, drawables: list[Gimp.Drawable], chosen: Gim
 
     The selected layer is passed over for the other where it is opaque, a canvas, or was made by GAN Edit.
     """
-    painting, named = chosen or find_photo(drawables), _named_scribble(image)
+    painting, named = chosen or selected_layer(image, drawables), _named_scribble(image)
+    require_own(image, painting)
     if chosen is None and named is not None and (not painting.has_alpha() or parasites.keeps_latent(painting)):
         painting = named
     if painting.is_group():
