@@ -28,7 +28,8 @@ from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
 KEPT = 200
-"""Projections that are kept, about 20 KB each, and with a tuned model up to some MB; the oldest go first."""
+"""Projections that are kept, about 20 KB each, 290 KB with a residual and up to some MB with a tuned model; the oldest
+go first."""
 _FORMAT = "2"
 
 
