@@ -9,13 +9,13 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from gan_edit_protocol.settings import EditSettings
 from gimp.desktop import Desktop
 from gimp.harness import REPOSITORY
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
 
 SCREENSHOTS = REPOSITORY / "test-output"
-STEPS = 150
 SEED = 7
 JOB_SECONDS = 300.0
 
@@ -40,6 +40,7 @@ latent = json.loads(scenes.parasite_text(image.get_layers()[1], "gan-edit-latent
 answer = {
     "outside": outside,
     "inside": inside,
+    "quality": latent["settings"]["quality"],
     "steps": latent["settings"]["steps"],
     "irises": cat.iris_colors(image),
     "selected": [layer.get_name() for layer in image.get_selected_layers()],
@@ -81,7 +82,7 @@ def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: 
     desktop.photograph(SCREENSHOTS / "gimp_menu.png")
     desktop.keys("e")
     desktop.window("Edit Photo with Scribble")
-    fill_in_steps(desktop)
+    choose_draft(desktop)
     desktop.photograph(SCREENSHOTS / "gimp_dialog.png")
     desktop.keys("alt+o")
     desktop.wait_for(lambda: desktop.gone("Edit Photo with Scribble"), "the dialog to close")
@@ -94,7 +95,8 @@ def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: 
     result = desktop.evaluate(RESULT)
     assert result["outside"] == 0
     assert result["inside"] > 1000
-    assert result["steps"] == STEPS
+    draft = EditSettings(quality="draft")
+    assert (result["quality"], result["steps"]) == ("draft", draft.steps)
     assert result["selected"] == ["cat"]
     for red, green, blue in result["irises"]:
         assert blue > red + 20
@@ -135,7 +137,5 @@ def show_whole_photo(desktop: Desktop) -> None:
     desktop.keys("ctrl+shift+j")
 
 
-def fill_in_steps(desktop: Desktop) -> None:
-    desktop.keys("alt+m", "Tab", "Tab", "ctrl+a")
-    desktop.xdotool("type", "--delay", "100", str(STEPS))
-    desktop.keys("Tab")
+def choose_draft(desktop: Desktop) -> None:
+    desktop.keys("alt+m", "Tab", "Tab", "Up")
