@@ -6,6 +6,7 @@ relay``, which runs in the engine's own environment, over its standard input and
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import struct
 import subprocess
@@ -24,6 +25,8 @@ except ImportError:  # explained when a socket is really needed; nothing may fai
 
 HEARTBEAT_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 5000
+RELAY_END_SECONDS = 5.0
+"""A relay whose input is closed gets this long to pass on what it has read."""
 
 
 class Transport(Protocol):
@@ -91,7 +94,8 @@ class PipeTransport:
                 "Run gan-edit install-plugin again.",
             ) from None
         self._inbox: queue.Queue[list[bytes] | None] = queue.Queue()
-        threading.Thread(target=self._read_all, daemon=True).start()
+        self._reader = threading.Thread(target=self._read_all, daemon=True)
+        self._reader.start()
 
     def _read_all(self) -> None:
         assert self._process.stdout is not None
@@ -123,11 +127,18 @@ class PipeTransport:
         return EngineUnavailableError("The connection to the GAN Edit engine was lost.", "Try again.")
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+        """End the relay, which first passes on what was sent: it may be the wish to end the engine."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # unwritten bytes for a relay that is gone
+            self._process.stdin.close()
+        try:
+            self._process.wait(RELAY_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
 
 
 def write_message(stream: IO[bytes], frames: list[bytes]) -> None:

@@ -146,6 +146,15 @@ def test_a_relay_without_an_engine_says_that_the_connection_is_lost(tmp_path: Pa
         client.status(timeout=30)
 
 
+def test_what_is_sent_over_the_relay_last_of_all_reaches_the_engine(make_engine: MakeEngine) -> None:
+    """“End the Engine” in a GIMP without ZeroMQ: the relay is closed as soon as it has been told."""
+    engine = make_engine().wait_until_ready()
+    words = [*engine_program(), "relay", "--connection", str(engine.file)]
+    with Client(PipeTransport(words, clean_environment())) as client:
+        client.shutdown()
+    assert engine.process.wait(10) == 0, engine.log
+
+
 # --- cancelling ---------------------------------------------------------------------------------------------------
 
 
