@@ -104,7 +104,8 @@ def status(connection_file: ConnectionFile = None, as_json: AsJson = False) -> N
         return
     print(f"GAN Edit engine {found.version}, process {found.pid}: {found.worker}, {found.jobs} jobs")
     print(f"device: {found.device or 'not known yet'}")
-    print(f"models: {', '.join(found.models)}")
+    more = [f"and {found.more_models} more (see: gan-edit models list)"] if found.more_models else []
+    print(f"models: {', '.join([*found.models, *more])}")
 
 
 @app.command("relay")

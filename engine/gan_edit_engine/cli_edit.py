@@ -14,7 +14,7 @@ from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.images import Picture
 from gan_edit_engine.latent_files import KeptLatent, read_latent_of, write_latent
-from gan_edit_engine.models_folder import model_names
+from gan_edit_engine.models_folder import is_file, model_names
 from gan_edit_engine.photo import AnyImage, composite
 from gan_edit_engine.session import engine
 from gan_edit_protocol.errors import GanEditError, SettingError
@@ -209,7 +209,7 @@ def _given(seed: int | None) -> dict[str, int]:
 
 def model_argument(name: str) -> str:
     """A file is named by its full path, because the engine runs in another folder."""
-    return str(Path(name).absolute()) if name not in model_names() and Path(name).is_file() else name
+    return str(Path(name).absolute()) if name not in model_names() and is_file(Path(name)) else name
 
 
 def _read_mask(path: Path | None, picture: Picture) -> Array | None:

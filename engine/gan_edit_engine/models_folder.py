@@ -49,3 +49,11 @@ def model_files(folder: Path | None = None) -> list[Path]:
 def model_names() -> tuple[str, ...]:
     """Every name that a request may give: "default", then the files of the models folder; OSError as model_files."""
     return ("default", *(path.stem for path in model_files()))
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that the system finds too long, or keeps from this user, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

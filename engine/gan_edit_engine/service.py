@@ -204,7 +204,11 @@ class Service:
         if kind == worker_process.ENDED:
             self._on_worker_end(self._worker)
             return
-        job, event = wire.decode_event(frames)
+        try:
+            job, event = wire.decode_event(frames)
+        except GanEditError as error:
+            self._on_nonsense(self._worker, error)
+            return
         if isinstance(event, EngineStatus):
             self._worker_ready = True
             _log.info("worker %d computes on %s", self._worker.pid, event.device)
@@ -213,6 +217,12 @@ class Service:
             self._worker_failure = event  # it says why it cannot start, and ends
         else:
             self._stimuli.append(stimuli.WorkerSaid(job, event))
+
+    def _on_nonsense(self, worker: WorkerProcess, error: GanEditError) -> None:
+        _log.error("worker %d cannot be understood: %s", worker.pid, error)
+        self._kill_worker()
+        reason = f"The engine does not understand its computing process: {error.message}"
+        self._stimuli.append(stimuli.WorkerDied(Failed("worker_died", reason, error.hint)))
 
     def _on_worker_end(self, worker: WorkerProcess) -> None:
         failure = self._worker_failure or explain_exit(worker.exit(), self._worker_ready)
@@ -241,9 +251,9 @@ class Service:
                 case stimuli.Send(client, job, event):
                     self._send(client, job, event)
                 case stimuli.SendStatus(client, job, worker, device, count):
+                    state = {"version": __version__, "pid": os.getpid(), "worker": worker, "device": device}
                     models = self._surroundings.model_names()
-                    status = EngineStatus(__version__, os.getpid(), worker, device, count, models)
-                    self._send(client, job, status)
+                    self._send(client, job, EngineStatus.listing(models, jobs=count, **state))
                 case stimuli.StartWorker():
                     self._start_worker()
                 case stimuli.Dispatch(job, request):

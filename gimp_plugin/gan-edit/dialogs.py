@@ -18,7 +18,7 @@ from gan_edit_protocol.messages import EngineStatus  # noqa: E402
 
 START, END = 1, 2
 NO_LAYER = "none"
-ORDERED_LINES = 6
+LISTED_LINES = 6
 ADVANCED_HEIGHT = 140
 """Pixels: four settings; the whole dialog then fits a screen 768 pixels high."""
 
@@ -99,15 +99,17 @@ def _layer_chooser(
 
 def _order(names: list[str]) -> Gtk.Widget:
     """The layers as the modes count them."""
-    lines = [f"{number}.  {name}" for number, name in enumerate(names[:ORDERED_LINES], start=1)]
-    if len(names) > ORDERED_LINES:
-        lines.append(f"and {len(names) - ORDERED_LINES} more")
-    label = Gtk.Label(
-        label="\n".join(["Layers, the lowest first (move them to change the order):", *lines]), xalign=0.0
-    )
+    lines = _listed([f"{number}.  {name}" for number, name in enumerate(names, start=1)])
+    label = Gtk.Label(label=f"Layers, the lowest first (move them to change the order):\n{lines}", xalign=0.0)
     label.set_ellipsize(Pango.EllipsizeMode.END)
     label.show()
     return label
+
+
+def _listed(names: list[str], more: int = 0) -> str:
+    """Names below each other, as many as a window has room for. ``more``: how many there are besides."""
+    more += len(names[LISTED_LINES:])
+    return "\n".join([*names[:LISTED_LINES], *([f"and {more} more"] if more else [])])
 
 
 def _model_chooser(config: Gimp.ProcedureConfig, models: tuple[str, ...]) -> Gtk.Widget:
@@ -184,5 +186,5 @@ def _status_lines(found: EngineStatus | None) -> list[tuple[str, str]]:
         ("Worker", found.worker),
         ("Device", found.device or "not known yet"),
         ("Jobs", f"{found.jobs} waiting or running"),
-        ("Models", "\n".join(found.models) or "none"),
+        ("Models", _listed(list(found.models), found.more_models) or "none"),
     ]

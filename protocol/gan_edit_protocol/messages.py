@@ -6,17 +6,24 @@ A request travels from the client to the engine, an event from the engine to the
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 import reprlib
 from dataclasses import dataclass, field
+from typing import Any
 
-from .errors import WireError
+from .errors import WireError, shortened
 from .settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
 ITEM_SIZES = {"uint8": 1, "uint16": 2, "float32": 4}
 MAX_SIDE = 65_536
 """Longest side of an image in pixels; GIMP's own limit is 524,288, but no photo comes near this one."""
 MAX_ARRAY_BYTES = 1 << 30
+MAX_NAME = 4096
+"""Longest text of a message in characters: a model may be named by a file's path, and Linux knows none longer."""
+MAX_LISTED_BYTES = 32 * 1024
+"""What the names of an :class:`EngineStatus` may take of its header, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -258,11 +265,15 @@ class FramesReady:
 
 @dataclass(frozen=True)
 class Failed:
-    """The job or request failed; ``message`` is one plain sentence, ``hint`` what to do."""
+    """The job failed; ``message`` is one plain sentence, ``hint`` what to do. What is too long loses its middle."""
 
     code: str
     message: str
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            object.__setattr__(self, name, shortened(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -275,7 +286,7 @@ class EngineStatus:
     """``worker``: starting, idle, busy or failed (it does not start; the next job tries again and says why).
 
     ``device``: such as ``cuda:0 (…)`` or ``cpu``, empty before the first start. ``models``: the names that requests may
-    give. ``jobs``: how many wait or run.
+    give, as many of them as fit a message; ``more_models``: how many do not. ``jobs``: how many wait or run.
     """
 
     version: str
@@ -284,6 +295,14 @@ class EngineStatus:
     device: str
     jobs: int
     models: tuple[str, ...]
+    more_models: int = 0
+
+    @classmethod
+    def listing(cls, models: tuple[str, ...], **state: Any) -> EngineStatus:
+        """One with the first of ``models`` that fit a message, and the number of the others."""
+        ends = itertools.accumulate(len(json.dumps(name)) + 2 for name in models)
+        fitting = sum(end <= MAX_LISTED_BYTES for end in ends)
+        return cls(models=models[:fitting], more_models=len(models) - fitting, **state)
 
 
 Event = Accepted | Progress | ResultReady | FramesReady | Failed | Cancelled | EngineStatus

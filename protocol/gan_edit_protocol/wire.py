@@ -17,7 +17,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from . import PROTOCOL_VERSION
 from .errors import GanEditError, WireError
-from .messages import EVENT_TYPES, REQUEST_TYPES, Array, array_bytes
+from .messages import EVENT_TYPES, MAX_NAME, REQUEST_TYPES, Array, array_bytes
 from .settings import Settings
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -27,7 +27,10 @@ _HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
 
 
 def encode(job: str, message: Any) -> list[bytes]:
-    """The frames of a request or event that belongs to ``job`` (32 hexadecimal digits)."""
+    """The frames of a request or event that belongs to ``job`` (32 hexadecimal digits).
+
+    Raises :class:`WireError` when the other side would refuse it for the length of its texts.
+    """
     body: dict[str, Any] = {}
     arrays: list[list[Any]] = []
     frames: list[bytes] = []
@@ -47,7 +50,10 @@ def encode(job: str, message: Any) -> list[bytes]:
         "body": body,
         "arrays": arrays,
     }
-    return [json.dumps(header, allow_nan=False).encode(), *frames]
+    written = json.dumps(header, allow_nan=False).encode()
+    if len(written) > MAX_HEADER_BYTES:
+        raise WireError("The texts of a message are too long.")
+    return [written, *frames]
 
 
 def decode_request(frames: list[bytes]) -> tuple[str, Any]:
@@ -144,15 +150,23 @@ def _read_value(kind: Any, name: str, value: Any) -> Any:
         value = float(value)
     if kind is float and type(value) is float and math.isfinite(value):
         return value
-    if kind in (str, int, bool) and type(value) is kind:
+    if kind in (int, bool) and type(value) is kind:
         return value
+    if kind is str and isinstance(value, str):
+        return _checked_text(name, value)
     if get_origin(kind) is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
+        return tuple(_checked_text(name, item) for item in value)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
         if issubclass(kind, Settings):
             return kind.from_dict(value)
         return _construct(kind, _read_body(kind, value))
     raise WireError(f"The entry {name!r} has the wrong type.")
+
+
+def _checked_text(name: str, text: str) -> str:
+    if len(text) > MAX_NAME:
+        raise WireError(f"The entry {name!r} is a text of {len(text)} characters; {MAX_NAME} are allowed.")
+    return text
 
 
 def _construct(kind: type, values: dict[str, Any]) -> Any:

@@ -84,6 +84,10 @@ class EngineProcess:
             self.process.wait()
 
 
+MakeEngine = Callable[..., EngineProcess]
+"""What the fixture ``make_engine`` gives."""
+
+
 class Job:
     """A job under way, read event by event."""
 

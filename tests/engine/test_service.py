@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 import zmq
-from engine_process import EngineProcess, Job, projection, python_client, wait_for
+from engine_process import EngineProcess, Job, MakeEngine, projection, python_client, wait_for
 from hypothesis import given, settings
 
 from gan_edit_engine import __version__
@@ -42,8 +42,6 @@ ENDLESS = 20_000
 """Steps that no test waits for."""
 DEFAULT = RandomRequest()
 
-MakeEngine = Callable[..., EngineProcess]
-
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
@@ -57,20 +55,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 def client(engine: EngineProcess) -> Iterator[Client]:
     with engine.client() as client:
         yield client
-
-
-@pytest.fixture
-def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
-    """Makes engines that only one test uses and may kill, all with one connection file."""
-    made: list[EngineProcess] = []
-
-    def make(*options: str, descriptors: int | None = None, **environment: str) -> EngineProcess:
-        made.append(EngineProcess(tmp_path, *options, environment=environment, descriptors=descriptors))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.end()
 
 
 # --- the normal way -----------------------------------------------------------------------------------------------

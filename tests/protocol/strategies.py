@@ -150,7 +150,12 @@ events = st.one_of(
     st.builds(FramesReady, arrays((2, 3, 4, 3), "uint8"), arrays(dtype="float32"), texts, texts, numbers),
     st.builds(Failed, texts, texts, texts),
     st.builds(Cancelled),
-    st.builds(EngineStatus, texts, whole_numbers, texts, texts, whole_numbers, st.lists(texts, max_size=3).map(tuple)),
+    st.builds(
+        EngineStatus,
+        *(texts, whole_numbers, texts, texts, whole_numbers),
+        st.lists(texts, max_size=3).map(tuple),
+        whole_numbers,
+    ),
 )
 
 json_values = st.recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tracemalloc
 from typing import Any
@@ -11,16 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_edit_protocol import PROTOCOL_VERSION, wire
-from gan_edit_protocol.errors import GanEditError, SettingError, WireError
+from gan_edit_protocol.errors import MAX_TEXT, GanEditError, SettingError, WireError
 from gan_edit_protocol.messages import (
     MAX_ARRAY_BYTES,
+    MAX_NAME,
     Array,
+    CancelRequest,
     EditRequest,
+    Failed,
     InterpolateRequest,
     ProjectRequest,
     RandomRequest,
     StatusRequest,
 )
+from gan_edit_protocol.settings import MAX_TEXT_SETTING
 from protocol.strategies import events, garbage_frames, job_names, json_values, requests
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -83,6 +88,38 @@ def test_the_header_is_what_the_specification_says() -> None:
         "body": None,
         "arrays": [["photo", "uint8", [2, 3, 3]]],
     }
+
+
+def lengthened(message: Any, text: str) -> Any:
+    """``message`` with ``text`` in the place of every name, and as long a part of it as is allowed in every setting."""
+    body: dict[str, Any] = {}
+    for field in dataclasses.fields(message):
+        if field.type == "str":
+            body[field.name] = text
+        elif field.name == "settings":
+            free = [spec.name for spec in message.settings.specs() if spec.type is str and not spec.choices]
+            body["settings"] = dataclasses.replace(message.settings, **dict.fromkeys(free, text[:MAX_TEXT_SETTING]))
+    return dataclasses.replace(message, **body)
+
+
+@given(
+    requests.filter(lambda request: not isinstance(request, CancelRequest)), st.sampled_from("m\0\\é\ud83d\U0001f408")
+)
+def test_the_longest_names_that_are_accepted_can_be_passed_on(request: Any, character: str) -> None:
+    """The engine writes a request anew for its worker; what it has accepted must not be too long then."""
+    longest = lengthened(request, character * MAX_NAME)
+    assert wire.decode_request(wire.encode(JOB, longest)) == (JOB, longest)
+
+
+@given(st.text(min_size=1), st.integers(1, 100_000))
+def test_the_sentences_of_a_failure_always_fit_a_message(text: str, times: int) -> None:
+    failure = Failed("internal_error", text * times, text * times)
+    assert wire.decode_event(wire.encode(JOB, failure)) == (JOB, failure)
+    if len(text * times) <= MAX_TEXT:
+        assert failure.message == text * times
+    else:
+        assert failure.message[:100] == (text * 100)[:100]
+        assert failure.message[-100:] == (text * 100)[-100:]
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------------
@@ -161,6 +198,8 @@ def test_a_message_with_a_frame_too_many_or_too_few_or_cut_is_refused(request: A
         ([*frames_with(RandomRequest(), arrays=[["model", "uint8", [1]]]), b"\0"], "no array 'model'"),
         (frames_with(ProjectRequest(PHOTO), body={"photo": "me"}), "no entry 'photo'"),
         (frames_with(ProjectRequest(PHOTO), body={"model": 7}), "'model' has the wrong type"),
+        (frames_with(RandomRequest(), body={"model": "m" * (MAX_NAME + 1)}), "'model' is a text of 4097 characters"),
+        (frames_with(CancelRequest(JOB), body={"job": "\\" * 10_000}), "'job' is a text of 10000 characters"),
         (frames_with(ProjectRequest(PHOTO), body={"crop": {"cx": 1.0}}), "without all of its entries"),
         (frames_with(ProjectRequest(PHOTO), body={"crop": {"cx": True, "cy": 1, "size": 1}}), "wrong type"),
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "float64", [2, 3, 3]]]), "type 'float64' is unknown"),
@@ -237,6 +276,16 @@ def test_a_whole_number_too_large_for_a_number_is_a_bad_setting() -> None:
     """float() of such a number raises OverflowError, which no client could have read."""
     with pytest.raises(SettingError, match="truncation_psi"):
         wire.decode_request(frames_with(RandomRequest(), body={"settings": {"truncation_psi": 10**400}}))
+
+
+def test_a_setting_of_any_length_is_refused() -> None:
+    with pytest.raises(SettingError, match="perceptual_layers is a text of 1001 characters"):
+        wire.decode_request(frames_with(ProjectRequest(PHOTO), body={"settings": {"perceptual_layers": "c" * 1001}}))
+
+
+def test_a_message_that_the_other_side_would_refuse_is_not_written() -> None:
+    with pytest.raises(WireError, match="too long"):
+        wire.encode(JOB, RandomRequest(model="m" * wire.MAX_HEADER_BYTES))
 
 
 def test_deeply_nested_values_are_refused_wherever_they_stand() -> None:

@@ -18,7 +18,7 @@ from gan_edit_engine.checkpoints import (
 from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
 from gan_edit_engine.generators import Discriminator, Generator
 from gan_edit_engine.library.downloads import sha256_of
-from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, model_files, models_dir
+from gan_edit_engine.models_folder import DEFAULT_NAMES, default_model_path, is_file, model_files, models_dir
 from gan_edit_protocol.errors import GanEditError
 
 Point = tuple[float, float]
@@ -69,9 +69,9 @@ def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
     if text in DEFAULT_NAMES:
         return default_model_path()
     named = models_dir(folder) / f"{text}.safetensors"
-    if Path(text).name == text and named.is_file():
+    if Path(text).name == text and is_file(named):
         return named
-    if Path(text).is_file():
+    if is_file(Path(text)):
         return Path(text)
     names = ", ".join(info.name for info in installed(folder))
     raise GanEditError(
