@@ -20,6 +20,7 @@ import zmq
 from gan_edit_engine import __version__, descriptors, stimuli, worker_process
 from gan_edit_engine.jobs import JobQueue
 from gan_edit_engine.one_engine import hold
+from gan_edit_engine.strangers import Strangers
 from gan_edit_engine.surroundings import Surroundings
 from gan_edit_engine.worker_process import WorkerProcess, explain_exit
 from gan_edit_engine.zap import Doorkeeper
@@ -46,6 +47,8 @@ HANDSHAKE_MS = 2000
 """A connection that has not shown the client's key by then is closed: anybody on the machine can open them."""
 BACKLOG = 1024
 """Connections that wait to be accepted. With fewer, a client in a crowd loses a second until its system tries again."""
+STRANGERS_SHARE = 0.5
+"""Of the descriptors that the engine may have: connections on which nothing was said yet."""
 QUEUED_MESSAGES = 200
 """Events that wait for a client which does not read; then its progress is dropped, and at a final event the client."""
 
@@ -92,8 +95,9 @@ class Service:
         self._workers = self._context.socket(zmq.PULL)
         self._workers.rcvhwm = 0
         self._workers.bind(worker_process.ENDPOINT)
+        self._strangers = Strangers(self._context, self._router, int(descriptors.limit() * STRANGERS_SHARE))
         self._poller = zmq.Poller()
-        for socket in (self._router, self._workers, self._doorkeeper.socket):
+        for socket in (self._router, self._workers, self._doorkeeper.socket, self._strangers.socket):
             self._poller.register(socket, zmq.POLLIN)
         self._connection = Connection(
             endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
@@ -152,6 +156,7 @@ class Service:
         if self._worker is not None:
             self._kill_worker()
         ended = [worker.join(2.0) for worker in self._dying.values()]
+        self._strangers.close()
         for socket in (self._router, self._workers, self._doorkeeper.socket):
             socket.close()
         if all(ended):  # else term() would wait for the thread of a process that the system cannot end now
@@ -172,9 +177,12 @@ class Service:
         ready = dict(self._poller.poll(BUSY_POLL_MS if self._queue.waiting else IDLE_POLL_MS))
         if self._doorkeeper.socket in ready:
             self._doorkeeper.answer_one()
+        if self._strangers.socket in ready:
+            self._strangers.look()
         if self._router in ready:
-            client, *frames = self._router.recv_multipart()
-            self._on_request(client, frames)
+            client, *message = self._router.recv_multipart(copy=False)  # which keeps its connection's descriptor
+            self._strangers.speaks(client)
+            self._on_request(client.bytes, [frame.bytes for frame in message])
         if self._workers in ready:
             number, kind, *frames = self._workers.recv_multipart()
             self._on_worker(int(number), kind, frames)
