@@ -5,5 +5,6 @@ Reading order: ``settings`` (every option, defined once), ``messages`` (requests
 ``launch`` (start an engine when none answers).
 """
 
-PROTOCOL_VERSION = 1
-"""Version of the wire specification in docs/protocol.md; both sides must agree. Apart from the package's version."""
+PROTOCOL_VERSION = 2
+"""Version of the wire specification in docs/protocol.md; both sides must agree on it for jobs, while status and end are
+understood by every version. Apart from the package's version."""

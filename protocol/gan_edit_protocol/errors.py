@@ -49,12 +49,16 @@ class EngineUnavailableError(GanEditError):
         super().__init__("engine_unavailable", message, hint)
 
 
+class EngineSilentError(EngineUnavailableError):
+    """An engine runs, but does not answer."""
+
+
 class JobFailedError(GanEditError):
     """The engine reported that a job failed; code, message and hint are the engine's."""
 
 
 class JobCancelledError(GanEditError):
-    """The job was cancelled, by this client or by the engine's shutdown."""
+    """The job was cancelled by this client."""
 
     def __init__(self) -> None:
         super().__init__("cancelled", "The edit was cancelled.", "Nothing was changed.")

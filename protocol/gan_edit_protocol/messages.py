@@ -180,7 +180,15 @@ class InterpolateRequest:
 
 @dataclass(frozen=True)
 class StatusRequest:
-    """Ask for :class:`EngineStatus`; also the greeting that checks that both sides speak the same version."""
+    """Ask for :class:`EngineStatus`; also the greeting that tells which version the other side speaks.
+
+    ``user``: the process for whose sake the client asks, if that is to count among the engine's users.
+    """
+
+    user: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.user is None or 0 < self.user < 1 << 31, "The user of an engine must be a process's number.")
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,7 @@ class CancelRequest:
 
 @dataclass(frozen=True)
 class ShutdownRequest:
-    """End the engine; jobs still waiting or running are cancelled."""
+    """End the engine; jobs still waiting or running fail."""
 
 
 JobRequest = EditRequest | ProjectRequest | RandomRequest | InterpolateRequest
@@ -289,12 +297,12 @@ class EngineStatus:
     give, as many of them as fit a message; ``more_models``: how many do not. ``jobs``: how many wait or run.
     """
 
-    version: str
-    pid: int
-    worker: str
-    device: str
-    jobs: int
-    models: tuple[str, ...]
+    version: str = ""
+    pid: int = 0
+    worker: str = ""
+    device: str = ""
+    jobs: int = 0
+    models: tuple[str, ...] = ()
     more_models: int = 0
 
     @classmethod
@@ -321,4 +329,7 @@ REQUEST_TYPES: tuple[type, ...] = (
     CancelRequest,
     ShutdownRequest,
 )
+EVERY_VERSION: tuple[type, ...] = (StatusRequest, ShutdownRequest, EngineStatus, Failed)
+"""Understood whichever version the other side speaks, so that an engine can always be recognised and ended. What one
+version adds to them the others leave out."""
 EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, FramesReady, Failed, Cancelled, EngineStatus)

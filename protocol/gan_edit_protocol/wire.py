@@ -7,6 +7,7 @@ that came, then every field against the dataclass's type. Nothing is allocated f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -17,7 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from . import PROTOCOL_VERSION
 from .errors import GanEditError, WireError
-from .messages import EVENT_TYPES, MAX_NAME, REQUEST_TYPES, Array, array_bytes
+from .messages import EVENT_TYPES, EVERY_VERSION, MAX_NAME, REQUEST_TYPES, Array, array_bytes
 from .settings import Settings
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -26,8 +27,10 @@ _JOB = re.compile(r"[0-9a-f]{32}\Z")
 _HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
 
 
-def encode(job: str, message: Any) -> list[bytes]:
+def encode(job: str, message: Any, version: int = PROTOCOL_VERSION) -> list[bytes]:
     """The frames of a request or event that belongs to ``job`` (32 hexadecimal digits).
+
+    ``version``: another than this side's own only for what is of ``EVERY_VERSION``.
 
     Raises :class:`WireError` when the other side would refuse it for the length of its texts.
     """
@@ -44,7 +47,7 @@ def encode(job: str, message: Any) -> list[bytes]:
         elif value is not None:
             body[field.name] = value
     header = {
-        "version": PROTOCOL_VERSION,
+        "version": version,
         "job": job,
         "type": type(message).__name__,
         "body": body,
@@ -74,18 +77,25 @@ def job_of(frames: list[bytes]) -> str:
         return "0" * 32
 
 
+def version_of(frames: list[bytes]) -> int:
+    """The version that the writer of a message speaks, once that has been decoded."""
+    return int(_header(frames)["version"])
+
+
 def _decode(frames: list[bytes], allowed: tuple[type, ...]) -> tuple[str, Any]:
     header = _header(frames)
     version = header["version"]
+    kinds = {kind.__name__: kind for kind in allowed}
+    kind = kinds.get(header["type"]) if isinstance(header["type"], str) else None
     if type(version) is not int or version != PROTOCOL_VERSION:
+        if type(version) is int and kind in EVERY_VERSION:
+            return header["job"], _construct(kind, _read_known(kind, header["body"]))
         raise WireError(
             f"The other side speaks protocol version {reprlib.repr(version)}, this one version {PROTOCOL_VERSION}.",
             code="version_mismatch",
         )
-    kinds = {kind.__name__: kind for kind in allowed}
-    if not isinstance(header["type"], str) or header["type"] not in kinds:
+    if kind is None:
         raise WireError("The type of the message is unknown.")
-    kind = kinds[header["type"]]
     values = {**_read_body(kind, header["body"]), **_read_arrays(header["arrays"], frames[1:])}
     return header["job"], _construct(kind, values)
 
@@ -99,7 +109,9 @@ def _header(frames: list[bytes]) -> dict[str, Any]:
         header = json.loads(bytes(frames[0]), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise WireError("The header of a message is not JSON.") from None
-    if not isinstance(header, dict) or set(header) != _HEADER_KEYS:
+    if not isinstance(header, dict) or not header.keys() >= _HEADER_KEYS:
+        raise WireError("The header of a message does not have the five expected entries.")
+    if header["version"] == PROTOCOL_VERSION and len(header) > len(_HEADER_KEYS):
         raise WireError("The header of a message does not have the five expected entries.")
     if not isinstance(header["job"], str) or not _JOB.match(header["job"]):
         raise WireError("The job name of a message is not 32 hexadecimal digits.")
@@ -136,6 +148,16 @@ def _read_body(kind: type, body: Any) -> dict[str, Any]:
         if name not in hints or _plain(hints[name]) is Array:
             raise WireError(f"{kind.__name__} has no entry {name[:40]!r}.")
     return {name: _read_value(_plain(hints[name]), name, value) for name, value in body.items()}
+
+
+def _read_known(kind: type, body: Any) -> dict[str, Any]:
+    """What this version knows of the body of a message that another one wrote."""
+    known: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        if isinstance(body, dict) and name in body:
+            with contextlib.suppress(GanEditError):
+                known[name] = _read_value(_plain(hint), name, body[name])
+    return known
 
 
 def _plain(hint: Any) -> Any:

@@ -36,8 +36,11 @@ def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
     """Makes engines that only one test uses and may kill, all with one connection file."""
     made: list[EngineProcess] = []
 
-    def make(*options: str, descriptors: int | None = None, **environment: str) -> EngineProcess:
-        made.append(EngineProcess(tmp_path, *options, environment=environment, descriptors=descriptors))
+    def make(
+        *options: str, descriptors: int | None = None, protocol: int | None = None, **environment: str
+    ) -> EngineProcess:
+        limits = {"descriptors": descriptors, "protocol": protocol}
+        made.append(EngineProcess(tmp_path, *options, environment=environment, **limits))
         return made[-1]
 
     yield make

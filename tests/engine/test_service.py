@@ -23,6 +23,7 @@ from hypothesis import given, settings
 
 from gan_edit_engine import __version__
 from gan_edit_engine.install import engine_program
+from gan_edit_engine.jobs import SHUTDOWN
 from gan_edit_protocol import connection, wire
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, JobFailedError
@@ -293,7 +294,7 @@ def test_garbage_frames_are_answered_by_a_named_failure_and_the_engine_goes_on(e
 def test_another_protocol_version_is_answered_by_what_to_do(engine: EngineProcess) -> None:
     transport = SocketTransport(connection.read(engine.file))
     frames = wire.encode("a" * 32, DEFAULT)
-    transport.send([frames[0].replace(b'"version": 1', b'"version": 2')])
+    transport.send([frames[0].replace(b'"version": 2', b'"version": 1')])
     answer = transport.receive(5.0)
     assert answer is not None
     job, event = wire.decode_event(answer)
@@ -413,13 +414,13 @@ def test_a_signal_ends_the_engine_its_worker_and_its_connection_file(make_engine
     assert not worker.is_running()
 
 
-def test_a_shutdown_cancels_the_jobs_of_everybody(make_engine: MakeEngine) -> None:
+def test_a_shutdown_is_told_to_everybody_whose_job_it_ends(make_engine: MakeEngine) -> None:
     engine = make_engine().wait_until_ready()
     with engine.client() as client, engine.client() as other:
         job = Job(client, projection(ENDLESS))
         job.until(Progress)
         other.shutdown()
-        assert job.until(FINAL_EVENTS) == Cancelled()
+        assert job.until(FINAL_EVENTS) == SHUTDOWN
     assert engine.process.wait(10) == 0
 
 

@@ -124,7 +124,7 @@ requests = st.one_of(
         texts,
         settings_of(InterpolateSettings),
     ),
-    st.builds(StatusRequest),
+    st.builds(StatusRequest, st.none() | st.integers(1, 2**31 - 1)),
     st.builds(CancelRequest, texts),
     st.builds(ShutdownRequest),
 )

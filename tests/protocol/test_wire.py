@@ -19,10 +19,12 @@ from gan_edit_protocol.messages import (
     Array,
     CancelRequest,
     EditRequest,
+    EngineStatus,
     Failed,
     InterpolateRequest,
     ProjectRequest,
     RandomRequest,
+    ShutdownRequest,
     StatusRequest,
 )
 from gan_edit_protocol.settings import MAX_TEXT_SETTING
@@ -253,10 +255,48 @@ def test_truncations_that_do_not_belong_to_one_z_each_are_refused() -> None:
             InterpolateRequest(latents, Array("float32", (count,), bytes(4 * count)))
 
 
-def test_another_version_is_told_apart_from_a_damaged_message() -> None:
-    with pytest.raises(WireError, match="version 2") as caught:
-        wire.decode_request(frames_with(StatusRequest(), version=2))
+@pytest.mark.parametrize("version", [PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1, 99, -1, True, "2", None, 2.0])
+@pytest.mark.parametrize("message", [RandomRequest(), CancelRequest(JOB)])
+def test_another_version_is_told_apart_from_a_damaged_message(message: Any, version: Any) -> None:
+    with pytest.raises(WireError, match=f"version {version!r}") as caught:
+        wire.decode_request(frames_with(message, version=version, type="NewRequest"))
     assert caught.value.code == "version_mismatch"
+    with pytest.raises(WireError, match=f"version {version!r}"):
+        wire.decode_request(frames_with(message, version=version))
+
+
+@pytest.mark.parametrize("version", [1, PROTOCOL_VERSION + 1, 99])
+def test_status_and_end_are_understood_in_every_version_with_whatever_that_adds(version: int) -> None:
+    for message, read in ((StatusRequest(7), wire.decode_request), (ShutdownRequest(), wire.decode_request)):
+        frames = frames_with(message, version=version, body={"user": 7, "more": [1]}, arrays=[["x", "y", 1]], new={})
+        assert read([*frames, b"bytes"]) == (JOB, message)
+    assert wire.decode_request(frames_with(StatusRequest(), version=version, body={"user": "me"})) == (
+        JOB,
+        StatusRequest(),
+    )
+
+
+@pytest.mark.parametrize("version", [1, PROTOCOL_VERSION + 1, 99])
+def test_state_and_failures_of_every_version_can_be_read(version: int) -> None:
+    status = EngineStatus(version="0.9", pid=5, worker="idle", jobs=3)
+    body = {"version": "0.9", "pid": 5, "worker": "idle", "jobs": 3, "models": {"default": 1}, "queue": "long"}
+    frames = frames_with(status, version=version, body=body)
+    assert (wire.decode_event(frames), wire.version_of(frames)) == ((JOB, status), version)
+    failure = Failed("version_mismatch", "No.")
+    body = {"code": "version_mismatch", "message": "No.", "link": "here"}
+    assert wire.decode_event(frames_with(failure, version=version, body=body)) == (JOB, failure)
+
+
+@pytest.mark.parametrize("message", [StatusRequest(), ShutdownRequest(), RandomRequest()])
+def test_what_is_written_in_this_version_has_no_entries_of_another(message: Any) -> None:
+    with pytest.raises(WireError, match="no entry 'more'"):
+        wire.decode_request(frames_with(message, body={"more": 1}))
+
+
+@pytest.mark.parametrize("user", [0, -1, 1 << 31, 10**30])
+def test_a_user_is_a_number_that_a_process_can_have(user: int) -> None:
+    with pytest.raises(WireError, match="user of an engine"):
+        wire.decode_request(frames_with(StatusRequest(), body={"user": user}))
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
