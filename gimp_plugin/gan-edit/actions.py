@@ -288,7 +288,7 @@ def _interpolation(kept: list[parasites.KeptLatent], settings: InterpolateSettin
     latents = Array("float32", (len(chosen), *chosen[0].shape), b"".join(each.data for each in chosen))
     psis = struct.pack(f"<{len(kept)}f", *(each.truncation_psi for each in kept))
     truncations = Array("float32", (len(kept),), psis) if in_z else None
-    return InterpolateRequest(latents, truncations, kept[0].model, settings)
+    return InterpolateRequest(latents, truncations, kept[0].model, settings=settings)
 
 
 def _stops(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[tuple[Gimp.Layer, parasites.KeptLatent]]:
