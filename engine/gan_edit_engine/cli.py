@@ -19,7 +19,7 @@ from gan_edit_engine.cli_imagine import imagine
 from gan_edit_engine.cli_interpolate import interpolate
 from gan_edit_engine.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch
-from gan_edit_protocol.errors import EngineUnavailableError, GanEditError
+from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError
 from gan_edit_protocol.settings import (
     EditSettings,
     ImagineSettings,
@@ -29,7 +29,10 @@ from gan_edit_protocol.settings import (
     Settings,
 )
 
-ENGINE_FAULTS = {"internal_error", "worker_died", "worker_start", "engine_unavailable", "out_of_memory", "queue_full"}
+ENGINE_FAULTS = {
+    *("internal_error", "worker_died", "worker_start", "engine_unavailable", "engine_shutdown"),
+    *("out_of_memory", "queue_full", "version_mismatch"),
+}
 """Error codes that are not the input's fault: exit code 1 instead of 2."""
 CANCELLED_EXIT = 130
 
@@ -78,7 +81,9 @@ def common(
 def run_engine(
     device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the best.")] = None,
     connection_file: ConnectionFile = None,
-    end_with: Annotated[int | None, typer.Option(help="End when this process does.", metavar="PID")] = None,
+    end_with: Annotated[
+        int | None, typer.Option(help="End when this process and all other users have ended.", metavar="PID")
+    ] = None,
     idle_timeout: Annotated[float, typer.Option(min=0, help="End after this many idle seconds; 0: never.")] = 3600.0,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every message.")] = False,
 ) -> None:
@@ -93,12 +98,12 @@ def run_engine(
 
 @app.command()
 def stop(connection_file: ConnectionFile = None) -> None:
-    """End the running engine; its jobs are cancelled."""
+    """End the running engine, of whatever version, and with it the jobs that wait or run."""
     command = _engine_at(connection_file)
     with launch.connect(command) as client:
         client.shutdown()
-    session.wait_for_end(command.connection_file)
-    print("The engine has ended.")
+    ended = launch.wait_for_end(command.connection_file)
+    print("The engine has ended." if ended else "The engine was told to end, but has not yet.")
 
 
 @app.command()
@@ -106,16 +111,19 @@ def status(connection_file: ConnectionFile = None, as_json: AsJson = False) -> N
     """Tell whether an engine runs, on which device, and which models it has."""
     try:
         with launch.connect(_engine_at(connection_file)) as client:
-            found = client.status()
-    except EngineUnavailableError:
-        print(json.dumps({"running": False}) if as_json else "No GAN Edit engine is running.")
+            found, usable = client.status(), client.speaks_our_version
+    except EngineUnavailableError as error:
+        print(json.dumps({"running": isinstance(error, EngineSilentError)}) if as_json else error.message)
         return
     if as_json:
         print(json.dumps({"running": True, **vars(found)}))
         return
     print(f"GAN Edit engine {found.version}, process {found.pid}: {found.worker}, {found.jobs} jobs")
+    if not usable:
+        print("It is of another version of GAN Edit and takes no jobs of this one; end it with: gan-edit stop")
     print(f"device: {found.device or 'not known yet'}")
-    print(f"models: {', '.join(found.models)}")
+    more = [f"and {found.more_models} more (see: gan-edit models list)"] if found.more_models else []
+    print(f"models: {', '.join([*found.models, *more])}")
 
 
 @app.command("relay")

@@ -18,7 +18,7 @@ from gan_edit_engine.cli_progress import progress_bar
 from gan_edit_engine.cutting import Scene, cut
 from gan_edit_engine.images import Picture
 from gan_edit_engine.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
-from gan_edit_engine.models_folder import model_names
+from gan_edit_engine.models_folder import is_file, model_names
 from gan_edit_engine.photo import composite
 from gan_edit_engine.preflight import check_painted
 from gan_edit_engine.session import engine
@@ -242,7 +242,7 @@ def _given(**options: int | str | None) -> dict[str, int | str]:
 
 def model_argument(name: str) -> str:
     """A file is named by its full path, because the engine runs in another folder."""
-    return str(Path(name).absolute()) if name not in model_names() and Path(name).is_file() else name
+    return str(Path(name).absolute()) if name not in model_names() and is_file(Path(name)) else name
 
 
 def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:

@@ -15,6 +15,14 @@ ENOUGH = 8192
 _log = logging.getLogger("gan_edit.descriptors")
 
 
+def limit() -> int:
+    """How many this process may have, ``ENOUGH`` where the system sets no limit."""
+    if resource is None:
+        return ENOUGH
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return ENOUGH if soft == resource.RLIM_INFINITY else int(soft)
+
+
 def allow_many() -> None:
     """Raise this process's limit to ``ENOUGH``, or as near to it as the system lets us. Many set it to 1,024 or 256."""
     if resource is None:

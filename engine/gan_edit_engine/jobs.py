@@ -32,6 +32,7 @@ from gan_edit_engine.stimuli import (
     Stop,
     Submitted,
     Tick,
+    Unused,
     WorkerDied,
     WorkerReady,
     WorkerSaid,
@@ -45,6 +46,11 @@ REPEAT_SECONDS = 0.8
 MAX_JOBS = 64
 MAX_WAITING_BYTES = 2 << 30
 """Of the photos and latents of all jobs that wait; one job alone may bring more."""
+SHUTDOWN = Failed(
+    "engine_shutdown",
+    "The GAN Edit engine was told to end before this was done.",
+    "Try again; it is then started anew.",
+)
 MAX_START_DEATHS = 2
 """A worker that dies this often without having finished a job is not started again until a job asks for it."""
 
@@ -86,7 +92,8 @@ class JobQueue:
             WorkerReady: self._worker_ready,
             WorkerSaid: self._worker_said,
             WorkerDied: self._worker_died,
-            Orphaned: self._lost_its_file,
+            Orphaned: self._of_no_use,
+            Unused: self._unused,
             ShutdownAsked: self._shutdown_asked,
             Tick: self._tick,
         }
@@ -226,12 +233,16 @@ class JobQueue:
         if not self._jobs and (self._orphaned or 0 < self._idle_timeout <= idle):
             self._stop()
 
-    def _lost_its_file(self, stimulus: Orphaned) -> None:
+    def _of_no_use(self, stimulus: Orphaned) -> None:
         self._orphaned = True
+
+    def _unused(self, stimulus: Unused) -> None:
+        if not self._jobs:
+            self._stop()
 
     def _shutdown_asked(self, stimulus: ShutdownAsked) -> None:
         for job in self._jobs:
-            self._tell(job, Cancelled())
+            self._tell(job, SHUTDOWN if job.cancel_deadline is None else Cancelled())
         self._jobs.clear()
         self._stop()
 

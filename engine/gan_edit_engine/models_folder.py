@@ -81,15 +81,23 @@ def model_names() -> tuple[str, ...]:
     return ("default", *map(model_name, model_files()))
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that the system finds too long, or keeps from this user, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
     """The file behind "default", an installed model's name, or a path; GanEditError when there is none."""
     text = str(name_or_file)
     if text in DEFAULT_NAMES:
         return default_model_path()
     named = models_dir(folder) / f"{text}.safetensors"
-    if Path(text).name == text and named.is_file():
+    if Path(text).name == text and is_file(named):
         return named
-    if Path(text).is_file():
+    if is_file(Path(text)):
         return Path(text)
     for path in model_files(folder):  # a name as it is shown, of a file whose own cannot be
         if model_name(path) == text:

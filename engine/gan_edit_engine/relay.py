@@ -20,7 +20,10 @@ POLL_SECONDS = 0.02
 
 def relay(connection_file: Path) -> None:
     """Relay until standard input or output is closed; :class:`EngineUnavailableError` when there is no engine."""
-    transport = SocketTransport(connection.read(connection_file))
+    found = connection.read(connection_file)
+    if not connection.lives(found.pid):
+        raise connection.no_engine()
+    transport = SocketTransport(found)
     try:
         carry(sys.stdin.buffer, sys.stdout.buffer, transport)
     finally:

@@ -17,17 +17,18 @@ from types import FrameType
 
 import zmq
 
-from gan_edit_engine import __version__, allocator, descriptors, look, stimuli, worker_process
+from gan_edit_engine import __version__, allocator, client_socket, descriptors, look, stimuli, worker_process
+from gan_edit_engine.deliveries import Deliveries
 from gan_edit_engine.jobs import JobQueue
 from gan_edit_engine.one_engine import hold
+from gan_edit_engine.strangers import Strangers
 from gan_edit_engine.surroundings import Surroundings
 from gan_edit_engine.worker_process import WorkerProcess, explain_exit
 from gan_edit_engine.zap import Doorkeeper
-from gan_edit_protocol import connection, wire
+from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
 from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import (
-    FINAL_EVENTS,
     CancelRequest,
     EngineStatus,
     Event,
@@ -36,25 +37,24 @@ from gan_edit_protocol.messages import (
     ShutdownRequest,
     StatusRequest,
 )
-from gan_edit_protocol.transport import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, LARGEST_FRAME
 
 BUSY_POLL_MS = 50
 IDLE_POLL_MS = 500
 CHECK_SECONDS = 1.0
-"""How often the connection file and the process of ``end_with`` are looked at."""
-HANDSHAKE_MS = 2000
-"""A connection that has not shown the client's key by then is closed: anybody on the machine can open them."""
-BACKLOG = 1024
-"""Connections that wait to be accepted. With fewer, a client in a crowd loses a second until its system tries again."""
-QUEUED_MESSAGES = 200
-"""Events that wait for a client which does not read; then its progress is dropped, and at a final event the client."""
+"""How often the connection file and the users' processes are looked at."""
+STRANGERS_SHARE = 0.5
+"""Of the descriptors that the engine may have: connections on which nothing was said yet."""
 
 _log = logging.getLogger("gan_edit.service")
 
 
 @dataclass(frozen=True)
 class Options:
-    """``device``: None chooses. ``end_with``: end when this process does. ``idle_timeout``: seconds, 0 is never."""
+    """``device``: None chooses. ``idle_timeout``: seconds, 0 is never.
+
+    ``end_with``: the first user. The engine ends when the processes of all its users have, those included that clients
+    name when they greet; None: it does not.
+    """
 
     connection_file: Path
     device: str | None = None
@@ -89,12 +89,14 @@ class Service:
         server_public, server_secret = zmq.curve_keypair()
         client_public, client_secret = zmq.curve_keypair()
         self._doorkeeper = Doorkeeper(self._context, client_public)
-        self._router = self._bind_router(server_public, server_secret)
+        self._router = client_socket.bind(self._context, server_public, server_secret)
         self._workers = self._context.socket(zmq.PULL)
         self._workers.rcvhwm = 0
         self._workers.bind(worker_process.ENDPOINT)
+        self._deliveries = Deliveries(self._router)
+        self._strangers = Strangers(self._context, self._router, int(descriptors.limit() * STRANGERS_SHARE))
         self._poller = zmq.Poller()
-        for socket in (self._router, self._workers, self._doorkeeper.socket):
+        for socket in (self._router, self._workers, self._doorkeeper.socket, self._strangers.socket):
             self._poller.register(socket, zmq.POLLIN)
         self._connection = Connection(
             endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
@@ -111,24 +113,6 @@ class Service:
         self._next_check = 0.0
         self._running = True
 
-    def _bind_router(self, public: bytes, secret: bytes) -> zmq.Socket[bytes]:
-        router = self._context.socket(zmq.ROUTER)
-        router.curve_server = True
-        router.curve_publickey = public
-        router.curve_secretkey = secret
-        router.zap_domain = b"gan-edit"
-        router.router_mandatory = True  # a client that is gone is an error, not silence
-        router.maxmsgsize = LARGEST_FRAME
-        router.sndhwm = QUEUED_MESSAGES
-        router.rcvhwm = 4
-        router.linger = 1000
-        router.heartbeat_ivl = HEARTBEAT_MS
-        router.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
-        router.handshake_ivl = HANDSHAKE_MS
-        router.backlog = BACKLOG
-        router.bind("tcp://127.0.0.1:*")
-        return router
-
     def run(self) -> None:
         """Serve until the queue says Stop. The connection file is there exactly as long as clients are served."""
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -142,6 +126,8 @@ class Service:
                 self._check_surroundings()
                 self._stimuli.append(stimuli.Tick())
                 self._handle_stimuli()
+                self._stimuli += map(stimuli.ClientGone, self._deliveries.try_again(time.monotonic()))
+                self._handle_stimuli()
         finally:
             self._close()
 
@@ -153,6 +139,7 @@ class Service:
         if self._worker is not None:
             self._kill_worker()
         ended = [worker.join(2.0) for worker in self._dying.values()]
+        self._strangers.close()
         for socket in (self._router, self._workers, self._doorkeeper.socket):
             socket.close()
         if all(ended):  # else term() would wait for the thread of a process that the system cannot end now
@@ -170,12 +157,16 @@ class Service:
     # --- what comes in ---------------------------------------------------------------------------------------------
 
     def _poll(self) -> None:
-        ready = dict(self._poller.poll(BUSY_POLL_MS if self._queue.waiting else IDLE_POLL_MS))
+        busy = self._queue.waiting or self._deliveries.waiting
+        ready = dict(self._poller.poll(BUSY_POLL_MS if busy else IDLE_POLL_MS))
         if self._doorkeeper.socket in ready:
             self._doorkeeper.answer_one()
+        if self._strangers.socket in ready:
+            self._strangers.look()
         if self._router in ready:
-            client, *frames = self._router.recv_multipart()
-            self._on_request(client, frames)
+            client = self._router.recv(copy=False)  # which keeps its connection's descriptor
+            self._strangers.speaks(client)
+            self._on_request(client.bytes, self._router.recv_multipart())  # each frame's memory is given back at once
         if self._workers in ready:
             number, kind, *frames = self._workers.recv_multipart()
             self._on_worker(int(number), kind, frames)
@@ -189,6 +180,7 @@ class Service:
             return
         _log.debug("%s %s", job, type(request).__name__)
         if isinstance(request, StatusRequest):
+            self._surroundings.add_user(request.user)
             self._stimuli.append(stimuli.StatusAsked(client, job))
         elif isinstance(request, LookRequest):
             self._send(client, job, look.answer(request))
@@ -207,8 +199,14 @@ class Service:
         if kind == worker_process.ENDED:
             self._on_worker_end(self._worker)
             return
-        job, event = wire.decode_event(frames)
-        if isinstance(event, EngineStatus):
+        try:
+            job, event = wire.decode_event(frames)
+        except GanEditError as error:
+            self._on_nonsense(self._worker, error)
+            return
+        if isinstance(event, EngineStatus) and wire.version_of(frames) != PROTOCOL_VERSION:
+            self._on_other_version()
+        elif isinstance(event, EngineStatus):
             self._worker_ready = True
             _log.info("worker %d computes on %s", self._worker.pid, event.device)
             self._stimuli.append(stimuli.WorkerReady(event.device))
@@ -216,6 +214,19 @@ class Service:
             self._worker_failure = event  # it says why it cannot start, and ends
         else:
             self._stimuli.append(stimuli.WorkerSaid(job, event))
+
+    def _on_nonsense(self, worker: WorkerProcess, error: GanEditError) -> None:
+        _log.error("worker %d cannot be understood: %s", worker.pid, error)
+        self._kill_worker()
+        reason = f"The engine does not understand its computing process: {error.message}"
+        self._stimuli.append(stimuli.WorkerDied(Failed("worker_died", reason, error.hint)))
+
+    def _on_other_version(self) -> None:
+        _log.error("the worker is of another version: GAN Edit was installed anew since this engine started")
+        self._kill_worker()
+        reason = "GAN Edit was installed anew while its engine ran."
+        failure = Failed("version_mismatch", reason, "Try again; the new engine is then started.")
+        self._stimuli += [stimuli.WorkerDied(failure, hopeless=True), stimuli.Orphaned()]
 
     def _on_worker_end(self, worker: WorkerProcess) -> None:
         failure = self._worker_failure or explain_exit(worker.exit(), self._worker_ready)
@@ -229,8 +240,8 @@ class Service:
         self._next_check = time.monotonic() + CHECK_SECONDS
         if not self._surroundings.is_published(self._connection):
             self._stimuli.append(stimuli.Orphaned())
-        if not self._surroundings.owner_lives():
-            self._stimuli.append(stimuli.ShutdownAsked())
+        if not self._surroundings.is_used():
+            self._stimuli.append(stimuli.Unused())
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
@@ -244,9 +255,9 @@ class Service:
                 case stimuli.Send(client, job, event):
                     self._send(client, job, event)
                 case stimuli.SendStatus(client, job, worker, device, count):
+                    state = {"version": __version__, "pid": os.getpid(), "worker": worker, "device": device}
                     models = self._surroundings.model_names()
-                    status = EngineStatus(__version__, os.getpid(), worker, device, count, models)
-                    self._send(client, job, status)
+                    self._send(client, job, EngineStatus.listing(models, jobs=count, **state))
                 case stimuli.StartWorker():
                     self._start_worker()
                 case stimuli.Dispatch(job, request):
@@ -259,16 +270,7 @@ class Service:
                     self._running = False
 
     def _send(self, client: bytes, job: str, event: Event) -> None:
-        try:
-            self._router.send_multipart([client, *wire.encode(job, event)], flags=zmq.NOBLOCK)
-        except zmq.Again:
-            if isinstance(event, FINAL_EVENTS):
-                _log.warning("a client does not read its results")
-                self._stimuli.append(stimuli.ClientGone(client))
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self._stimuli.append(stimuli.ClientGone(client))
+        self._deliveries.send(client, job, event, time.monotonic())
 
     def _tell_worker(self, frames: list[bytes]) -> None:
         if self._worker is not None:

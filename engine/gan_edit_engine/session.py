@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,9 +15,8 @@ from gan_edit_engine.install import engine_program
 from gan_edit_protocol import connection
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError
-from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start
+from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start, may_be_replaced, wait_for_end
 
-END_SECONDS = 5.0
 KEPT_SECONDS = 300
 """An engine that a command started waits so long for the next one, which then need not load torch and the model."""
 
@@ -34,7 +32,8 @@ def engine(device: str | None = None, keep: bool = True) -> Iterator[Client]:
     """A client of the running engine when one answers and computes on ``device`` (None: any), else of a new one.
 
     ``keep``: the new one serves whoever comes within ``KEPT_SECONDS``. Otherwise, and where an engine runs on another
-    device, it is private: shut down at the end, and it also ends when this process does.
+    device or is of another version and cannot be replaced, it is private: shut down at the end, and it also ends when
+    this process does.
     """
     running, other = _running_engine(device)
     if running is None and keep and not other:
@@ -62,19 +61,12 @@ def _options(device: str | None, idle_seconds: int | None = None) -> tuple[str, 
 
 
 def _running_engine(device: str | None) -> tuple[Client | None, bool]:
-    """A client of the running engine if it computes on ``device``, and whether one runs that does not."""
+    """A client of the running engine if it computes on ``device``, and whether one runs and stays that does not."""
     try:
-        client = connect(default_engine())
-        if device is None or client.status().device.split(" ")[0] == device:
+        client = connect(default_engine(), os.getpid())
+        if client.speaks_our_version and (device is None or client.status().device.split(" ")[0] == device):
             return client, False
+        with client:
+            return None, not may_be_replaced(client)
     except EngineUnavailableError:
         return None, False
-    client.close()
-    return None, True
-
-
-def wait_for_end(connection_file: Path) -> None:
-    """The engine removes its connection file last of all."""
-    deadline = time.monotonic() + END_SECONDS
-    while connection_file.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)

@@ -67,12 +67,17 @@ class WorkerDied:
 
 @dataclass(frozen=True)
 class Orphaned:
-    """No new client can find the engine any more (its connection file is gone)."""
+    """The engine is of no use to new clients: its connection file is gone, or its worker of another version."""
+
+
+@dataclass(frozen=True)
+class Unused:
+    """None of the processes runs any more for whose sake the engine does; said again while that is so."""
 
 
 @dataclass(frozen=True)
 class ShutdownAsked:
-    """A client, a signal or the end of the process that the engine belongs to."""
+    """A client or a signal asks the engine to end."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ Stimulus = (
     | WorkerSaid
     | WorkerDied
     | Orphaned
+    | Unused
     | ShutdownAsked
     | Tick
 )

@@ -1,4 +1,4 @@
-"""What the service sees of the world around it: its connection file, the process it belongs to, the models folder.
+"""What the service sees of the world around it: its connection file, the processes that use it, the models folder.
 
 To look takes a file descriptor, and anybody on the machine can take them all for a while by opening connections. So
 what cannot be looked at counts as it was: only what is seen to have changed has changed.
@@ -23,14 +23,15 @@ _log = logging.getLogger("gan_edit.surroundings")
 
 
 class Surroundings:
-    """``connection_file``: where clients look for the engine. ``end_with``: the process it belongs to, None if none."""
+    """``connection_file``: where clients look for the engine. ``end_with``: its first user; None: they don't count."""
 
     def __init__(self, connection_file: Path, end_with: int | None) -> None:
         self._connection_file = connection_file
-        self._end_with = end_with
-        self._owner = _process(end_with)
+        self._users_count = end_with is not None
+        self._users: dict[int, psutil.Process] = {}
         self._hidden: set[str] = set()
         self._models: tuple[str, ...] = ()
+        self.add_user(end_with)
         self.model_names()  # known from the start, should the first who asks do so when the folder is out of sight
 
     def is_published(self, own: Connection) -> bool:
@@ -44,9 +45,19 @@ class Surroundings:
 
         return self._look("the connection file", look, as_it_was=True)
 
-    def owner_lives(self) -> bool:
-        """Whether the process of ``end_with`` runs, which counts as so where there is none."""
-        return self._end_with is None or self._look("the owner", lambda: _lives(self._owner), as_it_was=True)
+    def add_user(self, pid: int | None) -> None:
+        """A process for whose sake the engine goes on, where it ends with the last of its users; None is none."""
+        if pid is not None and self._users_count:
+            process = self._look("a user", lambda: _process(pid), as_it_was=None)
+            self._users.update({} if process is None else {pid: process})
+
+    def is_used(self) -> bool:
+        """Whether the process of any user runs, which counts as so where users do not count."""
+        return not self._users_count or self._look("the users", self._any_user_lives, as_it_was=True)
+
+    def _any_user_lives(self) -> bool:
+        self._users = {pid: process for pid, process in self._users.items() if _lives(process)}
+        return bool(self._users)
 
     def model_names(self) -> tuple[str, ...]:
         """As of ``models_folder``."""
@@ -65,16 +76,25 @@ class Surroundings:
         return seen
 
 
-def _process(pid: int | None) -> psutil.Process | None:
+def lives(pid: int) -> bool:
+    """Whether a process of this number runs, which counts as so where it cannot be looked at."""
     try:
-        return None if pid is None else psutil.Process(pid)
+        process = _process(pid)
+        return process is not None and _lives(process)
+    except (OSError, psutil.Error):
+        return True
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
     except psutil.NoSuchProcess:
         return None
 
 
-def _lives(process: psutil.Process | None) -> bool:
+def _lives(process: psutil.Process) -> bool:
     # is_running() compares start times too, so that a number given to a new process does not deceive it.
     try:
-        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import os
 import queue
 import signal
@@ -58,9 +59,15 @@ class WorkerProcess:
         self.number = number
         self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._log_tail: collections.deque[str] = collections.deque(maxlen=20)
-        self._threads = [threading.Thread(target=run, daemon=True) for run in (self._write, self._read, self._copy_log)]
-        for thread in self._threads:
-            thread.start()
+        self._logging = threading.Thread(target=self._copy_log, daemon=True)
+        others = (threading.Thread(target=run, daemon=True) for run in (self._write, self._read))
+        self._threads = [self._logging, *others]
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:  # the system gives no more threads
+            self._give_up()
+            raise OSError(errno.EAGAIN, str(error)) from None
 
     @property
     def pid(self) -> int:
@@ -84,6 +91,19 @@ class WorkerProcess:
         """How it ended; only after ``ENDED``."""
         return Exit(self._process.wait(), self._log_tail[-1] if self._log_tail else "")
 
+    def _give_up(self) -> None:
+        """Leave nothing of a process for which not all threads could be started; the reading one comes last."""
+        self._process.kill()
+        self._process.wait()
+        self._outbox.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None
+            _close(stream)
+        self._socket.close()
+
     def _write(self) -> None:
         assert self._process.stdin is not None
         try:
@@ -102,12 +122,12 @@ class WorkerProcess:
                 while (frames := read_message(self._process.stdout)) is not None:
                     socket.send_multipart([number, SAID, *frames])
                     del frames  # else the result stays here until the worker's next word
-            except (WireError, OSError, ValueError):
-                self._process.kill()  # a stream that stops making sense cannot be picked up again
+            except (WireError, OSError, ValueError, MemoryError):
+                self._process.kill()  # a stream that stops making sense, or does not fit, cannot be picked up again
             _close(self._process.stdout)
             self._process.wait()
             self._outbox.put(None)
-            self._threads[2].join(1.0)  # the last words
+            self._logging.join(1.0)  # the last words
             socket.send_multipart([number, ENDED])
 
     def _copy_log(self) -> None:
@@ -175,7 +195,14 @@ def explain_exit(ended: Exit, was_ready: bool) -> Failed:
             "Close other programs or use a smaller model, then try again.",
         )
     if ended.code < 0:
-        reason = f"crashed ({signal.Signals(-ended.code).name})"
+        reason = f"crashed ({_signal_name(-ended.code)})"
     else:
         reason = f"ended unexpectedly (code {ended.code})"
     return Failed("worker_died", f"The engine's computing process {reason}.", "Try again; it has been started anew.")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time signals have none
+        return f"signal {number}"

@@ -25,7 +25,7 @@ import stack
 import typed
 from gan_edit_protocol import launch
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError
+from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError, JobCancelledError
 from gan_edit_protocol.messages import (
     ITEM_SIZES,
     Align,
@@ -291,7 +291,7 @@ def _interpolation(kept: list[parasites.KeptLatent], settings: InterpolateSettin
     latents = Array("float32", (len(chosen), *chosen[0].shape), b"".join(each.data for each in chosen))
     psis = struct.pack(f"<{len(kept)}f", *(each.truncation_psi for each in kept))
     truncations = Array("float32", (len(kept),), psis) if in_z else None
-    return InterpolateRequest(latents, truncations, kept[0].model, settings)
+    return InterpolateRequest(latents, truncations, kept[0].model, settings=settings)
 
 
 def _stops(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[tuple[Gimp.Layer, parasites.KeptLatent]]:
@@ -318,7 +318,7 @@ def show_status(call: Call) -> Values:
     status = _status(call.engine)
     if status is not None and call.config.get_property("end-engine") and not call.interactive:
         _end(call.engine)
-    shown = status or EngineStatus(version="", pid=0, worker="", device="", jobs=0, models=())
+    shown = status or EngineStatus()
     texts = (shown.version, shown.worker, shown.device, "\n".join(shown.models))
     return [
         (GObject.TYPE_BOOLEAN, status is not None),
@@ -380,7 +380,7 @@ def _run_job(
 
 @contextmanager
 def _engine(call: Call, title: str) -> Iterator[tuple[Client, ProgressBar]]:
-    """The engine, started when none answers, in which case it ends with GIMP; and a progress bar for its work."""
+    """The engine, started when none answers, which ends with GIMP and its other users; a progress bar for its work."""
     bar = ProgressBar(title)
     try:
         with launch.connect_or_start(call.engine, os.getppid(), bar.starting) as client:
@@ -393,6 +393,8 @@ def _status(engine: launch.EngineCommand) -> EngineStatus | None:
     try:
         with launch.connect(engine) as client:
             return client.status()
+    except EngineSilentError:
+        raise
     except EngineUnavailableError:
         return None
 
@@ -406,5 +408,8 @@ def _end(engine: launch.EngineCommand) -> None:
     try:
         with launch.connect(engine) as client:
             client.shutdown()
+        launch.wait_for_end(engine.connection_file)
+    except EngineSilentError:
+        raise
     except EngineUnavailableError:
         return  # it has ended already

@@ -20,7 +20,7 @@ from gan_edit_protocol.messages import EngineStatus  # noqa: E402
 
 START, END = 1, 2
 NO_LAYER = "none"
-ORDERED_LINES = 6
+LISTED_LINES = 6
 TEXT_CHARACTERS = 40
 """Room for a setting's text: the longest default, the names of five layers of a network."""
 
@@ -169,15 +169,17 @@ def _layer_chooser(
 
 def _order(names: list[str]) -> Gtk.Widget:
     """The layers as the modes count them."""
-    lines = [f"{number}.  {name}" for number, name in enumerate(names[:ORDERED_LINES], start=1)]
-    if len(names) > ORDERED_LINES:
-        lines.append(f"and {len(names) - ORDERED_LINES} more")
-    label = Gtk.Label(
-        label="\n".join(["Layers, the lowest first (move them to change the order):", *lines]), xalign=0.0
-    )
+    lines = _listed([f"{number}.  {name}" for number, name in enumerate(names, start=1)])
+    label = Gtk.Label(label=f"Layers, the lowest first (move them to change the order):\n{lines}", xalign=0.0)
     label.set_ellipsize(Pango.EllipsizeMode.END)
     label.show()
     return label
+
+
+def _listed(names: list[str], more: int = 0) -> str:
+    """Names below each other, as many as a window has room for. ``more``: how many there are besides."""
+    more += len(names[LISTED_LINES:])
+    return "\n".join([*names[:LISTED_LINES], *([f"and {more} more"] if more else [])])
 
 
 def _model_chooser(config: Gimp.ProcedureConfig, models: tuple[str, ...]) -> Gtk.Widget:
@@ -261,5 +263,5 @@ def _status_lines(found: EngineStatus | None) -> list[tuple[str, str]]:
         ("Worker", found.worker),
         ("Device", found.device or "not known yet"),
         ("Jobs", f"{found.jobs} waiting or running"),
-        ("Models", "\n".join(map(shown_model, found.models)) or "none"),
+        ("Models", _listed(list(map(shown_model, found.models)), found.more_models) or "none"),
     ]

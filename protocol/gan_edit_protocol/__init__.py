@@ -6,4 +6,5 @@ Reading order: ``settings`` (every option, defined once), ``messages`` (requests
 """
 
 PROTOCOL_VERSION = 2
-"""Version of the wire specification in docs/protocol.md; both sides must agree. Apart from the package's version."""
+"""Version of the wire specification in docs/protocol.md; both sides must agree on it for jobs, while status and end are
+understood by every version. Apart from the package's version."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
-from . import wire
-from .errors import EngineUnavailableError, JobCancelledError, JobFailedError
+from . import PROTOCOL_VERSION, wire
+from .errors import EngineSilentError, JobCancelledError, JobFailedError
 from .messages import (
     FINAL_EVENTS,
     Array,
@@ -35,13 +35,16 @@ from .messages import (
 from .transport import Transport
 
 GREETING_SECONDS = 5.0
-SILENCE_SECONDS = 20.0
-"""The engine speaks at least once a second while a job waits or runs; this long a silence means that it is gone."""
+SILENCE_SECONDS = 120.0
+"""The engine speaks at least once a second while a job waits or runs. One that has ended is noticed by its connection;
+one that is silent may be stopped or starved, and is waited for this long."""
+CANCEL_SECONDS = 5.0
+"""A client that wants to cancel waits no longer for an engine that is silent. Without the client the job ends, too."""
+UNHEARD_CANCEL_SECONDS = 0.8
+"""A job that the engine has not heard of yet, as while its photo is sent, ends so long after it was cancelled."""
 POLL_SECONDS = 0.1
 TELL_SECONDS = 0.9
 """A caller hears something at least so often, from here where nothing comes from the engine."""
-CANCEL_SECONDS = 0.8
-"""A job that the engine has not heard of yet, as while its photo is sent, ends so long after it was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +60,51 @@ class Client:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._quiet = 0.0  # seconds of listening in which nothing came: not of being stopped, as a clock would count
+        self._protocol = PROTOCOL_VERSION
 
-    def status(self, timeout: float = GREETING_SECONDS) -> EngineStatus:
-        """The engine's state; also the greeting. Raises :class:`EngineUnavailableError` after ``timeout`` seconds."""
-        status: EngineStatus = self._ask(StatusRequest(), EngineStatus, timeout)
+    @property
+    def speaks_our_version(self) -> bool:
+        """Whether the engine can be given jobs, by its last answer; its status and its end can always be asked for."""
+        return self._protocol == PROTOCOL_VERSION
+
+    @property
+    def is_older(self) -> bool:
+        """Whether the engine, by its last answer, is of an older version than this program."""
+        return self._protocol < PROTOCOL_VERSION
+
+    def status(self, timeout: float = GREETING_SECONDS, user: int | None = None) -> EngineStatus:
+        """The engine's state; also the greeting. Raises :class:`EngineSilentError` after ``timeout`` silent seconds.
+
+        ``user``: the process for whose sake the engine should go on, as in :class:`StatusRequest`.
+        """
+        status: EngineStatus
+        try:
+            status = self._ask(StatusRequest(user), PROTOCOL_VERSION, EngineStatus, timeout)
+        except JobFailedError:
+            if self.speaks_our_version:
+                raise
+            # The first release answers its own version only.
+            status = self._ask(StatusRequest(), self._protocol, EngineStatus, timeout)
         return status
 
     def look(self, request: LookRequest) -> Box:
         """The part of a photo that a job will need. :class:`JobFailedError` says why there can be no such job."""
-        look: Look = self._ask(request, Look, GREETING_SECONDS)
+        look: Look = self._ask(request, PROTOCOL_VERSION, Look, GREETING_SECONDS)
         return look.part
 
-    def _ask(self, request: Request, kind: type, timeout: float) -> Any:
-        job = self._send(request)
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            event = self._receive(job, left)
+    def _ask(self, request: Request, version: int, kind: type, timeout: float) -> Any:
+        job = self._send(request, version)
+        self._quiet = 0.0
+        while self._quiet < timeout:
+            event = self._receive(job)
             if isinstance(event, Failed):
                 raise JobFailedError(event.code, event.message, event.hint)
             if isinstance(event, kind):
                 return event
-        raise EngineUnavailableError("The GAN Edit engine does not answer.", "Start it again with: gan-edit engine")
+        raise EngineSilentError(
+            "A GAN Edit engine runs but does not answer.", "Wait a little and try again, or end its process."
+        )
 
     @overload
     def run(
@@ -104,7 +131,8 @@ class Client:
         """Run a job to its end, calling ``on_event`` with each event and ``cancelled`` about ten times a second.
 
         ``on_event`` also hears of a :class:`Transfer` at least each second. Frames that come in several parts: see
-        :meth:`frames`. Raises :class:`JobFailedError`, :class:`JobCancelledError` or :class:`EngineUnavailableError`.
+        :meth:`frames`. Raises :class:`JobFailedError`, :class:`JobCancelledError` or :class:`EngineUnavailableError`,
+        the last when the engine has ended, or has been silent for ``SILENCE_SECONDS``.
         """
         result: ResultReady | FramesReady | None = None
         told_at, transfer = time.monotonic(), Transfer(True, _array_bytes(request))
@@ -141,27 +169,30 @@ class Client:
 
     def events(self, request: JobRequest, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Any]:
         """The job's events as they come, ending with its final one; None when nothing came for a tenth of a second."""
-        job = self._send(request)
-        cancel_sent, heard = 0.0, False
-        last_heard = time.monotonic()
+        job = self._send(request, PROTOCOL_VERSION)
+        cancel_sent = heard = False
+        self._quiet = 0.0
         while True:
-            event = self._receive(job, POLL_SECONDS)
+            event = self._receive(job)
             if not cancel_sent and cancelled():
                 self._transport.send(wire.encode(job, CancelRequest(job)))
-                cancel_sent = time.monotonic()
-            if event is not None:
-                last_heard, heard = time.monotonic(), True
-            elif cancel_sent and not heard and time.monotonic() - cancel_sent > CANCEL_SECONDS:
+                cancel_sent = True
+                self._quiet = 0.0
+            heard = heard or event is not None
+            if cancel_sent and self._quiet >= (CANCEL_SECONDS if heard else UNHEARD_CANCEL_SECONDS):
                 event = Cancelled()  # to which the engine will come too, when it has received the request
-            elif time.monotonic() - last_heard > SILENCE_SECONDS:
-                raise EngineUnavailableError("The GAN Edit engine has stopped answering.", "Try again.")
+            if self._quiet >= SILENCE_SECONDS:
+                raise EngineSilentError(
+                    f"The GAN Edit engine has been silent for {SILENCE_SECONDS:.0f} seconds.",
+                    "Try again; if it stays silent, end its process.",
+                )
             yield event
             if isinstance(event, FINAL_EVENTS):
                 return
 
     def shutdown(self) -> None:
-        """Ask the engine to end. Returns at once."""
-        self._send(ShutdownRequest())
+        """Ask the engine to end, whichever version it is of. Returns at once."""
+        self._send(ShutdownRequest(), self._protocol)
 
     def close(self) -> None:
         self._transport.close()
@@ -172,16 +203,19 @@ class Client:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _send(self, request: Request) -> str:
+    def _send(self, request: Request, version: int) -> str:
         job = uuid.uuid4().hex
-        self._transport.send(wire.encode(job, request))
+        self._transport.send(wire.encode(job, request, version))
         return job
 
-    def _receive(self, job: str, timeout: float) -> Any:
-        frames = self._transport.receive(timeout)
+    def _receive(self, job: str) -> Any:
+        frames = self._transport.receive(POLL_SECONDS)
         if frames is None:
+            self._quiet += POLL_SECONDS
             return None
+        self._quiet = 0.0
         sender, event = wire.decode_event(frames)
+        self._protocol = wire.version_of(frames)
         return event if sender == job else None
 
 

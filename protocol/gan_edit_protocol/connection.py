@@ -81,7 +81,7 @@ def read(path: Path) -> Connection:
     try:
         return load(path)
     except FileNotFoundError:
-        raise EngineUnavailableError("No GAN Edit engine is running.", "Start one with: gan-edit engine") from None
+        raise no_engine() from None
     except OSError:
         raise _unreadable(path) from None
 
@@ -106,6 +106,24 @@ def load(path: Path) -> Connection:
     if not well_formed:
         raise EngineUnavailableError(f"The connection file {path} is damaged.", "Delete it and start the engine again.")
     return connection
+
+
+def lives(pid: int) -> bool:
+    """Whether a process of this number runs, as far as the system tells; True where it does not tell."""
+    if sys.platform == "win32":
+        return True  # os.kill() would end it
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def no_engine() -> EngineUnavailableError:
+    """What to raise where none runs."""
+    return EngineUnavailableError("No GAN Edit engine is running.", "Start one with: gan-edit engine")
 
 
 def _unreadable(path: Path) -> EngineUnavailableError:

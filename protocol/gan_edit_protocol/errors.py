@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+MAX_TEXT = 1000
+"""Characters of a sentence that somebody has to read, and that has to fit a message; it may quote names and files."""
+
+
+def shortened(text: str) -> str:
+    """``text`` in ``MAX_TEXT`` characters: its start and its end, which says more than its middle."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2 - 2
+    return f"{text[:half]} … {text[-half:]}"
+
 
 class GanEditError(Exception):
     """An error whose text is meant for the person at the screen.
@@ -38,12 +49,16 @@ class EngineUnavailableError(GanEditError):
         super().__init__("engine_unavailable", message, hint)
 
 
+class EngineSilentError(EngineUnavailableError):
+    """An engine runs, but does not answer."""
+
+
 class JobFailedError(GanEditError):
     """The engine reported that a job failed; code, message and hint are the engine's."""
 
 
 class JobCancelledError(GanEditError):
-    """The job was cancelled, by this client or by the engine's shutdown."""
+    """The job was cancelled by this client."""
 
     def __init__(self) -> None:
         super().__init__("cancelled", "The edit was cancelled.", "Nothing was changed.")

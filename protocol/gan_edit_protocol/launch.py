@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import IO
 
 from . import connection
-from .client import Client
+from .client import GREETING_SECONDS, Client
 from .errors import EngineUnavailableError, GanEditError
 from .transport import PipeTransport, SocketTransport, Transport, has_zmq
 
 START_SECONDS = 60.0
+END_SECONDS = 5.0
+STALE_GREETING_SECONDS = 0.5
+"""For an engine whose process is not seen: it is gone, or this program runs in a container and does not see it."""
 _FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "GI_TYPELIB_PATH", "GTK_PATH", "GIO_MODULE_DIR")
 
 
@@ -36,20 +39,28 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
 
 
-def connect(command: EngineCommand) -> Client:
-    """A client of the engine that is running now; :class:`EngineUnavailableError` when none answers."""
+def connect(command: EngineCommand, user: int | None = None) -> Client:
+    """A client of the engine that is running now, which may be of another version.
+
+    ``user``: the process for whose sake the engine should go on. Raises :class:`EngineUnavailableError` when none
+    runs, :class:`EngineSilentError` when the one that runs does not answer.
+    """
     found = connection.read(command.connection_file)
     transport: Transport
+    seen = True
     if has_zmq():
+        seen = connection.lives(found.pid)
         transport = SocketTransport(found)
-    else:
+    else:  # the relay looks at the process by itself
         relay = [*command.program, "relay", "--connection", str(command.connection_file)]
         transport = PipeTransport(relay, clean_environment())
     client = Client(transport)
     try:
-        client.status()
-    except GanEditError:
+        client.status(GREETING_SECONDS if seen else STALE_GREETING_SECONDS, user)
+    except GanEditError as error:
         client.close()
+        if not seen and isinstance(error, EngineUnavailableError):
+            raise connection.no_engine() from None
         raise
     return client
 
@@ -57,17 +68,23 @@ def connect(command: EngineCommand) -> Client:
 def connect_or_start(
     command: EngineCommand, end_with: int | None = None, waiting: Callable[[float], None] = lambda seconds: None
 ) -> Client:
-    """A client of the running engine, started first when none answers.
+    """A client of the running engine, started first when none answers, or when an older one has nothing to do.
 
-    ``end_with``: the engine ends when this process does. ``waiting(seconds)`` is called a few times a second while the
-    engine starts; an exception from it stops the wait. Raises :class:`EngineUnavailableError` with the engine's last
-    words when it does not come up in a minute.
+    ``end_with``: an engine that is started ends when neither this process nor any other user's runs any more.
+    ``waiting(seconds)`` is called a few times a second while the engine starts; an exception from it stops the wait.
+    Raises :class:`EngineUnavailableError` with the engine's last words when it does not come up in a minute, and when
+    the running one is of another version and cannot be replaced.
     """
     before = _peek(command.connection_file)
+    user = os.getpid() if end_with is None else end_with
     try:
-        return connect(command)
+        client = connect(command, user)
     except EngineUnavailableError:
         pass  # nobody answers there
+    else:
+        if client.speaks_our_version:
+            return client
+        _end_older(client, command)
     process = _start(command, end_with)
     # The engine may outlive this program; if it does not, somebody has to take note of its end.
     threading.Thread(target=process.wait, daemon=True).start()
@@ -79,11 +96,54 @@ def connect_or_start(
         # A stale file is never removed here: another program that starts an engine now may have just replaced it.
         # An engine that ends at once with 0 has found another one that answers.
         if code == 0 or _peek(command.connection_file) not in (before, None):
-            return connect(command)
+            return _of_our_version(connect(command, user))
         if code is not None:
             break
     raise EngineUnavailableError(
         f"The GAN Edit engine did not start: {_last_words(command.log_file)}", f"Its log is {command.log_file}."
+    )
+
+
+def may_be_replaced(client: Client) -> bool:
+    """Whether the engine is of an older version and has nothing to do."""
+    return client.is_older and not client.status().jobs
+
+
+def wait_for_end(connection_file: Path) -> bool:
+    """Until an engine that was told to end has removed its connection file; False when that takes ``END_SECONDS``."""
+    deadline = time.monotonic() + END_SECONDS
+    while connection_file.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _end_older(client: Client, command: EngineCommand) -> None:
+    with client:
+        if not may_be_replaced(client):
+            raise _other_version(client)
+        client.shutdown()
+    wait_for_end(command.connection_file)
+
+
+def _of_our_version(client: Client) -> Client:
+    if client.speaks_our_version:
+        return client
+    with client:
+        raise _other_version(client)
+
+
+def _other_version(client: Client) -> EngineUnavailableError:
+    version = client.status().version
+    if client.is_older:
+        return EngineUnavailableError(
+            f"The engine of an older GAN Edit ({version}) is still at work.",
+            "Wait until it is done, or end it with: gan-edit stop",
+        )
+    return EngineUnavailableError(
+        f"The running engine is of a newer GAN Edit ({version}).",
+        "Run gan-edit install-plugin again and restart GIMP, or end that engine with: gan-edit stop",
     )
 
 

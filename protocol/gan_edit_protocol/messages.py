@@ -6,11 +6,14 @@ A request travels from the client to the engine, an event from the engine to the
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 import reprlib
 from dataclasses import dataclass, field
+from typing import Any
 
-from .errors import WireError
+from .errors import WireError, shortened
 from .settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
 ITEM_SIZES = {"uint8": 1, "uint16": 2, "float32": 4}
@@ -19,6 +22,10 @@ MAX_SIDE = 65_536
 MAX_ARRAY_BYTES = 1 << 30
 MAX_PHOTO_SIDE = 524_288
 """Longest side of a photo in pixels, GIMP's own limit. Of a photo that is larger than an array only a part travels."""
+MAX_NAME = 4096
+"""Longest text of a message in characters: a model may be named by a file's path, and Linux knows none longer."""
+MAX_LISTED_BYTES = 32 * 1024
+"""What the names of an :class:`EngineStatus` may take of its header, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +274,15 @@ class LookRequest:
 
 @dataclass(frozen=True)
 class StatusRequest:
-    """Ask for :class:`EngineStatus`; also the greeting that checks that both sides speak the same version."""
+    """Ask for :class:`EngineStatus`; also the greeting that tells which version the other side speaks.
+
+    ``user``: the process for whose sake the client asks, if that is to count among the engine's users.
+    """
+
+    user: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.user is None or 0 < self.user < 1 << 31, "The user of an engine must be a process's number.")
 
 
 @dataclass(frozen=True)
@@ -279,7 +294,7 @@ class CancelRequest:
 
 @dataclass(frozen=True)
 class ShutdownRequest:
-    """End the engine; jobs still waiting or running are cancelled."""
+    """End the engine; jobs still waiting or running fail."""
 
 
 JobRequest = EditRequest | ProjectRequest | RandomRequest | ImagineRequest | InterpolateRequest
@@ -364,11 +379,15 @@ class FramesReady:
 
 @dataclass(frozen=True)
 class Failed:
-    """The job or request failed; ``message`` is one plain sentence, ``hint`` what to do."""
+    """The job failed; ``message`` is one plain sentence, ``hint`` what to do. What is too long loses its middle."""
 
     code: str
     message: str
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            object.__setattr__(self, name, shortened(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -388,15 +407,23 @@ class EngineStatus:
     """``worker``: starting, idle, busy or failed (it does not start; the next job tries again and says why).
 
     ``device``: such as ``cuda:0 (…)`` or ``cpu``, empty before the first start. ``models``: the names that requests may
-    give. ``jobs``: how many wait or run.
+    give, as many of them as fit a message; ``more_models``: how many do not. ``jobs``: how many wait or run.
     """
 
-    version: str
-    pid: int
-    worker: str
-    device: str
-    jobs: int
-    models: tuple[str, ...]
+    version: str = ""
+    pid: int = 0
+    worker: str = ""
+    device: str = ""
+    jobs: int = 0
+    models: tuple[str, ...] = ()
+    more_models: int = 0
+
+    @classmethod
+    def listing(cls, models: tuple[str, ...], **state: Any) -> EngineStatus:
+        """One with the first of ``models`` that fit a message, and the number of the others."""
+        ends = itertools.accumulate(len(json.dumps(name)) + 2 for name in models)
+        fitting = sum(end <= MAX_LISTED_BYTES for end in ends)
+        return cls(models=models[:fitting], more_models=len(models) - fitting, **state)
 
 
 Event = Accepted | Progress | ResultReady | FramesReady | Failed | Cancelled | Look | EngineStatus
@@ -417,4 +444,7 @@ REQUEST_TYPES: tuple[type, ...] = (
     CancelRequest,
     ShutdownRequest,
 )
+EVERY_VERSION: tuple[type, ...] = (StatusRequest, ShutdownRequest, EngineStatus, Failed)
+"""Understood whichever version the other side speaks, so that an engine can always be recognised and ended. What one
+version adds to them the others leave out."""
 EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, FramesReady, Failed, Cancelled, Look, EngineStatus)

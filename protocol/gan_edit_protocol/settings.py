@@ -16,6 +16,9 @@ from .errors import SettingError
 
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
+MAX_TEXT_SETTING = 1000
+"""Characters of a setting that is a text; all layers of the largest network, each with a weight, take 300."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -48,6 +51,9 @@ class Spec:
         right_type = isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
         if not right_type or (self.type is float and not math.isfinite(value)):
             raise SettingError(f"The setting {self.name} must be {_article(self.type)}, not {reprlib.repr(value)}.")
+        if self.type is str and len(value) > MAX_TEXT_SETTING:
+            text = f"The setting {self.name} is a text of {len(value)} characters."
+            raise SettingError(text, f"Use at most {MAX_TEXT_SETTING}.")
         if self.choices and value not in self.choices:
             raise SettingError(
                 f"The setting {self.name} cannot be {reprlib.repr(value)}.", f"Use one of {', '.join(self.choices)}."

@@ -6,10 +6,13 @@ relay``, which runs in the engine's own environment, over its standard input and
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import struct
 import subprocess
 import threading
+import uuid
 from typing import IO, Protocol
 
 from .connection import Connection
@@ -23,8 +26,8 @@ except ImportError:  # explained when a socket is really needed; nothing may fai
 
 LARGEST_FRAME = FRAME_BYTES + 1024
 """What a socket takes: CURVE adds some bytes to each frame."""
-HEARTBEAT_MS = 1000
-HEARTBEAT_TIMEOUT_MS = 5000
+RELAY_END_SECONDS = 5.0
+"""A relay whose input is closed gets this long to pass on what it has read."""
 
 
 class Transport(Protocol):
@@ -43,8 +46,23 @@ def has_zmq() -> bool:
     return zmq is not None
 
 
+def client_name() -> bytes:
+    """A name for a client of its own, which also tells its process."""
+    return f"{os.getpid()}-{uuid.uuid4().hex}".encode()
+
+
+def process_of(client: bytes) -> int | None:
+    """The process of a client of this name; None when it tells none."""
+    number = client.partition(b"-")[0]
+    return int(number) if number.isdigit() and len(number) <= 10 else None
+
+
 class SocketTransport:
-    """A DEALER socket with CURVE encryption and authentication, to the engine that ``connection`` names."""
+    """A DEALER socket with CURVE encryption and authentication, to the engine that ``connection`` names.
+
+    It has no heartbeats: either side may be stopped or starved for as long as it likes. The system closes the
+    connection of a process that ends.
+    """
 
     def __init__(self, connection: Connection) -> None:
         if zmq is None:
@@ -53,12 +71,12 @@ class SocketTransport:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 500)
         self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
-        self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        self._socket.setsockopt(zmq.ROUTING_ID, client_name())
         self._socket.curve_serverkey = connection.server_public.encode()
         self._socket.curve_publickey = connection.client_public.encode()
         self._socket.curve_secretkey = connection.client_secret.encode()
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        # A connection that is lost is made anew, under the same name. Only when nobody accepts it the engine has ended.
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_CLOSED)
         self._socket.connect(connection.endpoint)
 
     def send(self, frames: list[bytes]) -> None:
@@ -92,7 +110,8 @@ class PipeTransport:
                 "Run gan-edit install-plugin again.",
             ) from None
         self._inbox: queue.Queue[list[bytes] | None] = queue.Queue()
-        threading.Thread(target=self._read_all, daemon=True).start()
+        self._reader = threading.Thread(target=self._read_all, daemon=True)
+        self._reader.start()
 
     def _read_all(self) -> None:
         assert self._process.stdout is not None
@@ -124,11 +143,18 @@ class PipeTransport:
         return EngineUnavailableError("The connection to the GAN Edit engine was lost.", "Try again.")
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+        """End the relay, which first passes on what was sent: it may be the wish to end the engine."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # unwritten bytes for a relay that is gone
+            self._process.stdin.close()
+        try:
+            self._process.wait(RELAY_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
 
 
 def write_message(stream: IO[bytes], frames: list[bytes]) -> None:

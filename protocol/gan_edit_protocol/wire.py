@@ -1,13 +1,14 @@
 """Messages as bytes: ``encode`` and ``decode``, pure functions without a socket. The written form is docs/protocol.md.
 
 A message is a list of frames: one JSON header, then the raw bytes of each array that the header announces, in frames of
-at most :data:`FRAME_BYTES`. ``decode``
-checks in the order of cost: number of frames, size of the header, its JSON, the announced arrays against the frames
-that came, then every field against the dataclass's type. Nothing is allocated from an announced size.
+at most :data:`FRAME_BYTES`. ``decode`` checks in the order of cost: number of frames, size of the header, its JSON, the
+announced arrays against the frames that came, then every field against the dataclass's type. Nothing is allocated from
+an announced size.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -18,13 +19,13 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from . import PROTOCOL_VERSION
 from .errors import GanEditError, WireError
-from .messages import EVENT_TYPES, MAX_ARRAY_BYTES, REQUEST_TYPES, Array, array_bytes
+from .messages import EVENT_TYPES, EVERY_VERSION, MAX_ARRAY_BYTES, MAX_NAME, REQUEST_TYPES, Array, array_bytes
 from .settings import Settings
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_ARRAYS = 8
 FRAME_BYTES = 64 << 20
-"""Frames are encrypted and checked as a whole; between them the other side is heard, whose heartbeat waits 5 seconds.
+"""Frames are encrypted and checked as a whole, by the thread of all connections; between them others are heard.
 
 Not smaller than 32 MiB: what the C library allocates in one piece above that it gives back at once.
 """
@@ -33,8 +34,13 @@ _JOB = re.compile(r"[0-9a-f]{32}\Z")
 _HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
 
 
-def encode(job: str, message: Any) -> list[bytes]:
-    """The frames of a request or event that belongs to ``job`` (32 hexadecimal digits)."""
+def encode(job: str, message: Any, version: int = PROTOCOL_VERSION) -> list[bytes]:
+    """The frames of a request or event that belongs to ``job`` (32 hexadecimal digits).
+
+    ``version``: another than this side's own only for what is of ``EVERY_VERSION``.
+
+    Raises :class:`WireError` when the other side would refuse it for the length of its texts.
+    """
     body: dict[str, Any] = {}
     arrays: list[list[Any]] = []
     frames: list[bytes] = []
@@ -48,13 +54,16 @@ def encode(job: str, message: Any) -> list[bytes]:
         elif value is not None:
             body[field.name] = value
     header = {
-        "version": PROTOCOL_VERSION,
+        "version": version,
         "job": job,
         "type": type(message).__name__,
         "body": body,
         "arrays": arrays,
     }
-    return [json.dumps(header, allow_nan=False).encode(), *frames]
+    written = json.dumps(header, allow_nan=False).encode()
+    if len(written) > MAX_HEADER_BYTES:
+        raise WireError("The texts of a message are too long.")
+    return [written, *frames]
 
 
 def _in_frames(data: bytes) -> list[bytes]:
@@ -82,18 +91,25 @@ def job_of(frames: list[bytes]) -> str:
         return "0" * 32
 
 
+def version_of(frames: list[bytes]) -> int:
+    """The version that the writer of a message speaks, once that has been decoded."""
+    return int(_header(frames)["version"])
+
+
 def _decode(frames: list[bytes], allowed: tuple[type, ...]) -> tuple[str, Any]:
     header = _header(frames)
     version = header["version"]
+    kinds = {kind.__name__: kind for kind in allowed}
+    kind = kinds.get(header["type"]) if isinstance(header["type"], str) else None
     if type(version) is not int or version != PROTOCOL_VERSION:
+        if type(version) is int and kind in EVERY_VERSION:
+            return header["job"], _construct(kind, _read_known(kind, header["body"]))
         raise WireError(
             f"The other side speaks protocol version {reprlib.repr(version)}, this one version {PROTOCOL_VERSION}.",
             code="version_mismatch",
         )
-    kinds = {kind.__name__: kind for kind in allowed}
-    if not isinstance(header["type"], str) or header["type"] not in kinds:
+    if kind is None:
         raise WireError("The type of the message is unknown.")
-    kind = kinds[header["type"]]
     values = {**_read_body(kind, header["body"]), **_read_arrays(header["arrays"], frames[1:])}
     return header["job"], _construct(kind, values)
 
@@ -107,7 +123,9 @@ def _header(frames: list[bytes]) -> dict[str, Any]:
         header = json.loads(bytes(frames[0]), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise WireError("The header of a message is not JSON.") from None
-    if not isinstance(header, dict) or set(header) != _HEADER_KEYS:
+    if not isinstance(header, dict) or not header.keys() >= _HEADER_KEYS:
+        raise WireError("The header of a message does not have the five expected entries.")
+    if header["version"] == PROTOCOL_VERSION and len(header) > len(_HEADER_KEYS):
         raise WireError("The header of a message does not have the five expected entries.")
     if not isinstance(header["job"], str) or not _JOB.match(header["job"]):
         raise WireError("The job name of a message is not 32 hexadecimal digits.")
@@ -153,6 +171,16 @@ def _read_body(kind: type, body: Any) -> dict[str, Any]:
     return {name: _read_value(_plain(hints[name]), name, value) for name, value in body.items()}
 
 
+def _read_known(kind: type, body: Any) -> dict[str, Any]:
+    """What this version knows of the body of a message that another one wrote."""
+    known: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        if isinstance(body, dict) and name in body:
+            with contextlib.suppress(GanEditError):
+                known[name] = _read_value(_plain(hint), name, body[name])
+    return known
+
+
 def _plain(hint: Any) -> Any:
     """The type inside ``X | None``, or the type itself."""
     if get_origin(hint) in (Union, types.UnionType):
@@ -165,15 +193,23 @@ def _read_value(kind: Any, name: str, value: Any) -> Any:
         value = float(value)
     if kind is float and type(value) is float and math.isfinite(value):
         return value
-    if kind in (str, int, bool) and type(value) is kind:
+    if kind in (int, bool) and type(value) is kind:
         return value
+    if kind is str and isinstance(value, str):
+        return _checked_text(name, value)
     if get_origin(kind) is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
+        return tuple(_checked_text(name, item) for item in value)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
         if issubclass(kind, Settings):
             return kind.from_dict(value)
         return _construct(kind, _read_body(kind, value))
     raise WireError(f"The entry {name!r} has the wrong type.")
+
+
+def _checked_text(name: str, text: str) -> str:
+    if len(text) > MAX_NAME:
+        raise WireError(f"The entry {name!r} is a text of {len(text)} characters; {MAX_NAME} are allowed.")
+    return text
 
 
 def _construct(kind: type, values: dict[str, Any]) -> Any:

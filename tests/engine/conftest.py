@@ -1,12 +1,14 @@
-"""A generator small enough to optimise in seconds."""
+"""A generator small enough to optimise in seconds, and engines that a test may kill."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from engine_process import EngineProcess, MakeEngine
 
 from gan_edit_engine import generators
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
@@ -42,3 +44,20 @@ def tiny_generator() -> generators.Generator:
 @pytest.fixture(scope="session")
 def perceptual() -> Perceptual:
     return load_perceptual("efficientnet-lite0", torch.device("cpu"))
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
+    """Makes engines that only one test uses and may kill, all with one connection file."""
+    made: list[EngineProcess] = []
+
+    def make(
+        *options: str, descriptors: int | None = None, protocol: int | None = None, **environment: str
+    ) -> EngineProcess:
+        limits = {"descriptors": descriptors, "protocol": protocol}
+        made.append(EngineProcess(tmp_path, *options, environment=environment, **limits))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()

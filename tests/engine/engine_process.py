@@ -27,6 +27,7 @@ class EngineProcess:
     """``gan-edit engine`` as its own process. ``log`` is what it has written so far.
 
     ``descriptors``: how many files and connections the system lets it have open; None: as many as this process.
+    ``protocol``: the version that it speaks, if not this one; its worker speaks this one.
     """
 
     def __init__(
@@ -35,10 +36,15 @@ class EngineProcess:
         *options: str,
         environment: dict[str, str] | None = None,
         descriptors: int | None = None,
+        protocol: int | None = None,
     ) -> None:
         self.file = folder / "engine.json"
         self._log_file = folder / f"engine-{time.monotonic_ns()}.log"
-        command = [*engine_program(), "engine", "--connection", str(self.file), *options]
+        program = engine_program()
+        if protocol is not None:
+            lines = f"import gan_edit_protocol as p; p.PROTOCOL_VERSION = {protocol}"
+            program = [sys.executable, "-c", f"{lines}; from gan_edit_engine import cli; cli.main()"]
+        command = [*program, "engine", "--connection", str(self.file), *options]
         if descriptors is not None:
             command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
         with self._log_file.open("wb") as log:
@@ -84,12 +90,16 @@ class EngineProcess:
             self.process.wait()
 
 
+MakeEngine = Callable[..., EngineProcess]
+"""What the fixture ``make_engine`` gives."""
+
+
 class Job:
     """A job under way, read event by event."""
 
     def __init__(self, client: Client, request: JobRequest) -> None:
         self._cancelled = False
-        self._events = client.events(request, lambda: self._cancelled)
+        self.events = client.events(request, lambda: self._cancelled)
 
     def cancel(self) -> None:
         """Ask for its end; the request leaves with the next event that is read."""
@@ -97,7 +107,7 @@ class Job:
 
     def until(self, kind: type | tuple[type, ...]) -> Any:
         """The next event of this kind."""
-        return next(event for event in self._events if isinstance(event, kind))
+        return next(event for event in self.events if isinstance(event, kind))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
@@ -119,7 +129,7 @@ def python_client(file: Path, program: str) -> subprocess.Popen[bytes]:
     lines = [
         "from pathlib import Path",
         "from engine_process import *",
-        "from gan_edit_protocol.messages import Progress",
+        "from gan_edit_protocol.messages import FINAL_EVENTS, Progress",
         f"client = Client(SocketTransport(connection.read(Path({str(file)!r}))))",
         program,
     ]

@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from gan_edit_engine import jobs
-from gan_edit_engine.jobs import CANCEL_SECONDS, MAX_JOBS, MAX_START_DEATHS, JobQueue
+from gan_edit_engine.jobs import CANCEL_SECONDS, MAX_JOBS, MAX_START_DEATHS, SHUTDOWN, JobQueue
 from gan_edit_engine.stimuli import (
     AskCancel,
     CancelAsked,
@@ -25,6 +25,7 @@ from gan_edit_engine.stimuli import (
     Stop,
     Submitted,
     Tick,
+    Unused,
     WorkerDied,
     WorkerReady,
     WorkerSaid,
@@ -379,10 +380,23 @@ def test_the_status_tells_worker_device_and_jobs(stimuli: list[Stimulus], worker
     assert scene.do(StatusAsked(BERT, "s")) == [SendStatus(BERT, "s", worker, device, jobs)]
 
 
-def test_a_shutdown_cancels_every_job_and_takes_the_worker_along(queued: Scene) -> None:
+def test_a_shutdown_is_told_to_every_job_and_takes_the_worker_along(queued: Scene) -> None:
     instructions = queued.do(ShutdownAsked())
-    assert sends(instructions) == [(ANNA, "a", Cancelled()), (BERT, "b", Cancelled()), (ANNA, "c", Cancelled())]
+    assert sends(instructions) == [(ANNA, "a", SHUTDOWN), (BERT, "b", SHUTDOWN), (ANNA, "c", SHUTDOWN)]
     assert instructions[-2:] == [KillWorker(), Stop()]
+
+
+def test_a_job_that_is_being_cancelled_ends_cancelled_also_at_a_shutdown(running: Scene) -> None:
+    running.do(CancelAsked(ANNA, "a"))
+    assert sends(running.do(ShutdownAsked())) == [(ANNA, "a", Cancelled())]
+
+
+def test_an_engine_without_users_finishes_its_jobs_before_it_stops(queued: Scene) -> None:
+    """Whoever is not known as a user may have a job all the same."""
+    for job in "abc":
+        assert queued.do(Unused(), Tick()) == []
+        queued.do(WorkerSaid(job, RESULT))
+    assert queued.do(Unused()) == [KillWorker(), Stop()]
 
 
 def test_an_idle_engine_stops_after_its_timeout_and_not_before() -> None:

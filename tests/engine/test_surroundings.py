@@ -13,10 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
+from engine_process import wait_for
 
 from gan_edit_engine import descriptors
 from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE
-from gan_edit_engine.surroundings import Surroundings
+from gan_edit_engine.surroundings import Surroundings, lives
 from gan_edit_engine.worker_process import WorkerProcess
 from gan_edit_protocol import connection
 from gan_edit_protocol.connection import Connection
@@ -74,29 +75,46 @@ def test_without_descriptors_everything_is_as_it_was(
     with caplog.at_level(logging.WARNING), no_descriptors_left():
         for _ in range(3):
             assert surroundings.is_published(OWN)
-            assert surroundings.owner_lives()
+            assert surroundings.is_used()
+            surroundings.add_user(os.getppid())
+            assert lives(os.getpid())
             assert surroundings.model_names() == ("default", "zebras")
-    assert len([record for record in caplog.records if "Too many open files" in record.getMessage()]) == 3
+    assert len([record for record in caplog.records if "Too many open files" in record.getMessage()]) == 4
     (file.parent / "zebras.safetensors").unlink()
     assert surroundings.model_names() == ("default",)
 
 
-def test_an_owner_that_may_not_be_looked_at_lives(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_that_may_not_be_looked_at_lives(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(process: psutil.Process) -> str:
         raise psutil.AccessDenied(process.pid)
 
     surroundings = Surroundings(file, os.getpid())
     monkeypatch.setattr(psutil.Process, "status", denied)
-    assert surroundings.owner_lives()
+    assert surroundings.is_used()
 
 
-def test_an_owner_that_has_ended_does_not_live(file: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as owner:
-        surroundings = Surroundings(file, owner.pid)
-        assert surroundings.owner_lives()
-        owner.kill()
-    assert not surroundings.owner_lives()
-    assert not Surroundings(file, owner.pid).owner_lives()
+def test_the_engine_is_used_until_the_last_of_its_users_has_ended(file: Path) -> None:
+    waiting = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE) as first:
+        surroundings = Surroundings(file, first.pid)
+        with subprocess.Popen(waiting, stdin=subprocess.PIPE) as second:
+            surroundings.add_user(second.pid)
+            first.kill()
+            wait_for(lambda: not lives(first.pid))
+            assert surroundings.is_used()
+            second.kill()
+        assert not surroundings.is_used()
+    surroundings.add_user(second.pid)
+    assert not surroundings.is_used()
+    surroundings.add_user(os.getpid())
+    assert surroundings.is_used()
+
+
+def test_users_do_not_count_where_none_was_named_at_the_start(file: Path) -> None:
+    surroundings = Surroundings(file, None)
+    with subprocess.Popen([sys.executable, "-c", ""]) as user:
+        surroundings.add_user(user.pid)
+    assert surroundings.is_used()
 
 
 def test_a_worker_that_cannot_be_heard_is_not_started() -> None:

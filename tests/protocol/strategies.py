@@ -167,7 +167,7 @@ requests = st.one_of(
         numbers,
         st.integers(1, 16),
     ),
-    st.builds(StatusRequest),
+    st.builds(StatusRequest, st.none() | st.integers(1, 2**31 - 1)),
     st.builds(CancelRequest, texts),
     st.builds(ShutdownRequest),
 )
@@ -206,7 +206,12 @@ events = st.one_of(
     st.builds(Look, boxes),
     st.builds(Failed, texts, texts, texts),
     st.builds(Cancelled),
-    st.builds(EngineStatus, texts, whole_numbers, texts, texts, whole_numbers, st.lists(texts, max_size=3).map(tuple)),
+    st.builds(
+        EngineStatus,
+        *(texts, whole_numbers, texts, texts, whole_numbers),
+        st.lists(texts, max_size=3).map(tuple),
+        whole_numbers,
+    ),
 )
 
 json_values = st.recursive(

@@ -1,93 +1,105 @@
-"""What a caller hears of a job, over a transport that plays the engine."""
+"""The client's patience: it counts the time in which it has listened, not the one in which it was stopped itself."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from gan_edit_protocol import client as client_module
-from gan_edit_protocol import wire
-from gan_edit_protocol.client import Client, Transfer
-from gan_edit_protocol.errors import JobCancelledError, JobFailedError
+from gan_edit_protocol import PROTOCOL_VERSION, wire
+from gan_edit_protocol.client import (
+    CANCEL_SECONDS,
+    GREETING_SECONDS,
+    POLL_SECONDS,
+    SILENCE_SECONDS,
+    UNHEARD_CANCEL_SECONDS,
+    Client,
+)
+from gan_edit_protocol.errors import EngineSilentError, JobCancelledError, JobFailedError
 from gan_edit_protocol.messages import (
     Accepted,
-    Array,
-    Box,
+    Cancelled,
     CancelRequest,
+    EngineStatus,
+    Event,
     Failed,
-    FramesReady,
-    InterpolateRequest,
-    Look,
-    LookRequest,
-    ProjectRequest,
-    ResultReady,
+    RandomRequest,
+    ShutdownRequest,
+    StatusRequest,
 )
 
-PHOTO = Array("uint8", (2, 3, 3), bytes(18))
-RESULT = ResultReady(PHOTO, Array("float32", (1, 1), bytes(4)))
 
+class Line:
+    """A transport to an engine of protocol ``version`` that says nothing, or answers only its own version.
 
-class Engine:
-    """Answers each request with ``script``; None is a tenth of a second without a word."""
+    ``accepts``: it takes a job before it falls silent.
+    """
 
-    def __init__(self, *script: Any) -> None:
-        self.script = list(script)
-        self.received: list[Any] = []
-        self.job = ""
+    def __init__(self, version: int | None = None, accepts: bool = False) -> None:
+        self.sent: list[tuple[int, object]] = []
+        self.listened = 0
+        self._version = version
+        self._accepts = accepts
+        self._answers: list[list[bytes]] = []
 
     def send(self, frames: list[bytes]) -> None:
         job, request = wire.decode_request(frames)
-        self.received.append(request)
-        self.job = self.job if isinstance(request, CancelRequest) else job
+        version = wire.version_of(frames)
+        self.sent.append((version, request))
+        if self._accepts and isinstance(request, RandomRequest):
+            self._answers.append(wire.encode(job, Accepted(0)))
+        if self._version is not None:
+            answer: Event = EngineStatus(version="0.1", jobs=0)
+            if version != self._version:
+                answer = Failed("version_mismatch", "The other side speaks another version.")
+            self._answers.append(wire.encode(job, answer, self._version))
 
     def receive(self, timeout: float) -> list[bytes] | None:
-        event = self.script.pop(0) if self.script else None
-        return None if event is None else wire.encode(self.job, event)
+        if self._answers:
+            return self._answers.pop(0)
+        self.listened += 1
+        return None
 
     def close(self) -> None:
         pass
 
 
-def test_who_sends_or_receives_for_long_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "TELL_SECONDS", -1.0)  # every silence is long
-    heard: list[Any] = []
-    result = Client(Engine(None, None, Accepted(0), None, RESULT)).run(ProjectRequest(PHOTO), heard.append)
-    assert heard == [Transfer(True, 18), Transfer(True, 18), Accepted(0), Transfer(False, 0), RESULT]
-    assert result == RESULT
+def test_a_greeting_listens_for_as_long_as_it_says() -> None:
+    line = Line()
+    with pytest.raises(EngineSilentError, match="runs but does not answer"):
+        Client(line).status()
+    assert line.listened == pytest.approx(GREETING_SECONDS / POLL_SECONDS, abs=1)
 
 
-def test_short_silences_are_not_told() -> None:
-    heard: list[Any] = []
-    Client(Engine(None, Accepted(0), None, RESULT)).run(ProjectRequest(PHOTO), heard.append)
-    assert heard == [Accepted(0), RESULT]
+def test_a_job_is_given_up_only_after_a_long_silence() -> None:
+    line = Line()
+    with pytest.raises(EngineSilentError, match="silent for 120 seconds"):
+        Client(line).run(RandomRequest())
+    assert line.listened == pytest.approx(SILENCE_SECONDS / POLL_SECONDS, abs=1)
 
 
-def test_a_job_can_be_cancelled_while_its_photo_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine hears of job and cancellation only when all of the photo is there."""
-    monkeypatch.setattr(client_module, "CANCEL_SECONDS", -1.0)
-    engine = Engine()
+@pytest.mark.parametrize(("is_heard", "seconds"), [(True, CANCEL_SECONDS), (False, UNHEARD_CANCEL_SECONDS)])
+def test_a_cancelled_job_does_not_wait_for_an_engine_that_is_silent(is_heard: bool, seconds: float) -> None:
+    line = Line(accepts=is_heard)
     with pytest.raises(JobCancelledError):
-        Client(engine).run(ProjectRequest(PHOTO), cancelled=lambda: True)
-    assert engine.received[1:] == [CancelRequest(engine.job)]
+        Client(line).run(RandomRequest(), cancelled=lambda: line.listened > 7)
+    assert [type(request) for _, request in line.sent] == [RandomRequest, CancelRequest]
+    assert line.listened == pytest.approx(8 + seconds / POLL_SECONDS, abs=1)
 
 
-def test_a_look_is_answered_by_a_part_or_by_the_reason() -> None:
-    request = LookRequest(100, 100)
-    assert Client(Engine(None, Look(Box(1, 2, 3, 4)))).look(request) == Box(1, 2, 3, 4)
-    with pytest.raises(JobFailedError, match="Nothing there"):
-        Client(Engine(Failed("outside_crop", "Nothing there."))).look(request)
+def test_what_is_heard_of_another_job_is_no_answer_but_no_silence_either() -> None:
+    line = Line(PROTOCOL_VERSION)
+    line._answers = [wire.encode("b" * 32, Cancelled())] * 100
+    assert Client(line).status(0.5).version == "0.1"
 
 
-def test_frames_are_asked_for_until_all_are_there() -> None:
-    def part(first: int, count: int) -> FramesReady:
-        shape = (count, 2, 2, 3)
-        return FramesReady(
-            Array("uint8", shape, bytes(count * 12)), Array("float32", (1,), bytes(4)), first=first, of=5
-        )
-
-    parts = [part(0, 2), part(2, 2), part(4, 1)]
-    engine = Engine(*parts)
-    request = InterpolateRequest(Array("float32", (2, 3), bytes(24)))
-    assert list(Client(engine).frames(request)) == parts
-    assert [received.first for received in engine.received] == [0, 2, 4]
+@pytest.mark.parametrize("version", [1, PROTOCOL_VERSION + 1])
+def test_an_engine_of_another_version_is_asked_and_ended_in_its_own(version: int) -> None:
+    line = Line(version)
+    client = Client(line)
+    assert client.status(user=7).version == "0.1"
+    assert not client.speaks_our_version
+    assert client.is_older == (version < PROTOCOL_VERSION)
+    client.shutdown()
+    asked = [(PROTOCOL_VERSION, StatusRequest(7)), (version, StatusRequest())]
+    assert line.sent == [*asked, (version, ShutdownRequest())]
+    with pytest.raises(JobFailedError, match="another version"):
+        client.run(RandomRequest())

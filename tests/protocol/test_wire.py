@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tracemalloc
 from typing import Any
@@ -11,17 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_edit_protocol import PROTOCOL_VERSION, wire
-from gan_edit_protocol.errors import GanEditError, SettingError, WireError
+from gan_edit_protocol.errors import MAX_TEXT, GanEditError, SettingError, WireError
 from gan_edit_protocol.messages import (
     MAX_ARRAY_BYTES,
+    MAX_NAME,
     Array,
+    CancelRequest,
     EditRequest,
+    EngineStatus,
+    Failed,
     ImagineRequest,
     InterpolateRequest,
     ProjectRequest,
     RandomRequest,
+    ShutdownRequest,
     StatusRequest,
 )
+from gan_edit_protocol.settings import MAX_TEXT_SETTING
 from protocol.strategies import events, garbage_frames, job_names, json_values, requests
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -97,6 +104,38 @@ def test_arrays_that_are_longer_than_a_frame_travel_in_several(request: Any, len
         if len(frames) > 1:
             assert refusal_of(frames[:-1]) is not None
             assert refusal_of([*frames, frames[-1]]) is not None
+
+
+def lengthened(message: Any, text: str) -> Any:
+    """``message`` with ``text`` in the place of every name, and as long a part of it as is allowed in every setting."""
+    body: dict[str, Any] = {}
+    for field in dataclasses.fields(message):
+        if field.type == "str":
+            body[field.name] = text
+        elif field.name == "settings":
+            free = [spec.name for spec in message.settings.specs() if spec.type is str and not spec.choices]
+            body["settings"] = dataclasses.replace(message.settings, **dict.fromkeys(free, text[:MAX_TEXT_SETTING]))
+    return dataclasses.replace(message, **body)
+
+
+@given(
+    requests.filter(lambda request: not isinstance(request, CancelRequest)), st.sampled_from("m\0\\é\ud83d\U0001f408")
+)
+def test_the_longest_names_that_are_accepted_can_be_passed_on(request: Any, character: str) -> None:
+    """The engine writes a request anew for its worker; what it has accepted must not be too long then."""
+    longest = lengthened(request, character * MAX_NAME)
+    assert wire.decode_request(wire.encode(JOB, longest)) == (JOB, longest)
+
+
+@given(st.text(min_size=1), st.integers(1, 100_000))
+def test_the_sentences_of_a_failure_always_fit_a_message(text: str, times: int) -> None:
+    failure = Failed("internal_error", text * times, text * times)
+    assert wire.decode_event(wire.encode(JOB, failure)) == (JOB, failure)
+    if len(text * times) <= MAX_TEXT:
+        assert failure.message == text * times
+    else:
+        assert failure.message[:100] == (text * 100)[:100]
+        assert failure.message[-100:] == (text * 100)[-100:]
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------------
@@ -176,6 +215,8 @@ def test_a_message_with_a_frame_too_many_or_too_few_or_cut_is_refused(request: A
         ([*frames_with(RandomRequest(), arrays=[["model", "uint8", [1]]]), b"\0"], "no array 'model'"),
         (frames_with(ProjectRequest(PHOTO), body={"photo": "me"}), "no entry 'photo'"),
         (frames_with(ProjectRequest(PHOTO), body={"model": 7}), "'model' has the wrong type"),
+        (frames_with(RandomRequest(), body={"model": "m" * (MAX_NAME + 1)}), "'model' is a text of 4097 characters"),
+        (frames_with(CancelRequest(JOB), body={"job": "\\" * 10_000}), "'job' is a text of 10000 characters"),
         (frames_with(ProjectRequest(PHOTO), body={"crop": {"cx": 1.0}}), "without all of its entries"),
         (frames_with(ProjectRequest(PHOTO), body={"crop": {"cx": True, "cy": 1, "size": 1}}), "wrong type"),
         (frames_with(ProjectRequest(PHOTO), arrays=[["photo", "float64", [2, 3, 3]]]), "type 'float64' is unknown"),
@@ -241,10 +282,48 @@ def test_a_scribble_without_alpha_is_no_scribble() -> None:
             ImagineRequest(scribble)
 
 
-def test_another_version_is_told_apart_from_a_damaged_message() -> None:
-    with pytest.raises(WireError, match="version 3") as caught:
-        wire.decode_request(frames_with(StatusRequest(), version=3))
+@pytest.mark.parametrize("version", [PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1, 99, -1, True, "2", None, 2.0])
+@pytest.mark.parametrize("message", [RandomRequest(), CancelRequest(JOB)])
+def test_another_version_is_told_apart_from_a_damaged_message(message: Any, version: Any) -> None:
+    with pytest.raises(WireError, match=f"version {version!r}") as caught:
+        wire.decode_request(frames_with(message, version=version, type="NewRequest"))
     assert caught.value.code == "version_mismatch"
+    with pytest.raises(WireError, match=f"version {version!r}"):
+        wire.decode_request(frames_with(message, version=version))
+
+
+@pytest.mark.parametrize("version", [1, PROTOCOL_VERSION + 1, 99])
+def test_status_and_end_are_understood_in_every_version_with_whatever_that_adds(version: int) -> None:
+    for message, read in ((StatusRequest(7), wire.decode_request), (ShutdownRequest(), wire.decode_request)):
+        frames = frames_with(message, version=version, body={"user": 7, "more": [1]}, arrays=[["x", "y", 1]], new={})
+        assert read([*frames, b"bytes"]) == (JOB, message)
+    assert wire.decode_request(frames_with(StatusRequest(), version=version, body={"user": "me"})) == (
+        JOB,
+        StatusRequest(),
+    )
+
+
+@pytest.mark.parametrize("version", [1, PROTOCOL_VERSION + 1, 99])
+def test_state_and_failures_of_every_version_can_be_read(version: int) -> None:
+    status = EngineStatus(version="0.9", pid=5, worker="idle", jobs=3)
+    body = {"version": "0.9", "pid": 5, "worker": "idle", "jobs": 3, "models": {"default": 1}, "queue": "long"}
+    frames = frames_with(status, version=version, body=body)
+    assert (wire.decode_event(frames), wire.version_of(frames)) == ((JOB, status), version)
+    failure = Failed("version_mismatch", "No.")
+    body = {"code": "version_mismatch", "message": "No.", "link": "here"}
+    assert wire.decode_event(frames_with(failure, version=version, body=body)) == (JOB, failure)
+
+
+@pytest.mark.parametrize("message", [StatusRequest(), ShutdownRequest(), RandomRequest()])
+def test_what_is_written_in_this_version_has_no_entries_of_another(message: Any) -> None:
+    with pytest.raises(WireError, match="no entry 'more'"):
+        wire.decode_request(frames_with(message, body={"more": 1}))
+
+
+@pytest.mark.parametrize("user", [0, -1, 1 << 31, 10**30])
+def test_a_user_is_a_number_that_a_process_can_have(user: int) -> None:
+    with pytest.raises(WireError, match="user of an engine"):
+        wire.decode_request(frames_with(StatusRequest(), body={"user": user}))
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -264,6 +343,16 @@ def test_a_whole_number_too_large_for_a_number_is_a_bad_setting() -> None:
     """float() of such a number raises OverflowError, which no client could have read."""
     with pytest.raises(SettingError, match="truncation_psi"):
         wire.decode_request(frames_with(RandomRequest(), body={"settings": {"truncation_psi": 10**400}}))
+
+
+def test_a_setting_of_any_length_is_refused() -> None:
+    with pytest.raises(SettingError, match="perceptual_layers is a text of 1001 characters"):
+        wire.decode_request(frames_with(ProjectRequest(PHOTO), body={"settings": {"perceptual_layers": "c" * 1001}}))
+
+
+def test_a_message_that_the_other_side_would_refuse_is_not_written() -> None:
+    with pytest.raises(WireError, match="too long"):
+        wire.encode(JOB, RandomRequest(model="m" * wire.MAX_HEADER_BYTES))
 
 
 def test_deeply_nested_values_are_refused_wherever_they_stand() -> None:

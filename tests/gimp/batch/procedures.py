@@ -100,7 +100,9 @@ def interpolation_modes():
     answers["without z"] = call("gan-edit-interpolate", image, [drawn[0], projected], mode="spherical")
     answers["too many"] = call("gan-edit-interpolate", image, [*drawn, projected], mode="crossover")
     answers["transfer"] = call("gan-edit-interpolate", image, [*drawn, projected], mode="transfer")[0]
-    answers["of a frame"] = call("gan-edit-project", image, [photo], start_layer=further, steps=1)[0]
+    copied = Gimp.Layer.new_from_drawable(further, image)  # a layer of another image is none to start from
+    image.insert_layer(copied, None, 0)
+    answers["of a frame"] = call("gan-edit-project", image, [photo], start_layer=copied, steps=1)[0]
     return answers
 
 

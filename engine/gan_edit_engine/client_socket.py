@@ -1,0 +1,36 @@
+"""The socket at which clients come in: encrypted, for this machine only, patient with clients, not with strangers."""
+
+from __future__ import annotations
+
+import zmq
+
+from gan_edit_protocol.transport import LARGEST_FRAME
+
+HANDSHAKE_MS = 2000
+"""A connection that has not shown the client's key by then is closed: anybody on the machine can open them."""
+BACKLOG = 1024
+"""Connections that wait to be accepted. With fewer, a client in a crowd loses a second until its system tries again."""
+QUEUED_MESSAGES = 200
+"""Events that wait in the socket for a client which does not read; then its progress is dropped."""
+
+
+def bind(context: zmq.Context[zmq.Socket[bytes]], public: bytes, secret: bytes) -> zmq.Socket[bytes]:
+    """A ROUTER at a port of its own, with the engine's CURVE keys (Z85). A ``zap.Doorkeeper`` must exist before.
+
+    It has no heartbeats, for a client may be stopped for as long as it likes; the system tells when its process ends.
+    """
+    router = context.socket(zmq.ROUTER)
+    router.curve_server = True
+    router.curve_publickey = public
+    router.curve_secretkey = secret
+    router.zap_domain = b"gan-edit"
+    router.router_mandatory = True  # a client that is gone is an error, not silence
+    router.router_handover = True  # one that connects anew takes its place again
+    router.maxmsgsize = LARGEST_FRAME
+    router.sndhwm = QUEUED_MESSAGES
+    router.rcvhwm = 4
+    router.linger = 1000
+    router.handshake_ivl = HANDSHAKE_MS
+    router.backlog = BACKLOG
+    router.bind("tcp://127.0.0.1:*")
+    return router
