@@ -57,7 +57,7 @@ def file_identity(path: Path) -> tuple[str, int, int, int, int, int]:
     """
     status = path.stat()
     times = status.st_mtime_ns, status.st_ctime_ns
-    return os.path.realpath(path), status.st_dev, status.st_ino, status.st_size, *times
+    return os.path.abspath(path), status.st_dev, status.st_ino, status.st_size, *times
 
 
 def model_files(folder: Path | None = None) -> list[Path]:
