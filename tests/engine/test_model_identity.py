@@ -52,6 +52,7 @@ def replace_unnoticed(path: Path, content: bytes) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(MODELS_DIR_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "models").mkdir()
     return tmp_path / "models"
 
