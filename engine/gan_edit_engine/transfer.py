@@ -25,6 +25,7 @@ _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged
 _MOST = 1.25  # times brighter than the thing's mean, shading ends and a glint begins
 _NO_GLINT = 1 - 1 / _MOST  # contrast at which shading cannot come to that
+_LIGHTER = 1.2  # times as light, a thing still keeps its contrast
 _LEAST_CONTRAST = 0.25  # of the photo's, where black fur turns white
 _HAIRS = 0.6  # of the photo's contrast above the model's resolution, where the structure is new
 _RADIUS = 2  # of the guided filter's windows, in model pixels
@@ -71,7 +72,7 @@ def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest
     old_luma, new_luma = (np.maximum(colours @ LUMA, 0) + _BLACK for colours in (old, new))
     # Light fur has no blacker stripes than dark fur had: what is lightened keeps its differences of light, not their
     # ratios; what is darkened keeps the ratios. Where all is new nothing stays, and nothing glints.
-    contrast = np.clip(old_luma / new_luma, _LEAST_CONTRAST, 1) * (1 - meant.new) + _NO_GLINT * meant.new
+    contrast = np.clip(_LIGHTER * old_luma / new_luma, _LEAST_CONTRAST, 1) * (1 - meant.new) + _NO_GLINT * meant.new
     bounds = [cv2.erode(meant.matte, kernel), cv2.dilate(meant.matte, kernel), _highlights(after), contrast]
     return Maps(
         kept=_planes((1 - newness) * new, 1 / old_luma),

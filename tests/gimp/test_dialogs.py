@@ -45,9 +45,9 @@ photo.set_offsets(0, 0)
 Gimp.Selection.none(image)
 answer = None
 """
-STEPS = """
+QUALITY = """
 kept = [json.loads(scenes.parasite_text(layer, "gan-edit-latent")) for layer in image.get_layers()[:-1]]
-answer = [each["settings"]["steps"] for each in kept]
+answer = [each["settings"]["quality"] for each in kept]
 """
 TWO_PHOTOS = """
 import scenes
@@ -123,18 +123,17 @@ def test_help_opens_the_plug_ins_own_page(open_desktop: Callable[..., Desktop], 
     assert visited.read_text(encoding="utf-8").endswith("plug-ins/gan-edit/help/en/index.html#gan-edit-project\n")
 
 
-def test_what_was_typed_for_a_run_that_failed_is_used_by_the_next(desktop: Desktop) -> None:
+def test_what_was_chosen_for_a_run_that_failed_is_used_by_the_next(desktop: Desktop) -> None:
     desktop.evaluate(BESIDE)
     open_dialog(desktop, "p", DIALOGS["p"])
-    desktop.keys("alt+m", "Tab", "Tab", "ctrl+a")
-    desktop.xdotool("type", "--delay", "100", "3")
+    desktop.keys("alt+m", "Tab", "Tab", "Up")
     desktop.keys("Tab", "alt+o")
     desktop.window("GIMP Message")  # the selection does not touch the layer
     desktop.keys("Escape")
     desktop.evaluate(NOTHING_SELECTED)
     desktop.keys("ctrl+f")
     desktop.wait_for(lambda: len(desktop.evaluate(LAYERS)) == 2, "the projection", JOB_SECONDS)
-    assert desktop.evaluate(STEPS) == [3]
+    assert desktop.evaluate(QUALITY) == ["draft"]
 
 
 def test_where_no_scribble_is_found_the_dialog_asks_for_it(desktop: Desktop) -> None:

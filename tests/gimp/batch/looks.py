@@ -134,6 +134,12 @@ SCRIBBLES = {
 }
 
 
+def whole(layer):
+    """All of a layer, as a part of it."""
+    box = importlib.import_module("gan_edit_protocol.messages").Box
+    return box(0, 0, layer.get_width(), layer.get_height())
+
+
 def moved(look, place, precision):
     """How far what is seen moves when the photo's own look is put over it, as an edit of strength 0 does it.
 
@@ -146,9 +152,10 @@ def moved(look, place, precision):
     image, photo = make_scene(look, place, precision)
     before = seen(image)
     with look_module.photo_as_seen(photo) as layer:
-        photo_pixels = pixels.read_photo(layer)
+        photo_pixels = pixels.read_photo(layer, whole(photo))
     latent = messages.Array("float32", (1, 1), bytes(4))
-    result = messages.ResultReady(photo_pixels, latent, pixels.read_selection(image, photo))
+    selected = None if Gimp.Selection.is_empty(image) else pixels.read_selection(image, photo, whole(photo))
+    result = messages.ResultReady(photo_pixels, latent, selected)
     insert.insert_edit(photo, result, "scribble", settings.EditSettings(), "m")
     letter = {"U8": "B", "U16": "H", "FLOAT": "f"}[precision.partition("_")[0]]
     everywhere = bytes([1]) * (WIDTH * HEIGHT)
@@ -206,7 +213,7 @@ def scribble(look):
 def scribble_pixels(layer, photo):
     look_module, pixels = importlib.import_module("look"), importlib.import_module("pixels")
     with look_module.paint_as_seen(layer, photo) as paint_layer:
-        return two_pixels(pixels.read_scribble(paint_layer, photo).data)
+        return two_pixels(pixels.read_scribble(paint_layer, photo, whole(photo)).data)
 
 
 def two_pixels(data):
@@ -239,5 +246,5 @@ def selected_result():
     paint(result, (0, 0, WIDTH, HEIGHT), BLUE)
     add_mask(result, lambda x, y: 255 if x < WIDTH // 2 else 0)
     with look_module.photo_as_seen(result) as read:
-        data = pixels.read_photo(read).data
+        data = pixels.read_photo(read, whole(result)).data
     return data == seen(image)
