@@ -11,7 +11,7 @@ import skimage
 import torch
 from small_generators import small_dcgan, small_stylegan2, small_stylegan3
 
-from gan_edit_engine import perform as perform_module
+from gan_edit_engine import follow as follow_module
 from gan_edit_engine.arrays import from_message, to_message
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.perform import perform
@@ -51,7 +51,7 @@ def latent(workspace) -> np.ndarray:
 def counted(monkeypatch, workspace) -> Callable[[], np.ndarray]:
     """How far the strokes of the last edit counted in the photo [H, W], and in a few pixels around."""
     seen: list[np.ndarray] = []
-    original = perform_module.meaning
+    original = follow_module.meaning
 
     def spied(photo, before, after, paint, strokes, counts):
         seen[:] = [cv2.dilate(counts.sum(0), np.ones((5, 5)))]
@@ -64,7 +64,7 @@ def counted(monkeypatch, workspace) -> Callable[[], np.ndarray]:
         laid[box.slices] = square.insert(seen[0], box)
         return laid
 
-    monkeypatch.setattr(perform_module, "meaning", spied)
+    monkeypatch.setattr(follow_module, "meaning", spied)
     return in_photo
 
 
