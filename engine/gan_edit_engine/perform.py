@@ -40,8 +40,6 @@ from gan_edit_protocol.messages import (
 )
 from gan_edit_protocol.settings import ProjectSettings
 
-_WELL_PAINTED = 0.3  # coverage of a model pixel from which on its colour is the paint's
-
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
     """Yields Progress after each step and ends with one result; GanEditError when the request cannot be done."""
