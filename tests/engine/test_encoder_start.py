@@ -86,10 +86,17 @@ def test_a_search_in_w_starts_from_the_mean_of_the_answers_layers(run_search, ws
     assert torch.allclose(found.ws[0], ws.mean(dim=0).expand_as(ws), atol=1e-3)
 
 
+def answer_of(encoder, side):
+    """ws [1, num_ws, w_dim] for a grey picture."""
+    with torch.no_grad():
+        return encoder.network(torch.zeros(1, 3, side, side))
+
+
 @pytest.mark.parametrize("start", ["auto", "encoder"])
 def test_a_models_encoder_is_where_the_search_starts(mine, tmp_path, ws, tiny_generator, start):
     library.attach_encoder("mine", encoder_file(tmp_path, ws, tiny_generator))
-    assert Workspace(CPU).encoder(library.open_model("mine"), ProjectSettings(start=start)) is not None
+    encoder = Workspace(CPU).encoder(library.open_model("mine"), ProjectSettings(start=start))
+    assert torch.allclose(answer_of(encoder, tiny_generator.resolution)[0], ws, atol=1e-2)
 
 
 @pytest.mark.parametrize("settings", [{"start": "mean"}, {"start": "best"}, {"space": "z"}, {"restarts": 4}])
@@ -201,7 +208,8 @@ def test_the_digest_is_of_the_weights_and_not_of_the_file(mine, tmp_path, ws, ti
     attached = library.attach_encoder("mine", encoder_file(tmp_path, ws, trained_on))
     import_as_mine(trained_on, tmp_path)
     assert attached.is_file()
-    assert library.open_encoder(library.open_model("mine")) is not None
+    encoder = library.open_encoder(library.open_model("mine"))
+    assert torch.allclose(answer_of(encoder, tiny_generator.resolution)[0], ws, atol=1e-2)
     import_as_mine(other(tiny_generator), tmp_path)
     assert not attached.exists()
 
@@ -222,7 +230,7 @@ def test_the_embedded_models_encoder_is_small_and_belongs_to_it():
     beside = default_model_path().with_name("cats128-encoder.safetensors")
     assert encoder_path(default_model_path()) == beside
     assert beside.stat().st_size < 5e6
-    assert library.open_encoder(library.open_model("default")) is not None
+    assert answer_of(library.open_encoder(library.open_model("default")), 128).shape == (1, 12, 512)
 
 
 # The commands
