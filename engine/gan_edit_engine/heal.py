@@ -10,15 +10,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_edit_engine.photo import AnyImage, Crop, Image, Mask, from_unit, to_unit
+from gan_edit_engine.strokes import Where, grown
 from gan_edit_protocol.messages import Box, Place
-
-Where = NDArray[np.bool_]
 
 _TOUCHED = 0.05  # of a place that is painted over, from which on it is to go
 _WELL = 0.5  # coverage by which a place's colour is the paint's
+_SHADOW = 5  # model pixels: how much wider than that its soft edge or shadow is
 _COLOURS = 2.0  # model pixels: standard deviation below which texture begins
 _AROUND = 7  # model pixels: a place and its rim, by which one looks for its like
 _FURTHEST = 0.5  # of the side: from so far away texture may come
@@ -41,7 +40,7 @@ def heal(photo: Image, before: Image, over: Image, paint: Image, painted: Image)
     from one side, but what lies around a place may be the shadow of what goes. Where nothing near by is like its
     surroundings it is as ``before``, the model's image, if that does not show what is to go; else it is smooth.
     """
-    gone = np.asarray(cv2.dilate((over > _TOUCHED).astype(np.uint8), np.ones((5, 5), np.uint8)), np.uint8)
+    gone = grown(over > _TOUCHED, _SHADOW).astype(np.uint8)
     if not gone.any():
         return photo, ()
     known = painted > _WELL
@@ -83,7 +82,7 @@ def _moved(image: Image, shift: tuple[int, int]) -> Image:
 def _beside(photo: Image, colours: Image, place: Where, gone: Where) -> tuple[int, int] | None:
     """From where the ``place`` is mended: the nearest in ``colours`` of all that lie beside it, within the picture."""
     side = photo.shape[0]
-    around = cv2.dilate(place.astype(np.uint8), np.ones((_AROUND, _AROUND), np.uint8)) > 0
+    around = grown(place, _AROUND)
     ys, xs = np.nonzero(around)
     low, asked = _smooth(photo), colours[around]
     rough = np.square(photo - low)  # a lid or a stripe is no texture

@@ -13,14 +13,13 @@ import numpy as np
 
 from gan_edit_engine.heal import Patch, heal
 from gan_edit_engine.photo import LUMA, Image
-from gan_edit_engine.strokes import step
+from gan_edit_engine.strokes import TOUCHED, grown, step
 
 _FULL = 0.95  # of the paint's colours
 _NOTHING, _SEEN = 0.01, 0.05  # changes (RMS of the channels) that nobody sees, and that one does
 _SMOOTH = 2.0  # pixels
 _FLAT = 3e-4  # variance of luma below which there is no structure
 _BLURRED = 0.5  # of the energy that a structure had, below which nothing was drawn in its place
-_TOUCHED = 0.05  # coverage from which on a place belongs to a stroke
 _RIM = 9  # model pixels: how much wider a stroke and its rim are
 _OTHER, _UNKNOWN = 0.16, 0.2  # distances of two colours that are not one, and of what the model does not know
 _HIDDEN, _MORE = 0.4, 0.22  # share under a stroke that is unlike the paint, and by how much that is more than beside it
@@ -95,7 +94,7 @@ def _between(base: Image, change: Image, paint: Image, strokes: Image, counts: I
     colours = weights @ paint.reshape(-1, 3) / np.maximum(weights.sum(1, keepdims=True), 1e-3)
     asked = np.einsum("nyx,nc->yxc", counts, colours) / np.maximum(counts.sum(0), 1e-3)[..., None] - base
     within = np.clip(change, np.minimum(asked, 0), np.maximum(asked, 0))
-    return np.asarray(np.where((counts.sum(0) > _TOUCHED)[..., None], within, change), np.float32)
+    return np.asarray(np.where((counts.sum(0) > TOUCHED)[..., None], within, change), np.float32)
 
 
 def _newness(before: Image, after: Image) -> Image:
@@ -118,17 +117,17 @@ def _going(photo: Image, before: Image, paint: Image, strokes: Image, counts: Im
     """
     unlike = np.linalg.norm(photo - paint, axis=-1)
     unknown = np.linalg.norm(cv2.GaussianBlur(photo - before, (0, 0), 0.7), axis=-1)
-    painted = strokes.max(0) > _TOUCHED
+    painted = strokes.max(0) > TOUCHED
     going = np.zeros_like(strokes)
     for number, (stroke, count) in enumerate(zip(strokes, counts, strict=True)):
-        under = stroke > _TOUCHED
+        under = stroke > TOUCHED
         if not under.any():
             continue
         strange = (np.minimum(unknown, unlike)[under] > _UNKNOWN).mean() > _STRANGE
         covered = count[under].sum() > _COVERED * count.sum()
-        thing = cv2.dilate((under | (count > 0.5)).astype(np.uint8), np.ones((_EDGE, _EDGE), np.uint8)) > 0
+        thing = grown(under | (count > 0.5), _EDGE)
         for place, asked in ((thing, covered and not strange), (under, True)):
-            rim = (cv2.dilate(place.astype(np.uint8), np.ones((_RIM, _RIM), np.uint8)) > 0) & ~painted & ~place
+            rim = grown(place, _RIM) & ~painted & ~place
             if not asked or not rim.any():
                 continue
             like = (np.linalg.norm(photo[rim] - np.median(paint[under], axis=0), axis=-1) < _OTHER).mean()

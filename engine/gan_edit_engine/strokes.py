@@ -15,7 +15,9 @@ from gan_edit_engine.photo import Image
 
 Where = NDArray[np.bool_]
 
-_TOUCHED = 0.05  # coverage of a model pixel from which on it belongs to a stroke
+TOUCHED = 0.05
+"""Coverage of a model pixel from which on it belongs to a stroke."""
+
 _MOST_STROKES = 64  # so many are told apart
 _CRUMB = 5  # model pixels below which a piece is no stroke, but where two colours touch
 _OPAQUE = 90  # percentile of a stroke's opacity: its edges do not count
@@ -56,7 +58,7 @@ def separate(photo: Image, before: Image, colours: Image, cover: Image, opacity:
 
 def _touched(cover: Image) -> Where:
     """Where strokes lie; those that are thinner than that everywhere, on a large photo, lie where they are thickest."""
-    return cover > min(_TOUCHED, float(cover.max()) / 2)
+    return cover > min(TOUCHED, float(cover.max()) / 2)
 
 
 def _connected(colours: Image, where: Where) -> list[Where]:
@@ -99,7 +101,7 @@ def reached(kinship: Image, strokes: Image, selected: Image, reach: float) -> Im
     counts = np.maximum(kind * near * np.stack([_before_the_cut(k, selected) for k in kind]), np.minimum(strokes, near))
     nearest = 1 / np.square(np.square(away + far / 4))
     whole = step(kinship.max(0), _STRANGE, _UNLIKE) * _before_the_cut(kind.max(0), selected)
-    count, parts = cv2.connectedComponents((selected > _TOUCHED).astype(np.uint8))
+    count, parts = cv2.connectedComponents((selected > TOUCHED).astype(np.uint8))
     for part in (parts == number for number in range(1, count)):
         if sum(bool(stroke[part].any()) for stroke in strokes) < _SEVERAL:
             continue
@@ -117,6 +119,11 @@ def _before_the_cut(kind: Image, selected: Image) -> Image:
     inside = cv2.distanceTransform((selected >= 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     band = min(_MELTS * kind.shape[-1], _AT_MOST * float(inside.max()))
     return step(np.asarray(cv2.distanceTransform((~cut).astype(np.uint8), cv2.DIST_L2, 5), np.float32), 0, band)
+
+
+def grown(where: Where, size: int) -> Where:
+    """``where`` [R, R] and all that lies within ``size`` // 2 pixels of it, in a square."""
+    return np.asarray(cv2.dilate(where.astype(np.uint8), np.ones((size, size), np.uint8)), bool)
 
 
 def step(value: Image | np.float32, low: float, high: float) -> Image:

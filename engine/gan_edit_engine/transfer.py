@@ -61,9 +61,8 @@ class Maps:
 def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest: Image) -> Maps:
     """``guide``: the photo's crop; ``before`` and ``after``: the model's images; ``brightest`` [3]: of the paint."""
     target = meant.base + meant.change
-    unseen = (1 - meant.over[..., None]) * (
-        meant.base - before
-    )  # what the model did not reproduce; its colours stay, its structure does not
+    # What the model did not reproduce: its colours stay, its structure does not.
+    unseen = (1 - meant.over[..., None]) * (meant.base - before)
     drawn = target - (unseen - cv2.GaussianBlur(unseen, (0, 0), 2.0))
     old, new = (_of_thing(image, meant.matte) for image in (guide, target))
     newness = meant.new[..., None]
