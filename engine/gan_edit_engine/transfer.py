@@ -145,24 +145,30 @@ class _Grid:
 
 def _edited(photo: Image, maps: list[Image], brightest: Image, strength: float) -> Image:
     """Pixels [h, w, 3] from the photo's by the groups of :class:`Maps` at their resolution."""
-    kept, drawn, matte, bounds = maps
-    if not bounds[..., 1].any():
+    if not maps[-1][..., 1].any():
         return photo
-    shade = (cv2.transform(photo, LUMA[None]).reshape(photo.shape[:2]) + _BLACK) * kept[..., 3]
-    shade /= bounds[..., 3] + (1 - bounds[..., 3]) * shade
+    # Planes are contiguous, and so several times as fast as pixels.
+    pixels, (kept, drawn, matte, bounds) = _split(photo), map(_split, maps)
+    shade = (cv2.transform(photo, LUMA[None]).reshape(photo.shape[:2]) + _BLACK) * kept[3]
+    shade /= bounds[3] + (1 - bounds[3]) * shade
     # What is brighter than shading makes it is a glint, and has the light's colour instead of the thing's.
-    share = np.maximum(1 - _MOST / np.maximum(shade, _MOST), 0) + drawn[..., 3]
-    result: Image = kept[..., :3] * np.minimum(shade, _MOST)[..., None]
-    result += drawn[..., :3]
-    result += photo * share[..., None]
-    ceiling = np.maximum(photo, np.maximum(brightest, bounds[..., 2:3]))
+    share = np.maximum(1 - _MOST / np.maximum(shade, _MOST), 0) + drawn[3]
+    result: Image = kept[:3] * np.minimum(shade, _MOST)
+    result += drawn[:3]
+    result += pixels * share
+    ceiling = np.maximum(pixels, np.maximum(brightest[:, None, None], bounds[2]))
     np.clip(result, 0, ceiling, out=result)
-    weight = np.einsum("yxc,yxc->yx", photo, matte[..., :3]) + matte[..., 3]
-    weight = np.clip(np.clip(weight, bounds[..., 0], bounds[..., 1]), 0, 1)
-    result -= photo
-    result *= (strength * weight)[..., None]
-    result += photo
-    return result
+    weight = (pixels * matte[:3]).sum(axis=0) + matte[3]
+    weight = np.clip(np.clip(weight, bounds[0], bounds[1]), 0, 1)
+    result -= pixels
+    result *= strength * weight
+    result += pixels
+    return np.asarray(cv2.merge(list(result)), np.float32)
+
+
+def _split(image: Image) -> Image:
+    """The planes [C, h, w] of an image [h, w, C]."""
+    return np.stack(cv2.split(image))
 
 
 def _of_thing(image: Image, matte: Image) -> Image:
