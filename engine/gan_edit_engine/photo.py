@@ -158,9 +158,10 @@ def composite(photo: AnyImage, image: AnyImage, mask: Mask, x: int, y: int) -> A
     height, width = mask.shape
     result = photo.copy()
     region = result[y : y + height, x : x + width]
-    weight = mask[..., None].astype(np.float32) / 255.0
-    mixed = from_unit(to_unit(region) * (1 - weight) + to_unit(image) * weight, photo.dtype)
-    np.copyto(region, mixed, where=mask[..., None] > 0)
+    np.copyto(region, image, where=mask[..., None] == 255)
+    edge = (mask > 0) & (mask < 255)
+    weight = mask[edge][:, None].astype(np.float32) / 255.0
+    region[edge] = from_unit(to_unit(region[edge]) * (1 - weight) + to_unit(image[edge]) * weight, photo.dtype)
     return result
 
 
