@@ -24,18 +24,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gan_edit_engine.device import choose_device, describe_device
-from gan_edit_engine.edit import Wish, follow_scribble
-from gan_edit_engine.encoder import Encoder, EncoderConfig
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.invert import Inversion, Subject, invert, synthesise
-from gan_edit_engine.latents import random_z
-from gan_edit_engine.meaning import Meaning
-from gan_edit_engine.optimize import result_of
-from gan_edit_engine.perceptual import load_lpips, load_perceptual
-from gan_edit_engine.photo import AnyImage, Crop, composite, from_unit, to_unit
-from gan_edit_engine.transfer import maps_of, transfer
-from gan_edit_engine.workspace import Workspace
+from gan_edit_engine.imaging.crop import AnyImage, Crop, composite, from_unit, to_unit
+from gan_edit_engine.imaging.meaning import Meaning
+from gan_edit_engine.imaging.transfer import maps_of, transfer
+from gan_edit_engine.inversion.edit import Wish, follow_scribble
+from gan_edit_engine.inversion.invert import Inversion, Subject, invert, synthesise
+from gan_edit_engine.inversion.latents import random_z
+from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.perceptual import load_lpips, load_perceptual
+from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.worker.device import choose_device, describe_device
+from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Box
 from gan_edit_protocol.settings import EditSettings, ProjectSettings

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.interpolate import combine
-from gan_edit_engine.invert import Subject, invert
-from gan_edit_engine.latents import label, random_z
-from gan_edit_engine.losses import pixel_loss
-from gan_edit_engine.optimize import result_of
-from gan_edit_engine.perceptual import Perceptual, load_lpips
-from gan_edit_engine.perform import perform
-from gan_edit_engine.photo import composite
+from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.crop import composite
+from gan_edit_engine.inversion.interpolate import combine
+from gan_edit_engine.inversion.invert import Subject, invert
+from gan_edit_engine.inversion.latents import label, random_z
+from gan_edit_engine.inversion.losses import pixel_loss
+from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.perceptual import Perceptual, load_lpips
+from gan_edit_engine.worker.perform import perform
 from gan_edit_protocol.messages import EditRequest, FramesReady, ImagineRequest, ResultReady
 from gan_edit_protocol.settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings
 from report.bench import Bench, Trial, say
