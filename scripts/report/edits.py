@@ -13,11 +13,11 @@ from torch import Tensor
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.crop import composite
 from gan_edit_engine.inversion.interpolate import combine
-from gan_edit_engine.inversion.invert import Subject, invert
 from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.losses import pixel_loss
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, load_lpips
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.worker.perform import perform
 from gan_edit_protocol.messages import EditRequest, FramesReady, ImagineRequest, ResultReady
 from gan_edit_protocol.settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings
@@ -134,7 +134,7 @@ def _from_scribble(bench: Bench, subject: Subject, way: str) -> Tensor:
         }
     )
     perceptual = bench.workspace.perceptual(settings, bench.name)
-    return result_of(invert(bench.generator, bench.spread, perceptual, subject, settings)).image
+    return result_of(bench.search(subject, settings, perceptual)).image
 
 
 def _imagined(bench: Bench, canvas: Canvas) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_edit_engine.inversion.invert import Subject
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models import Model
 from report.figure import Pixels
 

@@ -13,10 +13,12 @@ import bench
 import compare_projectors
 from gan_edit_engine import generators
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
-from gan_edit_engine.inversion.invert import Subject
 from gan_edit_engine.inversion.latents import statistics
 from gan_edit_engine.inversion.optimize import Step, result_of
 from gan_edit_engine.inversion.perceptual import load_perceptual
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.subject import Subject
+from gan_edit_protocol.settings import ProjectSettings
 from official_projector import project_officially
 
 CPU = torch.device("cpu")
@@ -33,8 +35,9 @@ def test_the_official_algorithm_finds_an_image_in_w_and_throws_its_noise_away() 
     lite0 = load_perceptual("efficientnet-lite0", CPU)
     subject = Subject(target, torch.ones(1, 1, 16, 16))
     steps: list[Step] = []
-    image = result_of(project_officially(generator, statistics(generator, CPU), lite0, subject, 60), steps.append)
-    assert [len(steps), steps[-1].of] == [60, 60]
+    projector = Projector(generator, statistics(generator, CPU), ProjectSettings(precision="float32"), lite0)
+    image = result_of(project_officially(projector, subject, 60), steps.append)
+    assert len(steps) == 60
     shown = lite0.target(target, subject.weight)
     start = generator.synthesis(generator.w_avg.expand(1, generator.num_ws, -1))
     assert lite0.loss(image, shown) < lite0.loss(start, shown)

@@ -34,15 +34,15 @@ class FeatureSpread:
     std: dict[int, Tensor]
 
 
-def feature_spread(generator: generators.Generator, ws: Tensor, done: int = 0) -> Generator[Step, None, FeatureSpread]:
-    """Of the images of latents ws [N, num_ws, w_dim]; yields a Step for each of them, ``done`` being behind."""
+def feature_spread(generator: generators.Generator, ws: Tensor) -> Generator[Step, None, FeatureSpread]:
+    """Of the images of latents ws [N, num_ws, w_dim]; yields a Step for each of them."""
     found: dict[int, list[Tensor]] = {}
-    for number, one in enumerate(ws.split(1), start=1):
+    for one in ws.split(1):
         with torch.no_grad():
             maps = _features(generator, one, "const")
         for side, features in maps.items():
             found.setdefault(side, []).append(features)
-        yield Step(done + number, done + len(ws), 0.0, one)
+        yield Step(0.0, one)
     together = {side: torch.cat(parts) for side, parts in found.items()}
     return FeatureSpread(
         {side: features.mean((0, 2, 3), keepdim=True) for side, features in together.items()},

@@ -132,7 +132,7 @@ def _unit(features: Tensor) -> Tensor:
     return F.normalize(features, dim=1, eps=1e-10)
 
 
-def settled_choice(choice: str) -> str:
+def resolved_choice(choice: str) -> str:
     """The perceptual network that ``choice`` stands for on this machine.
 
     "auto" is the first of LPIPS, VGG-19 and EfficientNet-lite0 whose weights are here; the last always are.
@@ -147,14 +147,14 @@ def load_perceptual(
     dtype: torch.dtype = torch.float32,
     weights: Callable[[], Mapping[str, Tensor]] | None = None,
 ) -> Perceptual:
-    """A perceptual network by name (see `settled_choice`), on ``device``; ``layers``: of a VGG, see ``read_layers``.
+    """A perceptual network by name (see `resolved_choice`), on ``device``; ``layers``: of a VGG, see ``read_layers``.
 
     ``dtype``: what a VGG computes in; the others are small, and bfloat16 would make them slower. ``weights``: gives
     what `vgg_weights` gave for the same VGG, which the network then shares.
 
     Downloads nothing. Raises GanEditError when the network is not installed or a layer does not exist.
     """
-    choice = settled_choice(choice)
+    choice = resolved_choice(choice)
     if choice not in VGGS:
         return Perceptual("efficientnet-lite0", _Lite0Maps()).to(device)
     architecture = VGGS[choice]

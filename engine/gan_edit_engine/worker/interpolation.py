@@ -30,13 +30,13 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Yields[Pro
 
     The frames are those from ``request.first`` on, as many as :data:`ANSWER_BYTES` holds.
     """
-    model, spread = workspace.model(request.model, request.settings.class_label)
+    model, known = workspace.model(request.model, request.settings.class_label)
     settings, generator = request.settings, model.generator
     check_latents(request, generator, model.info.name)
     given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
     if settings.mode == "style":
         perceptual = workspace.perceptual(settings, request.model)
-        searching = transfer_style(generator, spread, perceptual, given[0], given[1], settings)
+        searching = transfer_style(generator, known, perceptual, given[:2], settings)
         chosen = (yield from report(searching, "Transferring the style", 0, settings.steps + 1))[None]
         done = settings.steps
     else:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.imaging.arrays import from_message, to_message
-from gan_edit_engine.inversion.invert import Inversion, NoiseMaps, Subject, psnr, synthesise
+from gan_edit_engine.inversion.subject import Drawing, Inversion, NoiseMaps, Subject, psnr, synthesise
 from gan_edit_engine.library.models import Model
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import Array
@@ -26,7 +26,7 @@ def given_inversion(
     maps = unpack_noise(noise, generator, device) if noise is not None else {}
     added = unpack_residual(residual, generator, device) if residual is not None else None
     with torch.no_grad():
-        image = synthesise(generator, ws, maps, residual=added)
+        image = synthesise(generator, ws, Drawing(maps, added))
     return Inversion(ws, image, psnr(image, subject), noise=maps, residual=added)
 
 

@@ -15,17 +15,17 @@ from gan_edit_engine.imaging.crop import AnyImage, Mask, feather_inwards, from_u
 from gan_edit_engine.imaging.preflight import check_request
 from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import View, scribble, to_colours, view
-from gan_edit_engine.inversion.axes import PROBES
-from gan_edit_engine.inversion.invert import Inversion, check_search
-from gan_edit_engine.inversion.kin import SAMPLES
-from gan_edit_engine.inversion.latents import Statistics, label, random_z
+from gan_edit_engine.inversion.invert import check_search
+from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.projection import project, steps_of
+from gan_edit_engine.inversion.start import FromLatent
+from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.library.models import Model, outline
 from gan_edit_engine.worker.follow import follow
 from gan_edit_engine.worker.imagination import imagine_scribble
 from gan_edit_engine.worker.interpolation import check_latents, interpolate
 from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, pack_latent, pack_noise, pack_residual
-from gan_edit_engine.worker.progress import report
+from gan_edit_engine.worker.progress import exploring, report
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.messages import (
     EditRequest,
@@ -38,7 +38,6 @@ from gan_edit_protocol.messages import (
     RandomRequest,
     ResultReady,
 )
-from gan_edit_protocol.settings import ProjectSettings
 
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
@@ -103,17 +102,17 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     seen = view(request, model, workspace.device)
     given = _given(request, model, seen)
     check_search(model.generator, request.settings, given is not None)
-    settings = workspace.settled(request.settings)
-    perceptual = workspace.perceptual(settings, request.model)
-    encoder = workspace.encoder(model, settings) if given is None else None
-    model, spread = yield from _searchable(request.model, settings, workspace)
-    steps = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, encoder=encoder)
-    found = yield from report(steps, "Projecting the photo", 0, steps_of(settings))
+    projector = yield from exploring(
+        workspace.prepare(request.model, request.settings, given is None),
+        workspace.looks(request.model, request.settings),
+    )
+    steps = project(projector, seen.subject, FromLatent(given) if given is not None else None)
+    found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings))
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
     pixels = from_unit(image, seen.photo.dtype)
     result = _result(seen, pixels, _blend(seen, feather=0.0), found.inversion, model)
     z = None if found.inversion.z is None else pack_latent(found.inversion.z)
-    return dataclasses.replace(result, z=z, perceptual=perceptual.name, steps=found.steps)
+    return dataclasses.replace(result, z=z, perceptual=projector.perceptual.name, steps=found.steps)
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
@@ -123,26 +122,25 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     given = _given(request, model, seen)
     if given is None:
         check_search(model.generator, request.settings, given=False)
-    settings = workspace.settled(request.settings)
-    perceptual = workspace.perceptual(settings, request.model)
+    projector = yield from exploring(
+        workspace.prepare(request.model, request.settings, given is None),
+        workspace.looks(request.model, request.settings),
+    )
+    settings = projector.settings
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
-    encoder = workspace.encoder(model, settings) if given is None else None
-    exploring = workspace.editable(request.model, settings)
-    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES + SAMPLES, previews=False)
-    searching = project(
-        model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None, encoder
-    )
+    searching = project(projector, seen.subject, FromLatent(given, kept=True) if given is not None else None)
     projection = yield from report(searching, "Projecting the photo", 0, total)
-    projected, generator = projection.inversion, projection.generator
-    following = follow(generator, spread, projected, seen.colours, painted, _selected(seen), settings)
+    projected = projection.inversion
+    editor = dataclasses.replace(projector, generator=projection.generator)
+    following = follow(editor, projected, seen.colours, painted, _selected(seen))
     followed = yield from report(following, "Following the scribble", projection_steps, total)
     pixels = transfer(seen.crop, seen.box, seen.photo, followed.maps, settings.strength, seen.place)
     return dataclasses.replace(
         _result(seen, pixels, _blend(seen, settings.feather), projected, model),
         latent=pack_latent(followed.ws),
         latent_start=pack_latent(projected.ws),
-        perceptual=perceptual.name,
+        perceptual=projector.perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
 
@@ -150,13 +148,6 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
 def _selected(seen: View) -> Tensor:
     assert seen.subject.selection is not None  # `view` always says what it is
     return seen.subject.selection
-
-
-def _searchable(
-    model: str, settings: ProjectSettings, workspace: Workspace
-) -> Generator[Progress, None, tuple[Model, Statistics]]:
-    looks = workspace.searchable(model, settings)
-    return (yield from report(looks, "Exploring the model", 0, PROBES, previews=False))
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:

@@ -24,14 +24,21 @@ def report(
 
     ``previews``: with pictures of what the steps look at, where that is what becomes of the photo.
     """
+    taken = 0
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        shown = previews and step.index % _PREVIEW_EVERY == 0
+        taken += step.taken
+        shown = previews and taken % _PREVIEW_EVERY == 0
         picture = preview(to_colours(step.image)) if shown else None
-        yield Progress(stage, done + step.index, of, step.loss, picture)
+        yield Progress(stage, min(done + taken, of), of, step.loss, picture)
+
+
+def exploring(looks: Generator[Step, None, ResultT], count: int) -> Generator[Progress, None, ResultT]:
+    """The looks at a model, ``count`` of them, which are no pictures of what becomes of the photo."""
+    return report(looks, "Exploring the model", 0, count, previews=False)
 
 
 def preview(colours: Image) -> Array:

@@ -18,9 +18,10 @@ from gan_edit_engine.cli import models as models_cli
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion import projection
-from gan_edit_engine.inversion.invert import Inversion, Subject
 from gan_edit_engine.inversion.latents import random_z, statistics
 from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.subject import Inversion, Subject
 from gan_edit_engine.library import encoders, importing, models
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE, default_model_path, encoder_path
 from gan_edit_engine.networks.digest import weights_digest
@@ -58,19 +59,16 @@ def ws(tiny_generator: Generator) -> torch.Tensor:
 
 
 @pytest.fixture
-def run_search(tiny_generator, perceptual, ws, tmp_path):
+def run_search(tiny_generator, perceptual, ws):
     """Projects the image of ``ws`` from an encoder."""
     image = tiny_generator.synthesis(ws[None])
     subject = Subject(image, torch.ones(1, 1, 16, 16))
-    info = models.ModelInfo("tiny", "stylegan2", 16, None, "", "", "", "0" * 64, tmp_path / "tiny.safetensors")
-    model, spread = models.Model(tiny_generator, info), statistics(tiny_generator, CPU)
+    spread = statistics(tiny_generator, CPU)
 
     def run(encoder: Encoder, **settings) -> Inversion:
         chosen = ProjectSettings(**{**STILL, "cache": False, **settings})
-        steps = projection.project(
-            model, spread, perceptual, subject, chosen, tmp_path, encoder=encoders.ModelEncoder(encoder, "")
-        )
-        return result_of(steps).inversion
+        projector = Projector(tiny_generator, spread, chosen, perceptual, encoders.ModelEncoder(encoder, ""))
+        return result_of(projection.project(projector, subject)).inversion
 
     return run
 

@@ -73,16 +73,16 @@ def test_more_latents_than_a_mode_knows_are_refused_instead_of_left_out(mode, co
 
 def test_style_transfer_takes_on_the_textures_and_keeps_the_picture(tiny_generator, perceptual):
     spread = statistics(tiny_generator, torch.device("cpu"))
-    content, style = tiny_generator.mapping(random_z(tiny_generator, 2, 5, torch.device("cpu")))
+    latents = content, style = tiny_generator.mapping(random_z(tiny_generator, 2, 5, torch.device("cpu")))
     everywhere = torch.ones(1, 1, 16, 16)
     shown = perceptual.target(tiny_generator.synthesis(content[None]), everywhere)
-    liked = perceptual.target(tiny_generator.synthesis(style[None]), everywhere, style=True)
+    styled = perceptual.target(tiny_generator.synthesis(style[None]), everywhere, style=True)
 
     def distances(weight: float) -> tuple[float, float]:
         settings = InterpolateSettings(mode="style", style_weight=weight, steps=40)
-        steps = transfer_style(tiny_generator, spread, perceptual, content, style, settings)
+        steps = transfer_style(tiny_generator, spread, perceptual, latents, settings)
         image = tiny_generator.synthesis(result_of(steps)[None])
-        return perceptual.loss(image, shown).item(), perceptual.compare(image, liked)[1].item()
+        return perceptual.loss(image, shown).item(), perceptual.compare(image, styled)[1].item()
 
     (kept, before), (changed, after) = distances(0.0), distances(5.0)
     assert after < 0.5 * before

@@ -12,10 +12,13 @@ from gan_edit_engine import generators
 from gan_edit_engine.generators.dcgan import DCGANConfig
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.inversion.edit import Edited, Wish, follow_scribble
-from gan_edit_engine.inversion.invert import Inversion, Subject, invert
+from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import check_space, label, map_to_w, random_z, statistics
 from gan_edit_engine.inversion.losses import latent_distance, noise_regularity, pixel_loss
 from gan_edit_engine.inversion.optimize import Step, result_of
+from gan_edit_engine.inversion.prepared import Prepared, Projector
+from gan_edit_engine.inversion.start import FromLatent
+from gan_edit_engine.inversion.subject import Inversion, Subject
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
@@ -38,7 +41,8 @@ def subject(tiny_generator):
 def run_inversion(tiny_generator, spread, perceptual, subject):
     def run(on: Subject = subject, given: Inversion | None = None, **settings) -> Inversion:
         chosen = ProjectSettings(**{"steps": 60, "perceptual_weight": 0.0, **settings})
-        return follow(invert(tiny_generator, spread, perceptual, on, chosen, given))[1]
+        projector = Projector(tiny_generator, spread, chosen, perceptual)
+        return follow(invert(projector, on, FromLatent(given) if given else None))[1]
 
     return run
 
@@ -152,9 +156,9 @@ def test_candidates_are_told_apart_by_their_pixels_a_few_at_a_time(
 ):
     monkeypatch.setattr(perceptual, "loss", lambda *_: pytest.fail("the perceptual network was asked"))
     settings = ProjectSettings(start="best", init_samples=20, steps=5)
-    steps = invert(tiny_generator, spread, perceptual, subject, settings)
+    steps = invert(Projector(tiny_generator, spread, settings, perceptual), subject)
     looks = [next(steps) for _ in range(3)]
-    assert [look.index for look in looks] == [0, 0, 0]
+    assert [look.taken for look in looks] == [0, 0, 0]
     assert looks[2].loss <= looks[1].loss <= looks[0].loss
 
 
@@ -189,7 +193,8 @@ def test_a_search_in_z_keeps_z_and_starts_from_w_plus_only_where_they_are_the_sa
     given = Inversion(z[:, None], dcgan(z), 99.0)
     settings = ProjectSettings(space="z", steps=1, learning_rate=1e-4, perceptual_weight=0.0)
     target = Subject(given.image, torch.ones(1, 1, 8, 8))
-    again = follow(invert(dcgan, statistics(dcgan, CPU), perceptual, target, settings, given))[1]
+    projector = Projector(dcgan, statistics(dcgan, CPU), settings, perceptual)
+    again = follow(invert(projector, target, FromLatent(given)))[1]
     assert torch.allclose(again.z, z, atol=1e-3)
 
 
@@ -208,7 +213,7 @@ def test_a_conditional_models_search_stays_in_its_class(perceptual, space):
     for number in (0, 2):
         chosen = dataclasses.replace(settings, class_label=number)
         spread = statistics(generator, CPU, number)
-        found = follow(invert(generator, spread, perceptual, target, chosen))[1]
+        found = follow(invert(Projector(generator, spread, chosen, perceptual), target))[1]
         start = map_to_w(generator, random_z(generator, 1, 0, CPU), number)
         assert torch.allclose(found.ws[:, 0], start, atol=1e-3)
 
@@ -323,7 +328,7 @@ def wish() -> Wish:
 def run_edit(tiny_generator, spread, projected, wish):
     def run(**changes) -> Edited:
         settings = EditSettings(**{"edit_steps": 80, **changes})
-        return result_of(follow_scribble(tiny_generator, spread, projected, wish, settings))
+        return result_of(follow_scribble(Prepared(tiny_generator, spread, settings), projected, wish))
 
     return run
 
@@ -359,10 +364,10 @@ def test_an_edit_goes_along_w_on_a_small_image_first_and_then_parts_the_layers(
     for steps, parted in ((8, True), (1, False)):
         looks.clear()
         settings = EditSettings(edit_steps=steps)
-        edited = result_of(follow_scribble(tiny_generator, spread, projected, wish, settings), looks.append)
+        edited = result_of(follow_scribble(Prepared(tiny_generator, spread, settings), projected, wish), looks.append)
         along_w = max(1, round(0.75 * steps))
         assert [look.image.shape[-1] for look in looks] == [8] * along_w + [16] * (steps - along_w)
-        assert [(look.index, look.of) for look in looks] == [(number, steps) for number in range(1, steps + 1)]
+        assert [look.taken for look in looks] == [1] * steps
         assert ((edited.ws - projected.ws).std(dim=1).max() > 1e-3) == parted
         assert torch.allclose(edited.image, tiny_generator.synthesis(edited.ws))
 

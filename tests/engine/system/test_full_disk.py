@@ -23,9 +23,9 @@ from gan_edit_engine.cli.synthesize import synthesize
 from gan_edit_engine.generators import Discriminator, DiscriminatorConfig, Generator
 from gan_edit_engine.imaging.animation import write_animation
 from gan_edit_engine.imaging.image_files import Picture, write_png
-from gan_edit_engine.inversion.invert import Inversion
 from gan_edit_engine.inversion.precision import faster_precision
 from gan_edit_engine.inversion.projection import write_projection
+from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.inversion.tuning import Delta
 from gan_edit_engine.library.downloads import RECORD, known_sha256, remember_sha256
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig

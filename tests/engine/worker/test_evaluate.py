@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from gan_edit_engine.cli import evaluate as cli_evaluate
-from gan_edit_engine.inversion.invert import Subject
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.worker.evaluate import Judge, Score, evaluate, mean, photo_files
 from gan_edit_engine.worker.workspace import Workspace

@@ -329,8 +329,7 @@ def test_latents_that_make_no_animation_are_refused_before_a_model_is_loaded(unl
 )
 def test_what_only_the_model_tells_is_refused_before_it_is_explored(photo, monkeypatch, changes, code):
     workspace = Workspace(torch.device("cpu"))
-    for name in ("editable", "searchable"):
-        monkeypatch.setattr(workspace, name, explored)
+    monkeypatch.setattr(workspace, "explore", explored)
     assert refusal(edit_request(photo, **changes), workspace).code == code
     arguments = {"align": EYES, **changes, "mask": to_message(scribble_and_mask(photo)[1])}
     assert refusal(ProjectRequest(to_message(photo), **arguments), workspace).code == code

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.inversion import projection
-from gan_edit_engine.inversion.invert import Inversion
+from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.inversion.tuning import Delta
 from gan_edit_engine.library import models
 from gan_edit_engine.networks.vgg import CONVOLUTIONS, layer_names
