@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ("leftovers",)
+
 # Deterministic, and without time limits that a busy machine would break.
 hypothesis.settings.register_profile("gan-edit", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("gan-edit")
