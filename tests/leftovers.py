@@ -100,7 +100,7 @@ def _is_ours(process: psutil.Process, folder: Path) -> bool:
     if any(parent.pid == os.getpid() for parent in process.parents()):
         return True
     try:
-        return process.environ().get("TMPDIR") == str(folder)
+        return process.environ().get("TMPDIR", "").startswith(str(folder.parent))
     except psutil.AccessDenied:
         return False
 
