@@ -502,8 +502,16 @@ def test_what_the_engine_refuses_is_one_sentence_too(run: Run) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_device_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    done = gan_edit(tmp_path, tmp_path / "engine.json", "random", "--output", "r.png", "--device", "cuda:99")
+@pytest.fixture
+def own_file(tmp_path: Path) -> Iterator[Path]:
+    """The connection file of an engine that a command of the test starts, and that ends with the test."""
+    file = tmp_path / "engine.json"
+    yield file
+    gan_edit(tmp_path, file, "stop")
+
+
+def test_a_device_that_is_not_there_is_one_sentence(tmp_path: Path, own_file: Path) -> None:
+    done = gan_edit(tmp_path, own_file, "random", "--output", "r.png", "--device", "cuda:99")
     assert done.returncode == 2
     assert "The device 'cuda:99' cannot be used" in done.stderr
     assert done.stderr.count("\n") == 1

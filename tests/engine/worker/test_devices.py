@@ -16,13 +16,13 @@ import pytest
 import torch
 from PIL import Image
 from pretended_device import DEVICE, DeviceMixedError, PretendedDevice
-from safetensors.torch import save_file
 from snapshots import small_discriminator, small_stylegan2, small_stylegan3
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 import bench
+import narrow_lpips
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, save_encoder
 from gan_edit_engine.generators import Generator, build
@@ -33,7 +33,6 @@ from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.library import encoders, importing
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
-from gan_edit_engine.library.perceptual_files import LPIPS_LAYERS, VGG16_CONVOLUTIONS, weights_path
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
@@ -62,7 +61,6 @@ from gan_edit_protocol.settings import (
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SIDE = 16
-VGG_WIDTH = 4
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,8 +78,7 @@ def models(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) 
         encoder = Encoder(EncoderConfig(tiny_generator.num_ws, tiny_generator.w_dim, 1.0))
         save_encoder(folder / "encoder.safetensors", encoder, {GENERATOR_DIGEST: weights_digest(tiny_generator)})
         encoders.attach_encoder("tiny", folder / "encoder.safetensors")
-        weights_path("vgg16-lpips").parent.mkdir()
-        save_file(narrow_lpips(), weights_path("vgg16-lpips"))
+        narrow_lpips.install()
         yield folder
 
 
@@ -89,15 +86,6 @@ def models(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) 
 def _nothing_explored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another test found out about a model would be read instead of computed."""
     monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
-
-
-def narrow_lpips() -> dict[str, Tensor]:
-    """Weights under the names of the library's vgg16-lpips, of few channels."""
-    state: dict[str, Tensor] = {}
-    for number, position in enumerate(VGG16_CONVOLUTIONS):
-        state[f"features.{position}.weight"] = torch.randn(VGG_WIDTH, VGG_WIDTH if number else 3, 3, 3) / 4
-        state[f"features.{position}.bias"] = torch.randn(VGG_WIDTH)
-    return state | {f"lin{number}": torch.rand(VGG_WIDTH) for number in range(LPIPS_LAYERS)}
 
 
 def small_dcgan(variant: str) -> Generator:
@@ -131,7 +119,7 @@ def lpips_of_pairs(network: Vgg16Lpips) -> Any:
 
 
 def vgg16_lpips() -> Vgg16Lpips:
-    return Vgg16Lpips(narrow_lpips())
+    return Vgg16Lpips(narrow_lpips.weights())
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], Any]]] = {
