@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 10.0
 """How long what is just ending may take."""
 DESCRIPTORS = Path("/dev/fd")
 
