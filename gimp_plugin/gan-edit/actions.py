@@ -24,22 +24,18 @@ import pixels
 import stack
 import typed
 from gan_edit_protocol import launch
+from gan_edit_protocol.arrays import ITEM_SIZES, Array
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError, JobCancelledError
-from gan_edit_protocol.messages import (
-    ITEM_SIZES,
-    Align,
-    Array,
-    Box,
+from gan_edit_protocol.events import EngineStatus, ResultReady
+from gan_edit_protocol.geometry import Align, Box, Place
+from gan_edit_protocol.requests import (
     EditRequest,
-    EngineStatus,
     ImagineRequest,
     InterpolateRequest,
     LookRequest,
-    Place,
     ProjectRequest,
     RandomRequest,
-    ResultReady,
 )
 from gan_edit_protocol.settings import (
     EditSettings,

@@ -14,9 +14,11 @@ import look
 import parasites
 import pixels
 import stack
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, FramesReady, ResultReady
-from gan_edit_protocol.settings import ImagineSettings, InterpolateSettings, Settings
+from gan_edit_protocol.events import FramesReady, ResultReady
+from gan_edit_protocol.settings import ImagineSettings, InterpolateSettings
+from gan_edit_protocol.spec import Settings
 
 FRAME_MILLISECONDS = 80
 """How long GIMP's export shows each frame, unless the person renames the layers."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from gi.repository import Gimp
 
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, FramesReady, ResultReady
-from gan_edit_protocol.settings import Settings
+from gan_edit_protocol.events import FramesReady, ResultReady
+from gan_edit_protocol.spec import Settings
 
 LATENT = "gan-edit-latent"
 START = "gan-edit-latent-start"

@@ -9,26 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from . import PROTOCOL_VERSION, wire
+from .arrays import Array
 from .errors import EngineSilentError, JobCancelledError, JobFailedError
-from .messages import (
-    FINAL_EVENTS,
-    Array,
-    Box,
-    Cancelled,
+from .events import FINAL_EVENTS, Cancelled, EngineStatus, Failed, FramesReady, Look, ResultReady
+from .geometry import Box
+from .requests import (
     CancelRequest,
     EditRequest,
-    EngineStatus,
-    Failed,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
-    Look,
     LookRequest,
     ProjectRequest,
     RandomRequest,
     Request,
-    ResultReady,
     ShutdownRequest,
     StatusRequest,
 )

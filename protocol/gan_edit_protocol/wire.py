@@ -18,18 +18,25 @@ import types
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from . import PROTOCOL_VERSION
+from .arrays import MAX_ARRAY_BYTES, Array, array_bytes
 from .errors import GanEditError, WireError
-from .messages import EVENT_TYPES, EVERY_VERSION, MAX_ARRAY_BYTES, MAX_NAME, REQUEST_TYPES, Array, array_bytes
-from .settings import Settings
+from .events import EVENT_TYPES, EngineStatus, Failed
+from .requests import REQUEST_TYPES, ShutdownRequest, StatusRequest
+from .spec import Settings
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_ARRAYS = 8
+MAX_NAME = 4096
+"""Longest text of a message in characters: a model may be named by a file's path, and Linux knows none longer."""
 FRAME_BYTES = 64 << 20
 """Frames are encrypted and checked as a whole, by the thread of all connections; between them others are heard.
 
 Not smaller than 32 MiB: what the C library allocates in one piece above that it gives back at once.
 """
 MAX_FRAMES = 1 + MAX_ARRAYS * (MAX_ARRAY_BYTES // FRAME_BYTES)
+EVERY_VERSION: tuple[type, ...] = (StatusRequest, ShutdownRequest, EngineStatus, Failed)
+"""Understood whichever version the other side speaks, so that an engine can always be recognised and ended. What one
+version adds to them the others leave out."""
 _JOB = re.compile(r"[0-9a-f]{32}\Z")
 _HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
 

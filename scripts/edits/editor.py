@@ -13,7 +13,9 @@ from gan_edit_engine.imaging.crop import composite
 from gan_edit_engine.library.models import Model
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import Align, EditRequest, ProjectRequest, ResultReady
+from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.geometry import Align
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 LATENT_STEPS = 100  # of the projections that the wanted pictures of "whole" are drawn from

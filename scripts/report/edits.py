@@ -19,7 +19,8 @@ from gan_edit_engine.inversion.losses import pixel_loss
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, load_lpips
 from gan_edit_engine.worker.perform import perform
-from gan_edit_protocol.messages import EditRequest, FramesReady, ImagineRequest, ResultReady
+from gan_edit_protocol.events import FramesReady, ResultReady
+from gan_edit_protocol.requests import EditRequest, ImagineRequest
 from gan_edit_protocol.settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings
 from report.bench import Bench, Trial, say
 from report.figure import Cell, Figure, Finding, Pixels, Row, listed, shown

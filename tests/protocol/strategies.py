@@ -8,28 +8,17 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gan_edit_protocol.messages import (
-    ITEM_SIZES,
-    Accepted,
-    Align,
-    Array,
-    Box,
-    Cancelled,
+from gan_edit_protocol.arrays import ITEM_SIZES, Array
+from gan_edit_protocol.events import Accepted, Cancelled, EngineStatus, Failed, FramesReady, Look, Progress, ResultReady
+from gan_edit_protocol.geometry import Align, Box, Crop, Place
+from gan_edit_protocol.requests import (
     CancelRequest,
-    Crop,
     EditRequest,
-    EngineStatus,
-    Failed,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
-    Look,
     LookRequest,
-    Place,
-    Progress,
     ProjectRequest,
     RandomRequest,
-    ResultReady,
     ShutdownRequest,
     StatusRequest,
 )
@@ -39,9 +28,8 @@ from gan_edit_protocol.settings import (
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
-    Settings,
-    Spec,
 )
+from gan_edit_protocol.spec import Settings, Spec
 
 job_names = st.text("0123456789abcdef", min_size=32, max_size=32)
 numbers = st.floats(-1e9, 1e9)

@@ -12,15 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_edit_protocol import PROTOCOL_VERSION, wire
+from gan_edit_protocol.arrays import MAX_ARRAY_BYTES, Array
 from gan_edit_protocol.errors import MAX_TEXT, GanEditError, SettingError, WireError
-from gan_edit_protocol.messages import (
-    MAX_ARRAY_BYTES,
-    MAX_NAME,
-    Array,
+from gan_edit_protocol.events import EngineStatus, Failed
+from gan_edit_protocol.requests import (
     CancelRequest,
     EditRequest,
-    EngineStatus,
-    Failed,
     ImagineRequest,
     InterpolateRequest,
     ProjectRequest,
@@ -28,7 +25,8 @@ from gan_edit_protocol.messages import (
     ShutdownRequest,
     StatusRequest,
 )
-from gan_edit_protocol.settings import MAX_TEXT_SETTING
+from gan_edit_protocol.spec import MAX_TEXT_SETTING
+from gan_edit_protocol.wire import MAX_NAME
 from protocol.strategies import events, garbage_frames, job_names, json_values, requests
 
 JOB = "0123456789abcdef0123456789abcdef"

@@ -22,17 +22,12 @@ from gan_edit_engine.imaging.crop import composite
 from gan_edit_engine.imaging.image_files import Picture
 from gan_edit_engine.imaging.preflight import check_painted
 from gan_edit_engine.library.models_folder import is_file, model_names
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import SettingError
-from gan_edit_protocol.messages import (
-    Align,
-    Array,
-    Crop,
-    EditRequest,
-    ProjectRequest,
-    RandomRequest,
-    ResultReady,
-)
+from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.requests import EditRequest, ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
 
 PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG or TIFF (8 or 16 bit), JPEG or WebP.")]

@@ -16,7 +16,8 @@ from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.image_files import Picture
-from gan_edit_protocol.messages import FramesReady, ImagineRequest
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import ImagineRequest
 from gan_edit_protocol.settings import ImagineSettings
 
 

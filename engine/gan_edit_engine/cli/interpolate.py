@@ -18,8 +18,10 @@ from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging.animation import check_animation, honoured_rate, write_animation
 from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, FramesReady, InterpolateRequest
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import InterpolateRequest
 from gan_edit_protocol.settings import InterpolateSettings
 
 

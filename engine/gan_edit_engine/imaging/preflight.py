@@ -7,16 +7,10 @@ from numpy.typing import NDArray
 
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.imaging.square import nothing_selected
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import (
-    Array,
-    EditRequest,
-    ImagineRequest,
-    InterpolateRequest,
-    JobRequest,
-    Place,
-    RandomRequest,
-)
+from gan_edit_protocol.geometry import Place
+from gan_edit_protocol.requests import EditRequest, ImagineRequest, InterpolateRequest, JobRequest, RandomRequest
 
 _LATENTS = ("latent", "noise", "latents", "truncations", "residual")
 

@@ -37,7 +37,9 @@ from gan_edit_engine.service.events import (
     WorkerReady,
     WorkerSaid,
 )
-from gan_edit_protocol.messages import FINAL_EVENTS, Accepted, Array, Cancelled, Event, Failed, JobRequest, Progress
+from gan_edit_protocol.arrays import Array
+from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Progress
+from gan_edit_protocol.requests import JobRequest
 
 CANCEL_SECONDS = 0.7
 """A worker that has not ended a cancelled job after this long is killed; the client may wait one second in all."""

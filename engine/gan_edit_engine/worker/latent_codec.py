@@ -10,8 +10,8 @@ from gan_edit_engine.generators import Generator
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion.invert import Inversion, NoiseMaps, Subject, psnr, synthesise
 from gan_edit_engine.library.models import Model
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array
 
 _NOISE_ROW = 1024
 

@@ -27,16 +27,14 @@ from gan_edit_engine.worker.interpolation import check_latents, interpolate
 from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, pack_latent, pack_noise, pack_residual
 from gan_edit_engine.worker.progress import report
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import (
+from gan_edit_protocol.events import FramesReady, Progress, ResultReady
+from gan_edit_protocol.requests import (
     EditRequest,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
-    Progress,
     ProjectRequest,
     RandomRequest,
-    ResultReady,
 )
 from gan_edit_protocol.settings import ProjectSettings
 

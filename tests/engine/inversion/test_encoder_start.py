@@ -28,7 +28,8 @@ from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Progress, ProjectRequest, ResultReady
+from gan_edit_protocol.events import Progress, ResultReady
+from gan_edit_protocol.requests import ProjectRequest
 from gan_edit_protocol.settings import ProjectSettings
 
 CPU = torch.device("cpu")

@@ -20,7 +20,8 @@ from gan_edit_engine.inversion.style import transfer_style
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, InterpolateRequest, RandomRequest
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import InterpolateRequest, RandomRequest
 from gan_edit_protocol.settings import InterpolateSettings, RandomSettings
 
 LATENTS = torch.tensor([[[0.0, 0.0]], [[3.0, 0.0]], [[3.0, 6.0]]])

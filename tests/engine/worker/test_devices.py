@@ -43,9 +43,9 @@ from gan_edit_engine.worker import workspace
 from gan_edit_engine.worker.evaluate import evaluate, mean
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import (
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import (
     EditRequest,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,

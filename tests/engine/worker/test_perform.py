@@ -16,17 +16,9 @@ from gan_edit_engine.inversion.kin import SAMPLES
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import (
-    Align,
-    Crop,
-    EditRequest,
-    InterpolateRequest,
-    JobRequest,
-    Progress,
-    ProjectRequest,
-    RandomRequest,
-    ResultReady,
-)
+from gan_edit_protocol.events import Progress, ResultReady
+from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.requests import EditRequest, InterpolateRequest, JobRequest, ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
 EYES = Align(172, 118, 320, 137)

@@ -19,7 +19,9 @@ from gan_edit_engine.worker import follow as follow_module
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align, Crop, EditRequest, ResultReady
+from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.requests import EditRequest
 from gan_edit_protocol.settings import EditSettings
 
 EYES = Align(172, 118, 320, 137)
