@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .errors import WireError
@@ -32,6 +33,12 @@ class Array:
         if array_bytes(self.dtype, self.shape) != len(self.data):
             raise WireError(f"An array of shape {self.shape} and type {self.dtype} came with {len(self.data)} bytes.")
 
+    def parts(self) -> list[Array]:
+        """An array [N, …] as N arrays."""
+        count, *shape = self.shape
+        size = len(self.data) // count
+        return [Array(self.dtype, tuple(shape), self.data[n * size : (n + 1) * size]) for n in range(count)]
+
 
 def array_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """The number of bytes an array must have; :class:`WireError` when dtype or shape are not allowed."""
@@ -43,3 +50,8 @@ def array_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     if size > MAX_ARRAY_BYTES:
         raise WireError(f"An array of shape {shape} is larger than {MAX_ARRAY_BYTES >> 20} MiB.")
     return size
+
+
+def stacked(parts: Sequence[Array]) -> Array:
+    """Arrays of one type and shape as one array [N, …]."""
+    return Array(parts[0].dtype, (len(parts), *parts[0].shape), b"".join(part.data for part in parts))

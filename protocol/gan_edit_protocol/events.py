@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .arrays import Array
+from .entries import BELONGING
 from .errors import shortened
 from .geometry import Box
+from .latent import Latent
 
 MAX_LISTED_BYTES = 32 * 1024
 """What the names of an :class:`EngineStatus` may take of its header, as JSON."""
@@ -42,24 +44,15 @@ class ResultReady:
 
     ``image``: h×w×(3 or 4), the photo's dtype and channels, to be placed at (``x``, ``y``) of the photo and shown
     through ``mask`` (h×w uint8: 0 keeps the photo). The image carries the edit unmasked, so that the mask can still be
-    repainted. ``latent``: num_ws × w_dim float32 of the result; ``latent_start``: that of the projected photo.
-    ``noise``: the noise maps that belong to the latent where they were searched too: the model's maps from coarse to
-    fine, flattened one after the other, in rows of 1024 values and zeros at the end.
-    ``residual``: of the model's features, which belongs to the latent too where it was searched, C × S × S: the 16 bits
-    of half-precision numbers as uint16. ``z``: z_dim float32 where the latent is the mapping of a z, truncated by
-    ``truncation_psi``.
+    repainted. ``latent``: the result's; ``latent_start``: the ws of the projected photo, see :attr:`start`.
     ``model``, ``device``, ``perceptual`` network: what was used. ``seconds``: from start to end of the job.
     ``psnr``: dB of the projection against the crop (0 where there is none).
     """
 
     image: Array
-    latent: Array
+    latent: Latent = field(metadata={BELONGING: ("noise", "residual", "z", "truncation_psi")})
     mask: Array | None = None
     latent_start: Array | None = None
-    noise: Array | None = None
-    residual: Array | None = None
-    z: Array | None = None
-    truncation_psi: float = 1.0
     x: int = 0
     y: int = 0
     model: str = ""
@@ -69,6 +62,14 @@ class ResultReady:
     seconds: float = 0.0
     steps: int = 0
     psnr: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "latent", self.latent.of_model(self.model))
+
+    @property
+    def start(self) -> Latent | None:
+        """The projected photo's latent, to which the result's noise maps and residual belong, too."""
+        return None if self.latent_start is None else self.latent.moved_to(self.latent_start)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from .arrays import Array
-from .errors import require
+from .arrays import Array, stacked
+from .entries import BELONGING
+from .errors import GanEditError, require
 from .geometry import Align, Box, Crop, Place, check_photo_size
+from .latent import Latent
 from .settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings, RandomSettings
+
+_START = {BELONGING: ("noise", "residual")}
 
 
 @dataclass(frozen=True)
@@ -18,8 +24,7 @@ class EditRequest:
     Where the model looks: ``align``, else ``crop``, else the square around the mask.
     ``place``: photo, scribble and mask are a part of the photo, the one that a :class:`LookRequest` told or more; None:
     they are all of it. Everything else, the result's place too, is in pixels of the whole photo.
-    ``latent``: start from this w+ (num_ws × w_dim float32) and skip the projection, not the tuning; ``noise`` and
-    ``residual``: what belongs to it, as in :class:`ResultReady`.
+    ``latent``: start from this one, with its noise maps and residual, and skip the projection, not the tuning.
     """
 
     photo: Array
@@ -28,9 +33,7 @@ class EditRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
-    latent: Array | None = None
-    noise: Array | None = None
-    residual: Array | None = None
+    latent: Latent | None = field(default=None, metadata=_START)
     settings: EditSettings = EditSettings()
     place: Place | None = None
 
@@ -40,14 +43,14 @@ class EditRequest:
         _check_mask(self.mask, self.photo)
         fits = self.scribble.dtype == "uint8" and self.scribble.shape == (*self.photo.shape[:2], 4)
         require(fits, "The scribble must be uint8 RGBA and of the photo's size.")
-        _check_latent(self.latent, self.noise, self.residual)
+        _settle_start(self)
 
 
 @dataclass(frozen=True)
 class ProjectRequest:
     """Find the latent whose image is the photo's crop, and give back that image in the photo's place.
 
-    ``latent``: search on from this w+ (num_ws × w_dim float32); ``noise`` and ``residual``: what belongs to it.
+    ``latent``: search on from this one, with its noise maps and residual.
     ``place``: as for an edit.
     """
 
@@ -56,9 +59,7 @@ class ProjectRequest:
     model: str = "default"
     align: Align | None = None
     crop: Crop | None = None
-    latent: Array | None = None
-    noise: Array | None = None
-    residual: Array | None = None
+    latent: Latent | None = field(default=None, metadata=_START)
     settings: ProjectSettings = ProjectSettings()
     place: Place | None = None
 
@@ -66,7 +67,7 @@ class ProjectRequest:
         _check_photo(self.photo)
         _check_place(self.place, self.photo)
         _check_mask(self.mask, self.photo)
-        _check_latent(self.latent, self.noise, self.residual)
+        _settle_start(self)
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,21 @@ class InterpolateRequest:
         if self.truncations is not None:
             one_each = self.truncations.dtype == "float32" and self.truncations.shape == self.latents.shape[:1]
             require(one_each and len(self.latents.shape) == 2, "Truncations must be float32, one for each z.")
+
+    @classmethod
+    def between(cls, latents: Sequence[Latent], model: str, settings: InterpolateSettings) -> InterpolateRequest:
+        """The way on the sphere goes through z, where all ``latents`` have one; everything else through w+.
+
+        :class:`GanEditError` when they are not all of one shape.
+        """
+        zs = [each.z for each in latents if each.z is not None]
+        in_z = settings.mode == "spherical" and len(zs) == len(latents)
+        chosen = zs if in_z else [each.ws for each in latents]
+        if len({each.shape for each in chosen}) != 1:
+            raise GanEditError("bad_latent", "The latents are not all of one shape.", "Use latents of one model.")
+        psis = [each.truncation_psi for each in latents]
+        truncations = Array("float32", (len(psis),), struct.pack(f"<{len(psis)}f", *psis)) if in_z else None
+        return cls(stacked(chosen), truncations, model, settings)
 
 
 @dataclass(frozen=True)
@@ -191,16 +207,10 @@ def _check_mask(mask: Array | None, photo: Array) -> None:
         )
 
 
-def _check_latent(latent: Array | None, noise: Array | None, residual: Array | None) -> None:
-    if latent is not None:
-        well_formed = latent.dtype == "float32" and len(latent.shape) == 2
-        require(well_formed, "A latent must be float32, num_ws × w_dim.")
-    if noise is not None:
-        require(latent is not None, "Noise maps belong to a latent, and there is none.")
-        require(noise.dtype == "float32" and len(noise.shape) == 2, "Noise maps must be float32, in rows.")
-    if residual is not None:
-        require(latent is not None, "A residual belongs to a latent, and there is none.")
-        require(residual.dtype == "uint16" and len(residual.shape) == 3, "A residual must be uint16, C × S × S.")
+def _settle_start(request: EditRequest | ProjectRequest) -> None:
+    """The start is of the request's model, and what its ws was once mapped from does not matter."""
+    if request.latent is not None:
+        object.__setattr__(request, "latent", request.latent.moved_to(request.latent.ws).of_model(request.model))
 
 
 def _check_place(place: Place | None, photo: Array) -> None:

@@ -68,8 +68,7 @@ class Editor:
         request = ProjectRequest(photo=to_message(as_bytes(photo)), align=align, settings=settings)
         *_, result = perform(request, self.workspace)
         assert isinstance(result, ResultReady)
-        assert result.latent is not None
-        return torch.from_numpy(from_message(result.latent).copy())[None]
+        return torch.from_numpy(from_message(result.latent.ws).copy())[None]
 
 
 def as_bytes(image: Image) -> np.ndarray:

@@ -225,11 +225,10 @@ def _edit_figure(
 ) -> Figure:
     before, after = _colour_error(photo, canvas), _colour_error(edited, canvas)
     outside = int(np.abs(edited.astype(int) - photo.astype(int))[mask == 0].max())
-    assert result.latent is not None
     assert result.latent_start is not None
     models = [
         shown(bench.generator.synthesis(torch.from_numpy(from_message(latent).copy())[None].to(bench.device)))
-        for latent in (result.latent_start, result.latent)
+        for latent in (result.latent_start, result.latent.ws)
     ]
     whole = (
         Cell("the photo", photo),

@@ -13,10 +13,11 @@ from gan_edit_protocol.client import Client, Transfer
 from gan_edit_protocol.errors import JobCancelledError, JobFailedError
 from gan_edit_protocol.events import Accepted, Failed, FramesReady, Look, ResultReady
 from gan_edit_protocol.geometry import Box
+from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import CancelRequest, InterpolateRequest, LookRequest, ProjectRequest
 
 PHOTO = Array("uint8", (2, 3, 3), bytes(18))
-RESULT = ResultReady(PHOTO, Array("float32", (1, 1), bytes(4)))
+RESULT = ResultReady(PHOTO, Latent(Array("float32", (1, 1), bytes(4))))
 
 
 class Engine:

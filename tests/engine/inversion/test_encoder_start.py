@@ -159,9 +159,9 @@ def project(workspace: Workspace, **settings) -> tuple[int, ResultReady]:
 
 def test_an_attached_encoder_is_where_projections_start_at_once(mine, tmp_path, ws, tiny_generator):
     workspace = Workspace(CPU)
-    before = from_message(project(workspace)[1].latent)
+    before = from_message(project(workspace)[1].latent.ws)
     encoders.attach_encoder("mine", encoder_file(tmp_path, ws, tiny_generator))
-    after = from_message(project(workspace)[1].latent)
+    after = from_message(project(workspace)[1].latent.ws)
     assert np.abs(before - ws.numpy()).max() > 0.5
     assert np.abs(after - ws.numpy()).max() < 0.02
 
