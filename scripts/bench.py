@@ -40,7 +40,7 @@ from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.worker.device import choose_device, describe_device
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Box
+from gan_edit_protocol.geometry import Box
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 from official_projector import project_officially
 

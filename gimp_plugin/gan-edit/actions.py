@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,22 +23,19 @@ import pixels
 import stack
 import typed
 from gan_edit_protocol import launch
+from gan_edit_protocol.arrays import ITEM_SIZES, Array
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError, JobCancelledError
-from gan_edit_protocol.messages import (
-    ITEM_SIZES,
-    Align,
-    Array,
-    Box,
+from gan_edit_protocol.events import EngineStatus, ResultReady
+from gan_edit_protocol.geometry import Align, Box, Place
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import (
     EditRequest,
-    EngineStatus,
     ImagineRequest,
     InterpolateRequest,
     LookRequest,
-    Place,
     ProjectRequest,
     RandomRequest,
-    ResultReady,
 )
 from gan_edit_protocol.settings import (
     EditSettings,
@@ -247,7 +243,7 @@ def imagine(call: Call) -> Values:
     return [(Gimp.Layer, layer)]
 
 
-def _model_and_start(call: Call, read: Callable[[Gimp.Layer], parasites.KeptLatent | None]) -> dict[str, Any]:
+def _model_and_start(call: Call, read: Callable[[Gimp.Layer], Latent | None]) -> dict[str, Any]:
     """The request's model, and the latent of the layer to start from, if one is chosen."""
     model, layer = call.config.get_property("model"), call.config.get_property(arguments.START_LAYER)
     if layer is None:
@@ -266,7 +262,7 @@ def _model_and_start(call: Call, read: Callable[[Gimp.Layer], parasites.KeptLate
             f"The layer “{layer.get_name()}” was made with the model {kept.model}, not {model}.",
             "Choose that model, or no layer to start from.",
         )
-    return {"model": kept.model, "latent": kept.latent, "noise": kept.noise, "residual": kept.residual}
+    return {"model": kept.model, "latent": kept}
 
 
 def interpolate(call: Call) -> Values:
@@ -275,7 +271,8 @@ def interpolate(call: Call) -> Values:
     stops = _stops(image, call.drawables)
     call.ask([layer.get_name() for layer, _ in stops])
     settings = arguments.read_settings(call.config, InterpolateSettings)
-    request = _interpolation([kept for _, kept in stops], settings)
+    latents = [kept for _, kept in stops]
+    request = InterpolateRequest.between(latents, latents[0].model, settings)
     with _engine(call, "Interpolating") as (client, bar):
         animation = insert.new_animation(client.frames(request, bar.show), settings, request.model)
     if call.interactive:
@@ -283,18 +280,7 @@ def interpolate(call: Call) -> Values:
     return [(Gimp.Image, animation)]
 
 
-def _interpolation(kept: list[parasites.KeptLatent], settings: InterpolateSettings) -> InterpolateRequest:
-    """The way on the sphere goes through z, where all layers have one; everything else through w+."""
-    zs = [each.z for each in kept if each.z is not None]
-    in_z = settings.mode == "spherical" and len(zs) == len(kept)
-    chosen = zs if in_z else [each.latent for each in kept]
-    latents = Array("float32", (len(chosen), *chosen[0].shape), b"".join(each.data for each in chosen))
-    psis = struct.pack(f"<{len(kept)}f", *(each.truncation_psi for each in kept))
-    truncations = Array("float32", (len(kept),), psis) if in_z else None
-    return InterpolateRequest(latents, truncations, kept[0].model, settings=settings)
-
-
-def _stops(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[tuple[Gimp.Layer, parasites.KeptLatent]]:
+def _stops(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[tuple[Gimp.Layer, Latent]]:
     """The chosen layers, or all where fewer than two are chosen, that keep a latent, from the lowest layer up."""
     candidates = stack.plain_layers(image)
     if len(chosen) >= 2:
@@ -306,7 +292,7 @@ def _stops(image: Gimp.Image, chosen: list[Gimp.Drawable]) -> list[tuple[Gimp.La
             f"Interpolation needs two layers made by GAN Edit, and there are {len(stops)}.",
             "Make some with Random Image or Project Photo, or select them.",
         )
-    if len({(kept.model, kept.latent.shape) for _, kept in stops}) > 1:
+    if len({(kept.model, kept.ws.shape) for _, kept in stops}) > 1:
         raise GanEditError("bad_latent", "The layers come from different models.", "Select layers of one model.")
     return stops
 

@@ -16,9 +16,8 @@ from gan_edit_protocol.settings import (
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
-    Settings,
-    Spec,
 )
+from gan_edit_protocol.spec import Settings, Spec
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 

@@ -16,7 +16,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402  (after require_version)
 
 from gan_edit_protocol.default_model import DEFAULT, meant_model, shown_model  # noqa: E402
-from gan_edit_protocol.messages import EngineStatus  # noqa: E402
+from gan_edit_protocol.events import EngineStatus  # noqa: E402
 
 START, END = 1, 2
 NO_LAYER = "none"

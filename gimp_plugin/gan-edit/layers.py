@@ -12,7 +12,7 @@ import parasites
 import pixels
 import stack
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align
+from gan_edit_protocol.geometry import Align
 
 SCRIBBLE_NAME = "scribble"
 ALIGN_NAME = "align"

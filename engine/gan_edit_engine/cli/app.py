@@ -28,8 +28,8 @@ from gan_edit_protocol.settings import (
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
-    Settings,
 )
+from gan_edit_protocol.spec import Settings
 
 ENGINE_FAULTS = {
     *("internal_error", "worker_died", "worker_start", "engine_unavailable", "engine_shutdown"),

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_edit_engine.imaging.square import AlignPoints, Square, direction, nothing_selected
-from gan_edit_protocol import messages
-from gan_edit_protocol.messages import Box, Place
+from gan_edit_protocol.geometry import Box, Place
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.uint8]
@@ -103,7 +103,7 @@ def _warp(image: Image, matrix: NDArray[np.float64], box: Box) -> Image:
 
 
 def choose_crop(
-    request: messages.EditRequest | messages.ProjectRequest,
+    request: EditRequest | ProjectRequest,
     mask: Mask | None,
     canonical: AlignPoints | None,
     resolution: int,
@@ -119,7 +119,7 @@ def choose_crop(
     return Crop.chosen(request.align, request.crop, selected, canonical, resolution)
 
 
-def place_of(request: messages.EditRequest | messages.ProjectRequest) -> Place:
+def place_of(request: EditRequest | ProjectRequest) -> Place:
     """Where the request's pixels lie in the photo: where it says, or they are all of it."""
     height, width = request.photo.shape[:2]
     return request.place or Place(0, 0, width, height)

@@ -13,7 +13,7 @@ import numpy as np
 
 from gan_edit_engine.imaging.crop import AnyImage, Crop, Image, Mask, from_unit, to_unit
 from gan_edit_engine.imaging.strokes import Where, grown
-from gan_edit_protocol.messages import Box, Place
+from gan_edit_protocol.geometry import Box, Place
 
 _TOUCHED = 0.05  # of a place that is painted over, from which on it is to go
 _WELL = 0.5  # coverage by which a place's colour is the paint's

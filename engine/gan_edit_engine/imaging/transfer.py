@@ -19,7 +19,7 @@ import numpy as np
 from gan_edit_engine.imaging.crop import LUMA, AnyImage, Crop, Image, from_unit, part_of, to_unit
 from gan_edit_engine.imaging.heal import Patch, add_texture
 from gan_edit_engine.imaging.meaning import Meaning
-from gan_edit_protocol.messages import Box, Place
+from gan_edit_protocol.geometry import Box, Place
 
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged

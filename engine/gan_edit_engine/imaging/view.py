@@ -26,8 +26,10 @@ from gan_edit_engine.imaging.preflight import nothing_painted
 from gan_edit_engine.imaging.square import nothing_selected, outside_crop
 from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models import Model
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError, WireError
-from gan_edit_protocol.messages import Array, Box, EditRequest, Place, ProjectRequest
+from gan_edit_protocol.geometry import Box, Place
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 from gan_edit_protocol.settings import EditSettings
 
 

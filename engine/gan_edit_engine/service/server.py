@@ -29,15 +29,8 @@ from gan_edit_engine.service.zap import Doorkeeper
 from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
 from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import (
-    CancelRequest,
-    EngineStatus,
-    Event,
-    Failed,
-    LookRequest,
-    ShutdownRequest,
-    StatusRequest,
-)
+from gan_edit_protocol.events import EngineStatus, Event, Failed
+from gan_edit_protocol.requests import CancelRequest, LookRequest, ShutdownRequest, StatusRequest
 
 BUSY_POLL_MS = 50
 IDLE_POLL_MS = 500

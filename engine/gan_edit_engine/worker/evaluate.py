@@ -21,7 +21,7 @@ from gan_edit_engine.inversion.perceptual import Perceptual, load_lpips
 from gan_edit_engine.inversion.projection import project
 from gan_edit_engine.inversion.subject import Subject, psnr
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol import messages
+from gan_edit_protocol import geometry
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
@@ -59,7 +59,7 @@ def subject_of(file: Path, generator: Generator, device: torch.device) -> Subjec
     """The photo's largest centred square as the model's image; it should show what the model knows, aligned."""
     pixels = read_picture(file).pixels[..., :3]
     height, width = pixels.shape[:2]
-    square = messages.Crop(width / 2, height / 2, float(min(height, width)))
+    square = geometry.Crop(width / 2, height / 2, float(min(height, width)))
     colours = to_unit(np.ascontiguousarray(pixels))
     seen = Crop.of_square(square, generator.resolution).extract(colours, cv2.BORDER_REPLICATE)
     image = to_tensor(seen, generator.image_channels, device)

@@ -22,9 +22,10 @@ from gan_edit_engine.inversion.terms import FollowPaint
 from gan_edit_engine.worker.follow import follow
 from gan_edit_engine.worker.progress import exploring, report
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol import messages
+from gan_edit_protocol import geometry
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, ImagineRequest, Progress
+from gan_edit_protocol.events import FramesReady, Progress
+from gan_edit_protocol.requests import ImagineRequest
 from gan_edit_protocol.settings import EditSettings, ImagineSettings
 
 _SHARE = 0.7  # of the steps are the search for likely images; in the others each of them follows the scribble
@@ -89,7 +90,7 @@ def _following(settings: ImagineSettings, steps: int) -> EditSettings:
 def _painted(request: ImagineRequest, resolution: int) -> Scribble:
     strokes = from_message(request.scribble).astype(np.uint8)
     height, width = strokes.shape[:2]
-    square = messages.Crop(width / 2, height / 2, float(min(height, width)))
+    square = geometry.Crop(width / 2, height / 2, float(min(height, width)))
     whole = np.full((height, width), 255, np.uint8)
     painted = painted_in(strokes, whole, Crop.of_square(square, resolution))
     if not painted.cover.any():

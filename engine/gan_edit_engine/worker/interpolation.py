@@ -19,7 +19,8 @@ from gan_edit_engine.library.models import Model
 from gan_edit_engine.worker.progress import preview, report
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, InterpolateRequest, Progress
+from gan_edit_protocol.events import FramesReady, Progress
+from gan_edit_protocol.requests import InterpolateRequest
 
 ANSWER_BYTES = 64 << 20
 """Frames that one answer may take; the client asks for the others."""

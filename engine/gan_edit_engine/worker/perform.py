@@ -24,19 +24,18 @@ from gan_edit_engine.library.models import Model, outline
 from gan_edit_engine.worker.follow import follow
 from gan_edit_engine.worker.imagination import imagine_scribble
 from gan_edit_engine.worker.interpolation import check_latents, interpolate
-from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, pack_latent, pack_noise, pack_residual
+from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, latent_of, pack_values
 from gan_edit_engine.worker.progress import exploring, report
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import (
+from gan_edit_protocol.events import FramesReady, Progress, ResultReady
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import (
     EditRequest,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
-    Progress,
     ProjectRequest,
     RandomRequest,
-    ResultReady,
 )
 
 
@@ -68,7 +67,7 @@ def _check_latent(request: JobRequest) -> None:
     if isinstance(request, InterpolateRequest):
         check_latents(request, generator, name)
     elif isinstance(request, EditRequest | ProjectRequest) and request.latent is not None:
-        check_latent(request.latent, request.noise, generator, name)
+        check_latent(request.latent, generator, name)
 
 
 def _frames(
@@ -90,9 +89,7 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
         image = to_colours(generator.synthesis(ws))
     return ResultReady(
         to_message(from_unit(image, np.dtype(np.uint8))),
-        pack_latent(ws),
-        z=pack_latent(z),
-        truncation_psi=settings.truncation_psi,
+        Latent(pack_values(ws), z=pack_values(z), truncation_psi=settings.truncation_psi),
         model=model.info.name,
     )
 
@@ -111,8 +108,7 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
     pixels = from_unit(image, seen.photo.dtype)
     result = _result(seen, pixels, _blend(seen, feather=0.0), found.inversion, model)
-    z = None if found.inversion.z is None else pack_latent(found.inversion.z)
-    return dataclasses.replace(result, z=z, perceptual=projector.perceptual.name, steps=found.steps)
+    return dataclasses.replace(result, perceptual=projector.perceptual.name, steps=found.steps)
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
@@ -136,10 +132,11 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     following = follow(editor, projected, seen.colours, painted, _selected(seen))
     followed = yield from report(following, "Following the scribble", projection_steps, total)
     pixels = transfer(seen.crop, seen.box, seen.photo, followed.maps, settings.strength, seen.place)
+    result = _result(seen, pixels, _blend(seen, settings.feather), projected, model)
     return dataclasses.replace(
-        _result(seen, pixels, _blend(seen, settings.feather), projected, model),
-        latent=pack_latent(followed.ws),
-        latent_start=pack_latent(projected.ws),
+        result,
+        latent=result.latent.moved_to(pack_values(followed.ws)),
+        latent_start=result.latent.ws,
         perceptual=projector.perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
@@ -151,11 +148,7 @@ def _selected(seen: View) -> Tensor:
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
-    return (
-        None
-        if request.latent is None
-        else given_inversion(request.latent, request.noise, request.residual, model, seen.subject)
-    )
+    return None if request.latent is None else given_inversion(request.latent, model, seen.subject)
 
 
 def _blend(seen: View, feather: float) -> Mask:
@@ -171,9 +164,7 @@ def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, mod
     image[..., :3] = colours
     return ResultReady(
         image=to_message(image),
-        latent=pack_latent(inversion.ws),
-        noise=pack_noise(inversion.noise),
-        residual=pack_residual(inversion.residual),
+        latent=latent_of(inversion),
         mask=to_message(mask),
         x=seen.box.x,
         y=seen.box.y,

@@ -11,7 +11,8 @@ from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.crop import Image, from_unit
 from gan_edit_engine.imaging.view import to_colours
 from gan_edit_engine.inversion.optimize import ResultT, Step
-from gan_edit_protocol.messages import Array, Progress
+from gan_edit_protocol.arrays import Array
+from gan_edit_protocol.events import Progress
 
 _PREVIEW_EVERY = 10  # steps
 _PREVIEW_SIDE = 256

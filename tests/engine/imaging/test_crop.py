@@ -18,9 +18,11 @@ from gan_edit_engine.imaging.crop import (
     from_unit,
     to_unit,
 )
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align, Array, EditRequest, ProjectRequest
-from gan_edit_protocol.messages import Crop as Square
+from gan_edit_protocol.geometry import Align
+from gan_edit_protocol.geometry import Crop as Square
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 
 EYES = ((0.29, 0.405), (0.73, 0.405))
 coordinates = st.floats(-2000, 2000)

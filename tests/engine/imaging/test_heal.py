@@ -8,8 +8,8 @@ from gan_edit_engine.imaging.crop import Crop, Image
 from gan_edit_engine.imaging.heal import Patch, add_texture, heal
 from gan_edit_engine.imaging.meaning import meaning
 from gan_edit_engine.imaging.transfer import maps_of, transfer
-from gan_edit_protocol.messages import Box, Place
-from gan_edit_protocol.messages import Crop as Square
+from gan_edit_protocol.geometry import Box, Place
+from gan_edit_protocol.geometry import Crop as Square
 
 SIDE = 64
 SPOT = (slice(28, 36), slice(24, 34))

@@ -9,7 +9,7 @@ from gan_edit_engine.imaging import transfer as transfer_module
 from gan_edit_engine.imaging.crop import LUMA, Crop, Image
 from gan_edit_engine.imaging.meaning import Meaning, meaning
 from gan_edit_engine.imaging.transfer import maps_of, transfer
-from gan_edit_protocol.messages import Crop as Square
+from gan_edit_protocol.geometry import Crop as Square
 
 SIDE, MODEL = 320, 64
 CROP = Crop.of_square(Square(SIDE / 2, SIDE / 2, SIDE), MODEL)

@@ -29,7 +29,8 @@ from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Progress, ProjectRequest, ResultReady
+from gan_edit_protocol.events import Progress, ResultReady
+from gan_edit_protocol.requests import ProjectRequest
 from gan_edit_protocol.settings import ProjectSettings
 
 CPU = torch.device("cpu")
@@ -156,9 +157,9 @@ def project(workspace: Workspace, **settings) -> tuple[int, ResultReady]:
 
 def test_an_attached_encoder_is_where_projections_start_at_once(mine, tmp_path, ws, tiny_generator):
     workspace = Workspace(CPU)
-    before = from_message(project(workspace)[1].latent)
+    before = from_message(project(workspace)[1].latent.ws)
     encoders.attach_encoder("mine", encoder_file(tmp_path, ws, tiny_generator))
-    after = from_message(project(workspace)[1].latent)
+    after = from_message(project(workspace)[1].latent.ws)
     assert np.abs(before - ws.numpy()).max() > 0.5
     assert np.abs(after - ws.numpy()).max() < 0.02
 

@@ -20,7 +20,8 @@ from gan_edit_engine.inversion.style import transfer_style
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, InterpolateRequest, RandomRequest
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import InterpolateRequest, RandomRequest
 from gan_edit_protocol.settings import InterpolateSettings, RandomSettings
 
 LATENTS = torch.tensor([[[0.0, 0.0]], [[3.0, 0.0]], [[3.0, 6.0]]])
@@ -119,7 +120,7 @@ def test_the_way_on_the_sphere_ends_in_the_random_images_themselves(workspace):
         list(perform(RandomRequest(settings=RandomSettings(seed=seed, truncation_psi=psi)), workspace))[-1]
         for seed, psi in ((1, 0.5), (2, 0.8))
     ]
-    zs = np.stack([from_message(each.z) for each in drawn])
+    zs = np.stack([from_message(each.latent.z) for each in drawn])
     frames = from_message(frames_of(workspace, zs, (0.5, 0.8), mode="spherical", frames=3).frames)
     for frame, each in zip(frames[[0, -1]], drawn, strict=True):
         assert np.abs(frame.astype(int) - from_message(each.image)).max() <= 1

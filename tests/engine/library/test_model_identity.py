@@ -23,7 +23,7 @@ from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import ProjectRequest, RandomRequest
+from gan_edit_protocol.requests import ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 CPU = torch.device("cpu")

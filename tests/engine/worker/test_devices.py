@@ -42,9 +42,9 @@ from gan_edit_engine.worker import workspace
 from gan_edit_engine.worker.evaluate import evaluate, mean
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import (
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import (
     EditRequest,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
@@ -250,9 +250,9 @@ def test_a_job_computes_on_its_device_what_it_would_on_the_processor(
 def test_an_edit_goes_on_from_a_latent_with_its_noise(workspaces: tuple[Workspace, Workspace]) -> None:
     with PretendedDevice():
         *_, found = perform(projection_of(optimize_noise=True), workspaces[1])
-        request = dataclasses.replace(edit_of(), latent=found.latent, noise=found.noise)
+        request = dataclasses.replace(edit_of(), latent=found.latent)
         *_, result = perform(request, workspaces[1])
-    assert result.latent_start == found.latent
+    assert result.latent_start == found.latent.ws
 
 
 def test_photos_are_evaluated_on_the_device(workspaces: tuple[Workspace, Workspace], tmp_path: Path) -> None:
