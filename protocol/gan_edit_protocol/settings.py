@@ -42,13 +42,17 @@ def _perceptual_layers() -> Any:
 
 
 @dataclass(frozen=True)
-class ProjectSettings(Settings):
-    """How a photo is projected into the generator: the inversion's loss, space, start and optimiser."""
-
-    QUALITIES = {"draft": {"steps": 60}, "normal": {"steps": 300}, "best": {"steps": 1000}}
+class BudgetSettings(Settings):
+    """How much is done."""
 
     quality: str = _quality("a fifth", "three times")
     steps: int = setting(0, f"{_PROJECTION_STEPS}{_BY_QUALITY}", 0, 20000, advanced=True)
+
+
+@dataclass(frozen=True)
+class StartSettings(Settings):
+    """Where a search begins, and in which space."""
+
     seed: int = setting(0, "Seed of everything random: the same seed gives the same image", 0, 2**31 - 1)
     space: str = setting(
         "w+", "Latent space that is searched; w+ fits the photo best, w stays most typical", choices=("z", "w", "w+")
@@ -69,6 +73,12 @@ class ProjectSettings(Settings):
         advanced=True,
     )
     class_label: int = setting(0, "Class of a conditional model; others ignore it", 0, 100_000, advanced=True)
+
+
+@dataclass(frozen=True)
+class SearchSettings(Settings):
+    """How a search goes on from there, and when it ends."""
+
     w_fraction: float = setting(
         0.2, "Share of the steps spent in W before the layers separate in W+", 0.0, 1.0, advanced=True
     )
@@ -87,6 +97,12 @@ class ProjectSettings(Settings):
     )
     stop_psnr: float = setting(0.0, "Stop when the image is this close, in dB; 0: never", 0.0, 99.0, advanced=True)
     patience: int = setting(0, "Stop after this many steps without improvement; 0: never", 0, 20000, advanced=True)
+
+
+@dataclass(frozen=True)
+class LossSettings(Settings):
+    """What the image is to look like."""
+
     pixel_loss: str = setting(
         "l2", "Pixels are compared by squared (l2) or absolute (l1) differences", choices=("l2", "l1"), advanced=True
     )
@@ -110,6 +126,12 @@ class ProjectSettings(Settings):
     style_weight: float = setting(
         0.0, "Weight of the style loss: Gram matrices of the perceptual network", 0.0, 100.0, advanced=True
     )
+
+
+@dataclass(frozen=True)
+class PriorSettings(Settings):
+    """What keeps the latent one of the model's own."""
+
     prior: str = setting(
         "l2",
         "What keeps the latent typical: its distance from the mean (l2), or a Gaussian fitted to all latents",
@@ -117,6 +139,12 @@ class ProjectSettings(Settings):
         advanced=True,
     )
     prior_weight: float = setting(0.01, "Weight of the prior", 0.0, 10.0, advanced=True)
+
+
+@dataclass(frozen=True)
+class DetailSettings(Settings):
+    """What else is searched than a latent."""
+
     optimize_noise: bool = setting(
         False, "Also search the model's noise maps, and keep them in the result (Adam only)", advanced=True
     )
@@ -129,6 +157,12 @@ class ProjectSettings(Settings):
         "latent (StyleGAN2, Adam only)",
         advanced=True,
     )
+
+
+@dataclass(frozen=True)
+class TuningSettings(Settings):
+    """How a copy of the model is tuned on the photo."""
+
     tuning_steps: int = setting(
         0,
         "Steps in which a copy of the model is tuned on this photo (pivotal tuning); 0: none",
@@ -143,6 +177,12 @@ class ProjectSettings(Settings):
     tuning_selected_only: bool = setting(
         False, "Tune on what is selected, and hold the rest of the model's image as it was", advanced=True
     )
+
+
+@dataclass(frozen=True)
+class ComputingSettings(Settings):
+    """What a search computes in, and whether it is kept."""
+
     precision: str = setting(
         "auto",
         "Number format of the search; auto is bfloat16 where that is measured to be faster, else float32. The result "
@@ -153,6 +193,22 @@ class ProjectSettings(Settings):
     cache: bool = setting(
         True, "Keep the projection, so that the next edit of this photo starts at once", advanced=True
     )
+
+
+@dataclass(frozen=True)
+class ProjectSettings(
+    ComputingSettings,
+    TuningSettings,
+    DetailSettings,
+    PriorSettings,
+    LossSettings,
+    SearchSettings,
+    StartSettings,
+    BudgetSettings,
+):
+    """How a photo is projected into the generator. (Python takes the fields of the last of these groups first.)"""
+
+    QUALITIES = {"draft": {"steps": 60}, "normal": {"steps": 300}, "best": {"steps": 1000}}
 
 
 @dataclass(frozen=True)
