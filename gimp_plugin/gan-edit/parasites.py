@@ -37,7 +37,7 @@ class Origin:
 def attach(layer: Gimp.Layer, result: ResultReady, origin: Origin, settings: Settings, asked_model: str) -> None:
     """Keep the result's latents, and how they came about, with ``layer``. ``asked_model``: as the request named it."""
     model = asked_model if os.path.isabs(asked_model) else result.model  # a file is found by its path only
-    about = {**vars(origin), "model": model, "seed": result.seed, "settings": vars(settings)}
+    about = {**vars(origin), "seed": result.seed, "settings": vars(settings)}
     for name, latent in ((LATENT, result.latent), (START, result.start)):
         if latent is not None:
             _attach(layer, name, latent.of_model(model), about)
@@ -45,7 +45,7 @@ def attach(layer: Gimp.Layer, result: ResultReady, origin: Origin, settings: Set
 
 def attach_frames(frames: list[Gimp.Layer], result: FramesReady, settings: Settings, model: str) -> None:
     """Keep each frame's latent with its layer, so that a frame can be a start or a stop of another way."""
-    about = {**vars(Origin("interpolation")), "model": model, "seed": 0, "settings": vars(settings)}
+    about = {**vars(Origin("interpolation")), "seed": 0, "settings": vars(settings)}
     for layer, ws in zip(frames, result.latents.parts(), strict=True):
         _attach(layer, LATENT, Latent(ws, model=model), about)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .arrays import Array, stacked
+from .default_model import DEFAULT
 from .entries import BELONGING
 from .errors import GanEditError, require
 from .geometry import Align, Box, Crop, Place, check_photo_size
@@ -30,7 +31,7 @@ class EditRequest:
     photo: Array
     scribble: Array
     mask: Array | None = None
-    model: str = "default"
+    model: str = DEFAULT
     align: Align | None = None
     crop: Crop | None = None
     latent: Latent | None = field(default=None, metadata=_START)
@@ -56,7 +57,7 @@ class ProjectRequest:
 
     photo: Array
     mask: Array | None = None
-    model: str = "default"
+    model: str = DEFAULT
     align: Align | None = None
     crop: Crop | None = None
     latent: Latent | None = field(default=None, metadata=_START)
@@ -74,7 +75,7 @@ class ProjectRequest:
 class RandomRequest:
     """Draw a random image of the model."""
 
-    model: str = "default"
+    model: str = DEFAULT
     settings: RandomSettings = RandomSettings()
 
 
@@ -86,7 +87,7 @@ class ImagineRequest:
     """
 
     scribble: Array
-    model: str = "default"
+    model: str = DEFAULT
     settings: ImagineSettings = ImagineSettings()
 
     def __post_init__(self) -> None:
@@ -105,7 +106,7 @@ class InterpolateRequest:
 
     latents: Array
     truncations: Array | None = None
-    model: str = "default"
+    model: str = DEFAULT
     settings: InterpolateSettings = InterpolateSettings()
     first: int = 0
 
@@ -143,7 +144,7 @@ class LookRequest:
 
     width: int
     height: int
-    model: str = "default"
+    model: str = DEFAULT
     align: Align | None = None
     crop: Crop | None = None
     selection: Box | None = None

@@ -23,6 +23,7 @@ from gan_edit_engine.imaging.image_files import Picture
 from gan_edit_engine.imaging.preflight import check_painted
 from gan_edit_engine.library.models_folder import is_file, model_names
 from gan_edit_protocol.client import Client
+from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import SettingError
 from gan_edit_protocol.events import ResultReady
 from gan_edit_protocol.geometry import Align, Crop
@@ -91,7 +92,7 @@ def edit(
     scribble: ScribbleFile,
     output: OutputFile,
     mask: MaskFile = None,
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
@@ -125,7 +126,7 @@ def project(
     photo_file: PhotoFile,
     output: OutputFile,
     mask: MaskFile = None,
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
@@ -155,7 +156,7 @@ def project(
 
 def random(
     output: Annotated[Path, typer.Option(help="The PNG to write: of the model's own size.")],
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     seed: Seed = None,
     assignments: Assignments = None,
     latent: LatentOut = None,

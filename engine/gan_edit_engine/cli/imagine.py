@@ -15,6 +15,7 @@ from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.events import FramesReady
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import ImagineRequest
@@ -34,7 +35,7 @@ def imagine(
         Path,
         typer.Option(help="The PNG to write, of the model's own size; further images are OUTPUT-2.png and so on."),
     ],
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     seed: Seed = None,
     candidates: Annotated[int | None, typer.Option(help="Short for --set candidates=N.")] = None,
     assignments: Assignments = None,

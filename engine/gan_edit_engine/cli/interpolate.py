@@ -18,6 +18,7 @@ from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging.animation import check_animation, honoured_rate, write_animation
 from gan_edit_engine.imaging.arrays import from_message
+from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.events import FramesReady
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import InterpolateRequest
@@ -32,7 +33,7 @@ def interpolate(
     output: Annotated[
         Path, typer.Option(help="A .gif, .webp or .mp4; or a .png with the images side by side (one: the image).")
     ],
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     assignments: Assignments = None,
     rate: Annotated[float, typer.Option(min=0.1, max=120, help="Images per second.")] = 12.0,
     latent: Annotated[
