@@ -33,12 +33,13 @@ from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.library import encoders, importing
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
-from gan_edit_engine.library.perceptual_files import LPIPS_LAYERS, VGG16_CONVOLUTIONS, weights_path
+from gan_edit_engine.library.perceptual_files import weights_path
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.networks.lpips import LPIPS_LAYERS, Lpips
+from gan_edit_engine.networks.vgg import convolutions
 from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.evaluation import Lite0Features, Vgg16Features, diversity
-from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 from gan_edit_engine.worker import workspace
 from gan_edit_engine.worker.evaluate import evaluate, mean
 from gan_edit_engine.worker.perform import perform
@@ -94,10 +95,10 @@ def _nothing_explored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def narrow_lpips() -> dict[str, Tensor]:
     """Weights under the names of the library's vgg16-lpips, of few channels."""
     state: dict[str, Tensor] = {}
-    for number, position in enumerate(VGG16_CONVOLUTIONS):
+    for number, position in enumerate(convolutions("vgg16").values()):
         state[f"features.{position}.weight"] = torch.randn(VGG_WIDTH, VGG_WIDTH if number else 3, 3, 3) / 4
         state[f"features.{position}.bias"] = torch.randn(VGG_WIDTH)
-    return state | {f"lin{number}": torch.rand(VGG_WIDTH) for number in range(LPIPS_LAYERS)}
+    return state | {f"lin{number}": torch.rand(VGG_WIDTH) for number in range(len(LPIPS_LAYERS))}
 
 
 def small_dcgan(variant: str) -> Generator:
@@ -126,12 +127,12 @@ def all_distances(perceptual: Perceptual) -> Any:
     return target.maps, target.grams, perceptual.loss(other[None], target), perceptual.compare(other[None], target)
 
 
-def lpips_of_pairs(network: Vgg16Lpips) -> Any:
+def lpips_of_pairs(network: Lpips) -> Any:
     return network.distance(pictures(2), pictures(2))
 
 
-def vgg16_lpips() -> Vgg16Lpips:
-    return Vgg16Lpips(narrow_lpips())
+def vgg16_lpips() -> Lpips:
+    return Lpips(narrow_lpips())
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], Any]]] = {
