@@ -6,7 +6,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_edit_engine.library.perceptual_files import LPIPS_LAYERS, VGG16_CONVOLUTIONS, weights_path
+from gan_edit_engine.library.perceptual_files import weights_path
+from gan_edit_engine.networks.lpips import LPIPS_LAYERS
+from gan_edit_engine.networks.vgg import convolutions
 
 WIDTH = 4
 
@@ -15,11 +17,11 @@ def weights() -> dict[str, Tensor]:
     """Weights under the names of the library's vgg16-lpips."""
     random = torch.Generator().manual_seed(0)
     state: dict[str, Tensor] = {}
-    for number, position in enumerate(VGG16_CONVOLUTIONS):
+    for number, position in enumerate(convolutions("vgg16").values()):
         shape = (WIDTH, WIDTH if number else 3, 3, 3)
         state[f"features.{position}.weight"] = torch.randn(shape, generator=random) / 4
         state[f"features.{position}.bias"] = torch.randn(WIDTH, generator=random)
-    return state | {f"lin{number}": torch.rand(WIDTH, generator=random) for number in range(LPIPS_LAYERS)}
+    return state | {f"lin{number}": torch.rand(WIDTH, generator=random) for number in range(len(LPIPS_LAYERS))}
 
 
 def install() -> None:

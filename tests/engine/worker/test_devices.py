@@ -35,9 +35,9 @@ from gan_edit_engine.library import encoders, importing
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.networks.lpips import Lpips
 from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.evaluation import Lite0Features, Vgg16Features, diversity
-from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 from gan_edit_engine.worker import workspace
 from gan_edit_engine.worker.evaluate import evaluate, mean
 from gan_edit_engine.worker.perform import perform
@@ -114,12 +114,12 @@ def all_distances(perceptual: Perceptual) -> Any:
     return target.maps, target.grams, perceptual.loss(other[None], target), perceptual.compare(other[None], target)
 
 
-def lpips_of_pairs(network: Vgg16Lpips) -> Any:
+def lpips_of_pairs(network: Lpips) -> Any:
     return network.distance(pictures(2), pictures(2))
 
 
-def vgg16_lpips() -> Vgg16Lpips:
-    return Vgg16Lpips(narrow_lpips.weights())
+def vgg16_lpips() -> Lpips:
+    return Lpips(narrow_lpips.weights())
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], Any]]] = {
