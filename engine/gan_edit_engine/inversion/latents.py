@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.inversion.axes import Axes, wants_axes
-from gan_edit_engine.inversion.kin import FeatureSpread
+from gan_edit_engine.inversion.kin import FeatureStatistics
 from gan_edit_engine.inversion.losses import latent_distance
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -41,7 +41,7 @@ class Statistics:
     p_whitening: Tensor
     basis: Tensor
     axes: Axes | None = None
-    features: FeatureSpread | None = None
+    features: FeatureStatistics | None = None
 
     def axes_for(self, settings: ProjectSettings) -> Axes | None:
         """The axes along which a search by ``settings`` moves."""

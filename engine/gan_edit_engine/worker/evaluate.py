@@ -18,9 +18,9 @@ from gan_edit_engine.imaging.image_files import read_picture
 from gan_edit_engine.imaging.view import to_colours, to_tensor
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, load_lpips
+from gan_edit_engine.inversion.prepared import Projector
 from gan_edit_engine.inversion.projection import project
 from gan_edit_engine.inversion.subject import Subject, psnr
-from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol import geometry
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -87,9 +87,7 @@ class Judge:
 
 def evaluate(
     files: list[Path],
-    model_name: str,
-    settings: ProjectSettings,
-    workspace: Workspace,
+    projector: Projector[ProjectSettings],
     begin: Callable[[str], None],
     skip: Callable[[str, GanEditError], None] | None = None,
 ) -> Iterator[Score]:
@@ -98,12 +96,12 @@ def evaluate(
     ``skip(name, why)`` is called for each that is no picture, or one too small to look at, and the others go on;
     without it the first such one is the end.
     """
-    judge = Judge(workspace.device)
-    projector = result_of(workspace.prepare(model_name, settings))
+    device = projector.statistics.mean.device
+    judge = Judge(device)
     for file in files:
         begin(file.name)
         try:
-            subject = subject_of(file, projector.generator, workspace.device)
+            subject = subject_of(file, projector.generator, device)
         except GanEditError as error:
             if skip is None:
                 raise

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gan_edit_engine.inversion.axes import Axes, Frame
-from gan_edit_engine.inversion.kin import FeatureSpread
+from gan_edit_engine.inversion.kin import FeatureStatistics
 from gan_edit_engine.inversion.latents import Statistics
 from gan_edit_engine.library.models import Model, weights_key
 from gan_edit_engine.system.atomic_write import replacing
@@ -83,10 +83,10 @@ def _axes(tensors: Mapping[str, Tensor]) -> Axes | None:
     return Axes(*(Frame(tensors[f"axes.{name}"], tensors[f"reach.{name}"]) for name in ("w", "w_plus")))
 
 
-def _features(tensors: Mapping[str, Tensor]) -> FeatureSpread | None:
+def _features(tensors: Mapping[str, Tensor]) -> FeatureStatistics | None:
     if "features" not in tensors:
         return None
-    return FeatureSpread(*(_by_side(tensors, f"features.{name}.") for name in ("mean", "std")))
+    return FeatureStatistics(*(_by_side(tensors, f"features.{name}.") for name in ("mean", "std")))
 
 
 def _by_side(tensors: Mapping[str, Tensor], prefix: str) -> dict[int, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.inversion.axes import PROBES, find_axes, wants_axes
-from gan_edit_engine.inversion.kin import SAMPLES, feature_spread
+from gan_edit_engine.inversion.kin import SAMPLES, feature_statistics
 from gan_edit_engine.inversion.latents import Statistics, label, map_to_w, random_z, statistics
 from gan_edit_engine.inversion.optimize import Step
 from gan_edit_engine.inversion.perceptual import (
@@ -106,7 +106,7 @@ class Workspace:
         if "features" in missing:
             z = random_z(generator, SAMPLES, 0, self.device)
             ws = generator.mapping(z, label(generator, SAMPLES, settings.class_label, self.device))
-            known = dataclasses.replace(known, features=(yield from feature_spread(generator, ws)))
+            known = dataclasses.replace(known, features=(yield from feature_statistics(generator, ws)))
             self._keep(opened, settings, known)
         return Prepared(generator, known, self._resolved(settings))
 

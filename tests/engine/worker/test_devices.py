@@ -30,6 +30,7 @@ from gan_edit_engine.generators.dcgan import DCGANConfig
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion import precision
 from gan_edit_engine.inversion.latents import label, random_z
+from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.library import encoders, importing
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
@@ -259,7 +260,8 @@ def test_photos_are_evaluated_on_the_device(workspaces: tuple[Workspace, Workspa
     Image.fromarray(photo()).save(tmp_path / "photo.png")
     settings = settings_of(ProjectSettings)
     with PretendedDevice():
-        scores = list(evaluate([tmp_path / "photo.png"], "tiny", settings, workspaces[1], lambda name: None))
+        projector = result_of(workspaces[1].prepare("tiny", settings))
+        scores = list(evaluate([tmp_path / "photo.png"], projector, lambda name: None))
     assert mean(scores).lpips > 0
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 import narrow_lpips
 from gan_edit_engine.cli import evaluate as cli_evaluate
+from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.worker.evaluate import Judge, Score, evaluate, mean, photo_files
@@ -57,7 +58,7 @@ def test_photos_are_projected_and_scored_one_after_the_other(tmp_path):
     begun: list[str] = []
     files = photo_files(tmp_path)
     settings = ProjectSettings(steps=3, cache=False)
-    scores = list(evaluate(files, "default", settings, Workspace(CPU), begun.append))
+    scores = list(evaluate(files, result_of(Workspace(CPU).prepare("default", settings)), begun.append))
     assert begun == [score.photo for score in scores] == ["1.png", "2.png"]
     assert all(score.steps == 3 and score.psnr > 5 and score.seconds > 0 for score in scores)
 
@@ -78,9 +79,7 @@ def test_what_is_no_picture_is_skipped_with_a_word_and_all_scores_are_kept(tmp_p
     skipped: dict[str, str] = {}
     scores = evaluate(
         photo_files(tmp_path),
-        "default",
-        ProjectSettings(steps=2, cache=False),
-        Workspace(CPU),
+        result_of(Workspace(CPU).prepare("default", ProjectSettings(steps=2, cache=False))),
         lambda name: None,
         lambda name, error: skipped.update({name: error.message}),
     )
