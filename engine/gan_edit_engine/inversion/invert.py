@@ -93,7 +93,7 @@ def check_search(generator: generators.Generator, settings: ProjectSettings, giv
             "L-BFGS cannot search the noise maps.",
             "Choose the optimizer adam, or turn optimize_noise off.",
         )
-    if given and settings.space == "z" and "w" in generator.spaces:
+    if given and settings.space == "z" and generator.has_w:
         raise GanEditError(
             "bad_latent", "A search in z cannot start from a latent in w+.", "Choose the space w or w+ for it."
         )
@@ -196,7 +196,7 @@ class Objective:
         subject: Subject,
         settings: ProjectSettings,
     ) -> None:
-        self._has_w = "w" in generator.spaces
+        self._has_w = generator.has_w
         self._statistics, self._settings = statistics, settings
         self._perceptual, self.subject = perceptual, subject
         self._looks = looks_of(perceptual, settings, subject.image, subject.weight, style=settings.style_weight > 0)

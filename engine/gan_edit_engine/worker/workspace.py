@@ -88,7 +88,7 @@ class Workspace:
         """
         opened = self._opened(name)
         model, spread = self.model(name, settings.class_label)
-        if not wants_axes(settings) or spread.axes is not None or "w" not in model.generator.spaces:
+        if not wants_axes(settings) or spread.axes is not None or not model.generator.has_w:
             return model, spread
         w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
         spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
