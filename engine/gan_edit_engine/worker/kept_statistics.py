@@ -60,11 +60,11 @@ def read_statistics(file: Path, device: torch.device) -> Statistics | None:
         os.utime(file)
         tensors = {name: value.to(device) for name, value in found.items()}
         plain = {name: tensors[name] for name in _ALWAYS}
-        numbers = {name: float(header[name]) for name in _NUMBERS}
+        std, w_slope = (float(header[name]) for name in _NUMBERS)
         axes, features = _axes(tensors), _features(tensors)
     except (OSError, SafetensorError, ValueError, KeyError):
         return None
-    return Statistics(**plain, **numbers, axes=axes, features=features)
+    return Statistics(**plain, std=std, w_slope=w_slope, axes=axes, features=features)
 
 
 def _tensors(statistics: Statistics) -> dict[str, Tensor]:

@@ -8,10 +8,9 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gan_edit_engine.imaging.arrays import to_message
-from gan_edit_engine.imaging.crop import AnyImage, Mask, feather_inwards, from_unit
+from gan_edit_engine.imaging.crop import AnyImage, from_unit
 from gan_edit_engine.imaging.preflight import check_request
 from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import View, scribble, to_colours, view
@@ -109,9 +108,9 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     model, spread = yield from _searchable(request.model, settings, workspace)
     steps = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, encoder=encoder)
     found = yield from report(steps, "Projecting the photo", 0, steps_of(settings))
-    image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
-    pixels = from_unit(image, seen.photo.dtype)
-    result = _result(seen, pixels, _blend(seen, feather=0.0), found.inversion, model)
+    image = seen.region.crop.insert(to_colours(found.inversion.image), seen.region.box)
+    pixels = from_unit(image, seen.photo.pixels.dtype)
+    result = _result(seen, pixels, found.inversion, model)
     z = None if found.inversion.z is None else pack_latent(found.inversion.z)
     return dataclasses.replace(result, z=z, perceptual=perceptual.name, steps=found.steps)
 
@@ -135,21 +134,16 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     )
     projection = yield from report(searching, "Projecting the photo", 0, total)
     projected, generator = projection.inversion, projection.generator
-    following = follow(generator, spread, projected, seen.colours, painted, _selected(seen), settings)
+    following = follow(generator, spread, projected, seen.colours, painted, seen.selected, settings)
     followed = yield from report(following, "Following the scribble", projection_steps, total)
-    pixels = transfer(seen.crop, seen.box, seen.photo, followed.maps, settings.strength, seen.place)
+    pixels = transfer(seen.region.crop, seen.region.box, seen.photo, followed.maps, settings.strength)
     return dataclasses.replace(
-        _result(seen, pixels, _blend(seen, settings.feather), projected, model),
+        _result(seen, pixels, projected, model),
         latent=pack_latent(followed.ws),
         latent_start=pack_latent(projected.ws),
         perceptual=perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
-
-
-def _selected(seen: View) -> Tensor:
-    assert seen.subject.selection is not None  # `view` always says what it is
-    return seen.subject.selection
 
 
 def _searchable(
@@ -167,25 +161,18 @@ def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> I
     )
 
 
-def _blend(seen: View, feather: float) -> Mask:
-    """The selection in the box, softened on its inside and at the crop's border; ``feather`` in percent of the crop."""
-    radius = feather / 100 * seen.crop.size
-    selection = seen.in_box(feather_inwards(seen.selection, radius)).astype(np.uint8)
-    covered = seen.crop.coverage(seen.box, radius)
-    return np.asarray(np.round(selection * covered), dtype=np.uint8)
-
-
-def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, model: Model) -> ResultReady:
-    image = seen.in_box(seen.photo).copy()
+def _result(seen: View, colours: AnyImage, inversion: Inversion, model: Model) -> ResultReady:
+    region = seen.region
+    image = seen.photo.within(region.box).copy()
     image[..., :3] = colours
     return ResultReady(
         image=to_message(image),
         latent=pack_latent(inversion.ws),
         noise=pack_noise(inversion.noise),
         residual=pack_residual(inversion.residual),
-        mask=to_message(mask),
-        x=seen.box.x,
-        y=seen.box.y,
+        mask=to_message(region.mask),
+        x=region.box.x,
+        y=region.box.y,
         model=model.info.name,
         psnr=inversion.psnr,
     )
