@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.imaging.crop import AnyImage, Crop, composite, from_unit, to_unit
+from gan_edit_engine.imaging.crop import AnyImage, Crop, Part, composite, from_unit, to_unit
 from gan_edit_engine.imaging.meaning import Meaning
 from gan_edit_engine.imaging.transfer import maps_of, transfer
 from gan_edit_engine.inversion.edit import Wish, follow_scribble
@@ -148,7 +148,7 @@ def _transferring(kind: str) -> Case:
     after, everywhere = before[::-1].copy(), np.ones((128, 128), np.float32)
     meant = Meaning(before, 0 * everywhere, after - before, everywhere, 0.5 * everywhere)
     maps = maps_of(before, before, after, meant, np.ones(3, np.float32))
-    return lambda: transfer(crop, Box(0, 0, 6000, 4000), photo, maps)
+    return lambda: transfer(crop, Box(0, 0, 6000, 4000), Part.whole(photo), maps)
 
 
 def measure(group: Group, rounds: int, device: torch.device) -> Iterator[tuple[str, float]]:

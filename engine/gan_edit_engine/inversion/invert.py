@@ -64,7 +64,7 @@ def check_search(generator: generators.Generator, settings: ProjectSettings, giv
             "L-BFGS cannot search the noise maps.",
             "Choose the optimizer adam, or turn optimize_noise off.",
         )
-    if given and settings.space == "z" and "w" in generator.spaces:
+    if given and settings.space == "z" and generator.has_w:
         raise GanEditError(
             "bad_latent", "A search in z cannot start from a latent in w+.", "Choose the space w or w+ for it."
         )
@@ -103,7 +103,7 @@ def latent_term(prepared: Prepared[ProjectSettings]) -> Term:
     settings = prepared.settings
     if settings.space == "z":
         return BeNormal(settings.prior_weight)
-    if settings.prior == "gaussian" and "w" in prepared.generator.spaces:
+    if settings.prior == "gaussian" and prepared.generator.has_w:
         return StayLikely(settings.prior_weight, prepared.statistics)
     return StayNearMean(settings.prior_weight, prepared.statistics)
 

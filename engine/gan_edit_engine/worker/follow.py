@@ -48,7 +48,7 @@ def follow(
     start = without_residual(generator, projected, wish.free)
     edited = yield from follow_scribble(prepared, start, wish)
     before, after = to_colours(start.image), to_colours(edited.image)
-    meant = meaning(picture, before, after, strokes.paint, strokes.meant, counts)
+    meant = meaning(picture, before, after, strokes, counts)
     brightest = strokes.paint[painted.cover >= min(_WELL_PAINTED, float(painted.cover.max()))].max(0)
     return Followed(edited.ws, maps_of(picture, before, after, meant, brightest))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.imaging.arrays import from_message, to_message
-from gan_edit_engine.imaging.crop import Box, Crop, Image, from_unit
+from gan_edit_engine.imaging.crop import Box, Crop, Image, Part, from_unit
 from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import Scribble, map_to_tensor, painted_in, to_colours, to_tensor
 from gan_edit_engine.inversion.imagine import Asked, Imagined, imagine, looks_of
@@ -91,7 +91,7 @@ def _painted(request: ImagineRequest, resolution: int) -> Scribble:
     strokes = from_message(request.scribble).astype(np.uint8)
     height, width = strokes.shape[:2]
     square = geometry.Crop(width / 2, height / 2, float(min(height, width)))
-    whole = np.full((height, width), 255, np.uint8)
+    whole = Part.whole(np.full((height, width), 255, np.uint8))
     painted = painted_in(strokes, whole, Crop.of_square(square, resolution))
     if not painted.cover.any():
         where = "" if height == width else " in the square in its middle"
@@ -110,7 +110,7 @@ def _followed(
     followed = yield from follow(prepared, start, picture, painted, everywhere)
     whole = Crop(0.0, 0.0, 1.0, 0.0, len(picture))
     box = Box(0, 0, len(picture), len(picture))
-    picture = np.asarray(transfer(whole, box, picture, followed.maps), np.float32)
+    picture = np.asarray(transfer(whole, box, Part.whole(picture), followed.maps), np.float32)
     channels = asked.paint.shape[1]
     drawn = to_tensor(np.clip(picture, 0, 1), channels, asked.paint.device)
     unlike = FollowPaint(weight, asked.paint, asked.painted).by_means(drawn).item()

@@ -63,7 +63,7 @@ def check_latents(request: InterpolateRequest, generator: Generator, name: str) 
     settings, mode, shape = request.settings, request.settings.mode, list(request.latents.shape[1:])
     check_count(from_message(request.latents), settings)
     # A model without w has z in its place.
-    if mode == "spherical" and len(shape) == 2 and "w" in generator.spaces:
+    if mode == "spherical" and len(shape) == 2 and generator.has_w:
         raise GanEditError(
             "bad_latent",
             "The mode spherical goes through z, and not all of these latents have one.",

@@ -8,10 +8,9 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gan_edit_engine.imaging.arrays import to_message
-from gan_edit_engine.imaging.crop import AnyImage, Mask, feather_inwards, from_unit
+from gan_edit_engine.imaging.crop import AnyImage, from_unit
 from gan_edit_engine.imaging.preflight import check_request
 from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import View, scribble, to_colours, view
@@ -105,9 +104,9 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     )
     steps = project(projector, seen.subject, FromLatent(given) if given is not None else None)
     found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings))
-    image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
-    pixels = from_unit(image, seen.photo.dtype)
-    result = _result(seen, pixels, _blend(seen, feather=0.0), found.inversion, model)
+    image = seen.region.crop.insert(to_colours(found.inversion.image), seen.region.box)
+    pixels = from_unit(image, seen.photo.pixels.dtype)
+    result = _result(seen, pixels, found.inversion, model)
     return dataclasses.replace(result, perceptual=projector.perceptual.name, steps=found.steps)
 
 
@@ -129,10 +128,10 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     projection = yield from report(searching, "Projecting the photo", 0, total)
     projected = projection.inversion
     editor = dataclasses.replace(projector, generator=projection.generator)
-    following = follow(editor, projected, seen.colours, painted, _selected(seen))
+    following = follow(editor, projected, seen.colours, painted, seen.selected)
     followed = yield from report(following, "Following the scribble", projection_steps, total)
-    pixels = transfer(seen.crop, seen.box, seen.photo, followed.maps, settings.strength, seen.place)
-    result = _result(seen, pixels, _blend(seen, settings.feather), projected, model)
+    pixels = transfer(seen.region.crop, seen.region.box, seen.photo, followed.maps, settings.strength)
+    result = _result(seen, pixels, projected, model)
     return dataclasses.replace(
         result,
         latent=result.latent.moved_to(pack_values(followed.ws)),
@@ -142,32 +141,20 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     )
 
 
-def _selected(seen: View) -> Tensor:
-    assert seen.subject.selection is not None  # `view` always says what it is
-    return seen.subject.selection
-
-
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
     return None if request.latent is None else given_inversion(request.latent, model, seen.subject)
 
 
-def _blend(seen: View, feather: float) -> Mask:
-    """The selection in the box, softened on its inside and at the crop's border; ``feather`` in percent of the crop."""
-    radius = feather / 100 * seen.crop.size
-    selection = seen.in_box(feather_inwards(seen.selection, radius)).astype(np.uint8)
-    covered = seen.crop.coverage(seen.box, radius)
-    return np.asarray(np.round(selection * covered), dtype=np.uint8)
-
-
-def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, model: Model) -> ResultReady:
-    image = seen.in_box(seen.photo).copy()
+def _result(seen: View, colours: AnyImage, inversion: Inversion, model: Model) -> ResultReady:
+    region = seen.region
+    image = seen.photo.within(region.box).copy()
     image[..., :3] = colours
     return ResultReady(
         image=to_message(image),
         latent=latent_of(inversion),
-        mask=to_message(mask),
-        x=seen.box.x,
-        y=seen.box.y,
+        mask=to_message(region.mask),
+        x=region.box.x,
+        y=region.box.y,
         model=model.info.name,
         psnr=inversion.psnr,
     )

@@ -119,7 +119,7 @@ class Workspace:
         """What a search must know and nobody has found out."""
         model, known = self.model(name, settings.class_label)
         missing = set()
-        if wants_axes(settings) and known.axes is None and "w" in model.generator.spaces:
+        if wants_axes(settings) and known.axes is None and model.generator.has_w:
             missing.add("axes")
         if isinstance(settings, EditSettings) and known.features is None:
             missing.add("features")

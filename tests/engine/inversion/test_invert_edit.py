@@ -280,6 +280,20 @@ def test_the_gaussian_prior_keeps_the_latent_likely(run_inversion, spread):
     assert spread.gaussian_distance(held) < 0.5 * spread.gaussian_distance(free)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        DCGANConfig(z_dim=8, channels=(8, 8)),
+        StyleGAN2Config(z_dim=8, w_dim=8, resolution=8, channel_base=64, mapping_activation="linear"),
+    ],
+)
+def test_where_the_mapping_ends_in_no_activation_the_latent_itself_is_nearly_gaussian(config):
+    generator = generators.build(config).requires_grad_(False).eval()
+    known = statistics(generator, CPU)
+    assert generator.w_slope == known.w_slope == 1
+    assert torch.allclose(known.p_mean, known.mean, atol=1e-6)
+
+
 def test_samples_of_the_model_have_unit_distance_in_both_measures(tiny_generator, spread):
     w = map_to_w(tiny_generator, random_z(tiny_generator, 2000, 9, CPU))
     assert spread.distance(w).item() == pytest.approx(1, abs=0.05)

@@ -131,7 +131,7 @@ def test_a_tuned_projection_of_256_pixels_with_its_noise_takes_less_than_ten_meg
     ws, image = torch.zeros(1, generator.num_ws, 512), torch.zeros(1, 3, 256, 256)
     pivot = Inversion(ws, image, 0.0, noise=generator.noise_consts())
     settings = ProjectSettings(tuning_steps=0)
-    spread = Statistics(torch.zeros(512), 1.0, torch.zeros(512), torch.eye(512), torch.eye(512))
+    spread = Statistics(torch.zeros(512), 1.0, torch.zeros(512), torch.eye(512), torch.eye(512), 1.0)
     projector = Projector(generator, spread, settings, perceptual)
     delta = result_of(tune(projector, Subject(image, torch.ones(1, 1, 256, 256)), pivot))
     assert len(delta.factors) == 20  # 13 convolutions and 7 ToRGB

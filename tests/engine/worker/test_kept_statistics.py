@@ -46,7 +46,7 @@ def tensors(known: Statistics) -> list[Tensor]:
     assert known.features is not None
     frames = [known.axes.w, known.axes.w_plus]
     return [
-        *(known.mean, known.p_mean, known.p_whitening, known.basis, torch.tensor(known.std, dtype=torch.float64)),
+        *(known.mean, known.p_mean, known.p_whitening, known.basis, torch.tensor([known.std, known.w_slope])),
         *(tensor for frame in frames for tensor in (frame.axes, frame.reach)),
         *(tensor for by_side in (known.features.mean, known.features.std) for tensor in by_side.values()),
     ]
