@@ -15,6 +15,7 @@ from rich.table import Table
 
 from gan_edit_engine import __version__, install, relay, service, session
 from gan_edit_engine.cli_edit import AsJson, Assignments, Device, ModelName, edit, project, random
+from gan_edit_engine.cli_find import find
 from gan_edit_engine.cli_imagine import imagine
 from gan_edit_engine.cli_interpolate import interpolate
 from gan_edit_engine.out_of_memory import is_out_of_memory
@@ -53,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (edit, project, random, imagine, interpolate):
+for command in (edit, project, random, imagine, interpolate, find):
     app.command()(command)
 
 ConnectionFile = Annotated[
