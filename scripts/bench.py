@@ -17,21 +17,27 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
+import cv2
+import numpy as np
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gan_edit_engine.device import choose_device, describe_device
-from gan_edit_engine.edit import Wish, follow_scribble
-from gan_edit_engine.encoder import Encoder, EncoderConfig
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.invert import Inversion, Subject, invert, synthesise
-from gan_edit_engine.latents import random_z
-from gan_edit_engine.optimize import result_of
-from gan_edit_engine.perceptual import load_lpips, load_perceptual
-from gan_edit_engine.workspace import Workspace
+from gan_edit_engine.imaging.crop import AnyImage, Crop, composite, from_unit, to_unit
+from gan_edit_engine.imaging.meaning import Meaning
+from gan_edit_engine.imaging.transfer import maps_of, transfer
+from gan_edit_engine.inversion.edit import Wish, follow_scribble
+from gan_edit_engine.inversion.invert import Inversion, Subject, invert, synthesise
+from gan_edit_engine.inversion.latents import random_z
+from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.perceptual import load_lpips, load_perceptual
+from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.worker.device import choose_device, describe_device
+from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.messages import Box
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 from official_projector import project_officially
 
@@ -66,6 +72,10 @@ class Bench:
             },
             "one step of an edit": {name: self._edit(name) for name in FORMATS},
             "a photo's first latent": {"one step of the default": self._projection("auto"), "encoder": self._encoder()},
+            "an edit laid on 24 megapixels": {
+                "opaque layer over layer": _blending(),
+                **{f"transfer, {kind}": _transferring(kind) for kind in ("uint8", "uint16", "float32")},
+            },
         }
 
     def _gradient(self, dtype: torch.dtype) -> Case:
@@ -114,6 +124,27 @@ class Bench:
         config = EncoderConfig(self.generator.num_ws, self.generator.w_dim, self.spread.std)
         encoder = Encoder(config).eval().requires_grad_(False).to(self.device)
         return lambda: encoder(self.subject.image.expand(-1, 3, -1, -1))
+
+
+def _big_photo(kind: str) -> AnyImage:
+    colours = np.random.default_rng(0).random((400, 600, 3), np.float32)
+    return from_unit(np.asarray(cv2.resize(colours, (6000, 4000)), np.float32), np.dtype(kind))
+
+
+def _blending() -> Case:
+    photo, mask = _big_photo("uint8"), np.full((4000, 6000), 255, np.uint8)
+    return lambda: composite(photo, photo, mask, 0, 0)
+
+
+def _transferring(kind: str) -> Case:
+    """An edit of all of a photo of which the model sees the whole."""
+    photo = _big_photo(kind)
+    crop = Crop(0.0, -1000.0, 6000 / 128, 0.0, 128)
+    before = crop.extract(to_unit(photo))
+    after, everywhere = before[::-1].copy(), np.ones((128, 128), np.float32)
+    meant = Meaning(before, 0 * everywhere, after - before, everywhere, 0.5 * everywhere)
+    maps = maps_of(before, before, after, meant, np.ones(3, np.float32))
+    return lambda: transfer(crop, Box(0, 0, 6000, 4000), photo, maps)
 
 
 def measure(group: Group, rounds: int, device: torch.device) -> Iterator[tuple[str, float]]:

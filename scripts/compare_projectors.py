@@ -23,14 +23,14 @@ import numpy as np
 import torch
 import typer
 
-from gan_edit_engine.evaluate import Judge, Score, mean
-from gan_edit_engine.invert import Subject
-from gan_edit_engine.optimize import ResultT, Step, result_of
-from gan_edit_engine.perceptual import load_lpips
-from gan_edit_engine.precision import dtype_of
-from gan_edit_engine.projection import project
+from gan_edit_engine.inversion.invert import Subject
+from gan_edit_engine.inversion.optimize import ResultT, Step, result_of
+from gan_edit_engine.inversion.perceptual import load_lpips
+from gan_edit_engine.inversion.precision import dtype_of
+from gan_edit_engine.inversion.projection import project
 from gan_edit_engine.training.photos import PhotoSource, read_names, square_pixels
-from gan_edit_engine.workspace import Workspace
+from gan_edit_engine.worker.evaluate import Judge, Score, mean
+from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 from official_projector import STEPS, project_officially

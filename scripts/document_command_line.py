@@ -10,7 +10,8 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from gan_edit_engine import cli, models_cli
+from gan_edit_engine.cli import app as cli
+from gan_edit_engine.cli import models as models_cli
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "command-line.md"
 HEAD = """# The command line

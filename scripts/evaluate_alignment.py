@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from chelsea import chelsea_turned
-from gan_edit_engine.atomic_write import make_folder, replacing
 from gan_edit_engine.finding.find import Face, Finder
 from gan_edit_engine.finding.pyramid import Pixels
 from gan_edit_engine.finding.registry import FOLDER
 from gan_edit_engine.finding.weights import load_finder
+from gan_edit_engine.system.atomic_write import make_folder, replacing
 from gan_edit_engine.training.composites import Composer, Composite, Recipe
 from gan_edit_engine.training.face_crops import load_faces
 from gan_edit_engine.training.photos import PhotoSource, read_names

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.invert import Subject, synthesise
-from gan_edit_engine.latents import Statistics
-from gan_edit_engine.losses import noise_regularity, renormalise_noise
-from gan_edit_engine.optimize import Step, ramped
-from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.inversion.invert import Subject, synthesise
+from gan_edit_engine.inversion.latents import Statistics
+from gan_edit_engine.inversion.losses import noise_regularity, renormalise_noise
+from gan_edit_engine.inversion.optimize import Step, ramped
+from gan_edit_engine.inversion.perceptual import Perceptual
 
 STEPS = 1000
 PEAK_RATE = 0.1

@@ -20,9 +20,9 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from gan_edit_engine.device import choose_device, describe_device
 from gan_edit_engine.training.photos import read_names
-from gan_edit_engine.workspace import Workspace
+from gan_edit_engine.worker.device import choose_device, describe_device
+from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from report import edits, inversions, page
 from report.bench import QUICK, REPORT_LAYERS, Bench, Budget, layers_network, say

@@ -21,10 +21,10 @@ import typer
 from edits.painting import paint
 from edits.scribbles import SCRIBBLES, SIDE, Scribble
 from edits.sheet import Row, painted_over, save_sheet
-from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.perform import perform
-from gan_edit_engine.photo import from_unit
-from gan_edit_engine.workspace import Workspace
+from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.crop import from_unit
+from gan_edit_engine.worker.perform import perform
+from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.messages import FramesReady, ImagineRequest
 from gan_edit_protocol.settings import ImagineSettings

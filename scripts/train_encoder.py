@@ -19,8 +19,9 @@ import torch
 import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
-from gan_edit_engine.encoder import GENERATOR_DIGEST, load_encoder, save_encoder, weights_digest
-from gan_edit_engine.perceptual import load_perceptual
+from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, load_encoder, save_encoder
+from gan_edit_engine.inversion.perceptual import load_perceptual
+from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
 from gan_edit_engine.training.pace import Meter, StopRequest, passed
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names, square_pixels

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.latents import map_to_w, random_z
+from gan_edit_engine.imaging.view import to_colours
+from gan_edit_engine.inversion.latents import map_to_w, random_z
 from gan_edit_engine.training.photos import PhotoSource
-from gan_edit_engine.view import to_colours
 
 Image = NDArray[np.float32]
 Ellipse = tuple[float, float, float, float, float]

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from edits.cases import Image
-from gan_edit_engine.arrays import from_message, to_message
-from gan_edit_engine.library import Model
-from gan_edit_engine.perform import perform
-from gan_edit_engine.photo import composite
-from gan_edit_engine.workspace import Workspace
+from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.crop import composite
+from gan_edit_engine.library.models import Model
+from gan_edit_engine.worker.perform import perform
+from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.messages import Align, EditRequest, ProjectRequest, ResultReady
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 

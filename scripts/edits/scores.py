@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edits.cases import Case, Image
-from gan_edit_engine.library import perceptual_weights
-from gan_edit_engine.losses import area_averaged
-from gan_edit_engine.perceptual import load_lpips
+from gan_edit_engine.inversion.losses import area_averaged
+from gan_edit_engine.inversion.perceptual import load_lpips
+from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.training import evaluation
 from gan_edit_engine.training.photos import PhotoSource, square_pixels
 from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips

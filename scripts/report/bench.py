@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from gan_edit_engine.evaluate import Judge, Score
-from gan_edit_engine.invert import Inversion, invert, psnr
-from gan_edit_engine.optimize import Step, result_of
-from gan_edit_engine.perceptual import Perceptual, load_perceptual
-from gan_edit_engine.workspace import Workspace
+from gan_edit_engine.inversion.invert import Inversion, invert, psnr
+from gan_edit_engine.inversion.optimize import Step, result_of
+from gan_edit_engine.inversion.perceptual import Perceptual, load_perceptual
+from gan_edit_engine.worker.evaluate import Judge, Score
+from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 from report.targets import Target

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_edit_engine.photo import from_unit
-from gan_edit_engine.view import to_colours
+from gan_edit_engine.imaging.crop import from_unit
+from gan_edit_engine.imaging.view import to_colours
 from report.bench import Trial
 
 Pixels = NDArray[np.uint8]

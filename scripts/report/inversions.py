@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.inversion.perceptual import Perceptual
 from report.bench import REPORT_LAYERS, Bench, Trial, layers_network
 from report.chart import line_chart
 from report.figure import (

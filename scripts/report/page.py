@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan_edit_engine.animation import write_animation
+from gan_edit_engine.imaging.animation import write_animation
 from report.figure import Cell, Figure, Finding, Row, Table
 
 GAP = 4  # pixels of white on each side of a picture in its row

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_edit_engine.invert import Subject
-from gan_edit_engine.library import Model
+from gan_edit_engine.inversion.invert import Subject
+from gan_edit_engine.library.models import Model
 from report.figure import Pixels
 
 Canvas = NDArray[np.uint8]

@@ -12,7 +12,7 @@ from engine_process import EngineProcess, MakeEngine
 
 from gan_edit_engine import generators
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
-from gan_edit_engine.perceptual import Perceptual, load_perceptual
+from gan_edit_engine.inversion.perceptual import Perceptual, load_perceptual
 
 
 @pytest.fixture

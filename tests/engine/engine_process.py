@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from gan_edit_engine.install import engine_program
+from gan_edit_engine.cli.install import engine_program
 from gan_edit_protocol import connection
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.messages import Array, Crop, JobRequest, ProjectRequest

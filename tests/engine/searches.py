@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from gan_edit_engine.optimize import ResultT, Step, result_of
+from gan_edit_engine.inversion.optimize import ResultT, Step, result_of
 
 
 def follow(steps: Generator[Step, None, ResultT]) -> tuple[list[float], ResultT]:

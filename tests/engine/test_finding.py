@@ -18,8 +18,8 @@ from gan_edit_engine.finding.find import Finder, square_of
 from gan_edit_engine.finding.network import CLOSE_SIDE, FinderNetworks
 from gan_edit_engine.finding.pyramid import AREA, cut_square, pyramid, reduced
 from gan_edit_engine.finding.weights import Finding, load_finder, read_finding, save_finder
-from gan_edit_engine.models_folder import default_model_path
-from gan_edit_engine.square import Square
+from gan_edit_engine.imaging.square import Square
+from gan_edit_engine.library.models_folder import default_model_path
 from gan_edit_protocol.messages import Align
 from shipped_pictures import JUDGED_BY, shipped
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_edit_engine import install
+from gan_edit_engine.cli import install
 from gan_edit_protocol.launch import START_SECONDS, EngineCommand
 from gimp.desktop import Desktop
 from gimp.harness import HeadlessGimp, get_gimp

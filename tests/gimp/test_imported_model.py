@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_edit_engine import generators, install
+from gan_edit_engine import generators
+from gan_edit_engine.cli import install
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
-from gan_edit_engine.models_folder import MODELS_DIR_VARIABLE
+from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gimp.harness import HeadlessGimp
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]

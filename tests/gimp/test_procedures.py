@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gan_edit_engine import install
+from gan_edit_engine.cli import install
 from gimp.harness import HeadlessGimp
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]

@@ -13,10 +13,10 @@ import bench
 import compare_projectors
 from gan_edit_engine import generators
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
-from gan_edit_engine.invert import Subject
-from gan_edit_engine.latents import statistics
-from gan_edit_engine.optimize import Step, result_of
-from gan_edit_engine.perceptual import load_perceptual
+from gan_edit_engine.inversion.invert import Subject
+from gan_edit_engine.inversion.latents import statistics
+from gan_edit_engine.inversion.optimize import Step, result_of
+from gan_edit_engine.inversion.perceptual import load_perceptual
 from official_projector import project_officially
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ import torch
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.generators.dcgan import DCGANConfig
-from gan_edit_engine.library import perceptual_weights
+from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.training.dcgan import new_dcgan
 from gan_edit_protocol.errors import GanEditError
 from report.chart import decades, line_chart, ticks

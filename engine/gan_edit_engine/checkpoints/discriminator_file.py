@@ -8,10 +8,10 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
 from gan_edit_engine.checkpoints.safetensors_file import read_header, read_tensors
 from gan_edit_engine.generators import Discriminator, DiscriminatorConfig, discriminator_with_weights
+from gan_edit_engine.system.atomic_write import replacing
 
 HEADER_KEY = "discriminator"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gan_edit_engine.printable import printable
+from gan_edit_engine.system.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 # What a damaged file can make the readers, numpy and torch raise (MalformedError and StateMismatchError among them).

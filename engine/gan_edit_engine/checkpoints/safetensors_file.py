@@ -17,12 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
 from gan_edit_engine.checkpoints.foreign import HEAD, check_head, check_regular
 from gan_edit_engine.generators import CONFIGS, Config, Generator, build_with_weights
 from gan_edit_engine.generators.base import MAX_LAYERS
 from gan_edit_engine.generators.stylegan3 import LayerSpec
+from gan_edit_engine.system.atomic_write import replacing
 
 # Header name of a configuration field where the two differ: "architecture" already names the family.
 HEADER_NAMES = {"architecture": "synthesis_architecture"}

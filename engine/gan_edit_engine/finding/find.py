@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, MULTIPLE, STRIDE, FinderNetworks
 from gan_edit_engine.finding.pyramid import Level, Pixels, cut_square, pyramid
-from gan_edit_engine.photo import AnyImage
-from gan_edit_engine.square import AlignPoints, Square
+from gan_edit_engine.imaging.crop import AnyImage
+from gan_edit_engine.imaging.square import AlignPoints, Square
 from gan_edit_protocol.messages import Align, Crop
 
 Points = NDArray[np.float64]

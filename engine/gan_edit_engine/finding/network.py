@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval
 
-from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0
 
 STRIDE = 8
 """Photo pixels per cell of the heat map, in each direction."""

@@ -11,8 +11,8 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from gan_edit_engine.photo import AnyImage, to_unit
-from gan_edit_engine.square import Square, direction
+from gan_edit_engine.imaging.crop import AnyImage, to_unit
+from gan_edit_engine.imaging.square import Square, direction
 
 Pixels = NDArray[np.uint8]
 

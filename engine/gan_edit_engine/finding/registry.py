@@ -10,10 +10,10 @@ from gan_edit_engine.checkpoints.foreign import HEAD
 from gan_edit_engine.checkpoints.safetensors_file import is_safetensors
 from gan_edit_engine.finding.find import Face, Finder
 from gan_edit_engine.finding.weights import load_finder, read_finding
+from gan_edit_engine.imaging.crop import AnyImage
+from gan_edit_engine.imaging.square import AlignPoints
 from gan_edit_engine.library.models import model_info
-from gan_edit_engine.models_folder import find_model
-from gan_edit_engine.photo import AnyImage
-from gan_edit_engine.square import AlignPoints
+from gan_edit_engine.library.models_folder import find_model
 
 FOLDER = Path(__file__).parents[1] / "data"
 PATTERN = "*-finder.safetensors"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.errors import CheckpointError
 from gan_edit_engine.finding.find import Finder
 from gan_edit_engine.finding.network import FinderNetworks
 from gan_edit_engine.generators import check_state
-from gan_edit_engine.models_folder import parse_align_points
-from gan_edit_engine.square import AlignPoints
+from gan_edit_engine.imaging.square import AlignPoints
+from gan_edit_engine.library.models_folder import parse_align_points
+from gan_edit_engine.system.atomic_write import replacing
 
 ARCHITECTURE = "finder"
 

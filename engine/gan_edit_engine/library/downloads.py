@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from gan_edit_engine.atomic_write import check_place, make_folder, replacing
 from gan_edit_engine.checkpoints.foreign import HEAD, foreign
+from gan_edit_engine.system.atomic_write import check_place, make_folder, replacing
 from gan_edit_protocol.errors import GanEditError
 
 # Called with (bytes so far, total bytes or None) after every piece.

@@ -6,13 +6,15 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_edit_engine.atomic_write import make_folder, replacing
 from gan_edit_engine.checkpoints import CheckpointError, safetensors_file
-from gan_edit_engine.encoder import GENERATOR_DIGEST, Encoder, load_encoder, weights_digest
+from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, load_encoder
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.library.models import Model, open_model
-from gan_edit_engine.models_folder import DEFAULT_NAMES, encoder_path, models_dir
+from gan_edit_engine.library.models_folder import DEFAULT_NAMES, encoder_path, models_dir
+from gan_edit_engine.networks.digest import weights_digest
+from gan_edit_engine.networks.encoder import Encoder
+from gan_edit_engine.system.atomic_write import make_folder, replacing
 from gan_edit_protocol.errors import GanEditError
 
 

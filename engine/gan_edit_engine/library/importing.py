@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_edit_engine.atomic_write import check_place, make_folder
 from gan_edit_engine.checkpoints import (
     CheckpointError,
     discriminator_file,
@@ -17,7 +16,8 @@ from gan_edit_engine.checkpoints import (
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.library.encoders import forget_other_encoder
 from gan_edit_engine.library.models import ModelInfo, discriminator_path, model_info
-from gan_edit_engine.models_folder import DEFAULT_NAMES, encoder_path, models_dir
+from gan_edit_engine.library.models_folder import DEFAULT_NAMES, encoder_path, models_dir
+from gan_edit_engine.system.atomic_write import check_place, make_folder
 from gan_edit_protocol.errors import GanEditError
 
 

@@ -17,10 +17,9 @@ from gan_edit_engine.checkpoints import (
     safetensors_file,
 )
 from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
-from gan_edit_engine.encoder import weights_digest
 from gan_edit_engine.generators import Discriminator, Generator, build
 from gan_edit_engine.library.downloads import sha256_of
-from gan_edit_engine.models_folder import (
+from gan_edit_engine.library.models_folder import (
     Point,
     default_model_path,
     file_identity,
@@ -30,7 +29,8 @@ from gan_edit_engine.models_folder import (
     models_dir,
     parse_align_points,
 )
-from gan_edit_engine.printable import printable
+from gan_edit_engine.networks.digest import weights_digest
+from gan_edit_engine.system.printable import printable
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_edit_engine.atomic_write import make_folder, replacing
 from gan_edit_engine.checkpoints import CheckpointError
 from gan_edit_engine.checkpoints.containers import load_plain
 from gan_edit_engine.checkpoints.plain_data import Array
 from gan_edit_engine.library.downloads import DownloadError, sha256_of
-from gan_edit_engine.models_folder import models_dir
+from gan_edit_engine.library.models_folder import models_dir
+from gan_edit_engine.system.atomic_write import make_folder, replacing
 from gan_edit_protocol.errors import GanEditError
 
 FOLDER = "perceptual"

@@ -11,7 +11,7 @@ from gan_edit_engine.checkpoints import CheckpointError
 from gan_edit_engine.library import downloads, perceptual_files
 from gan_edit_engine.library.catalogue import VGG19, Entry
 from gan_edit_engine.library.importing import Description, import_model
-from gan_edit_engine.models_folder import models_dir
+from gan_edit_engine.library.models_folder import models_dir
 
 DOWNLOADS = "downloads"
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_edit_engine.finding.pyramid import Pixels
-from gan_edit_engine.square import AlignPoints
+from gan_edit_engine.imaging.square import AlignPoints
 from gan_edit_engine.training.scenery import Random, Scenery, add_shape
 
 Points = NDArray[np.float64]
@@ -68,8 +68,7 @@ class Composer:
         picture = self.scenery.draw(rng, recipe.height, recipe.width)
         placed: list[Placed] = []
         for _ in range(rng.integers(recipe.lures + 1)):
-            place = _place(rng, recipe)
-            self._lay(rng, picture, self.scenery.lure(rng, self.faces.shape[1]), place)
+            self._lay(rng, picture, self.scenery.lure(rng, self.faces.shape[1]), _place(rng, recipe))
         for _ in range(rng.choice(len(recipe.counts), p=recipe.counts)):
             tries = (_place(rng, recipe) for _ in range(_TRIES))
             free = (place for place in tries if all(_apart(place, self.canonical, other) for other in placed))

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
-from gan_edit_engine.losses import area_averaged
+from gan_edit_engine.inversion.losses import area_averaged
 from gan_edit_engine.training.trainer import Trainer
 from gan_edit_protocol.errors import SettingError
 

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_edit_engine.feature_networks import LITE0_CHANNELS, EfficientNetLite0
 from gan_edit_engine.generators import discriminator
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0
 
 # The networks look at faces enlarged to this side; their weights were trained at 224 and see too little at 64.
 PROJECTED_SIDE = 128

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_edit_engine.encoder import Encoder, EncoderConfig
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
-from gan_edit_engine.latents import Statistics, statistics
-from gan_edit_engine.perceptual import Perceptual
+from gan_edit_engine.inversion.latents import Statistics, statistics
+from gan_edit_engine.inversion.perceptual import Perceptual
+from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.training.augment import blur
 from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.photos import draw_photos, flip_randomly

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_edit_engine.feature_networks import EfficientNetLite0
-from gan_edit_engine.losses import area_averaged
+from gan_edit_engine.inversion.losses import area_averaged
+from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0
 from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 
 # Every model is measured at this side, larger ones area-averaged down to it, so that the figures compare.

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gan_edit_engine.finding.find import square_of, to_tensor
 from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, STRIDE, FinderNetworks
 from gan_edit_engine.finding.pyramid import Pixels, cut_square, pyramid
-from gan_edit_engine.square import AlignPoints, Square
+from gan_edit_engine.imaging.square import AlignPoints, Square
 from gan_edit_engine.training.composites import Composer, Composite, Recipe
 from gan_edit_engine.training.finder_targets import (
     KNOWN,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gan_edit_engine.finding.find import square_of
 from gan_edit_engine.finding.network import STRIDE
-from gan_edit_engine.square import AlignPoints, Square
+from gan_edit_engine.imaging.square import AlignPoints, Square
 from gan_edit_engine.training.composites import Composite, Placed, Points
 from gan_edit_engine.training.scenery import Random
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_edit_engine.image_formats import decoding, open_image
+from gan_edit_engine.imaging.image_formats import decoding, open_image
 from gan_edit_protocol.errors import SettingError
 
 # Files of .bmp are refused by name, not passed over in silence.

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_edit_engine.atomic_write import replacing
 from gan_edit_engine.generators import Generator
+from gan_edit_engine.system.atomic_write import replacing
 
 
 def fixed_latents(count: int, z_dim: int, seed: int) -> Tensor:

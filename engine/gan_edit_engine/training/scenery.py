@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_edit_engine.finding.pyramid import Pixels
-from gan_edit_engine.square import AlignPoints
+from gan_edit_engine.imaging.square import AlignPoints
 
 Random = np.random.Generator
 

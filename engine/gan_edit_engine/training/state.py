@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from gan_edit_engine.atomic_write import make_folder, replacing, writing
+from gan_edit_engine.system.atomic_write import make_folder, replacing, writing
 from gan_edit_protocol.errors import GanEditError
 
 

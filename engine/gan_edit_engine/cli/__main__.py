@@ -1,0 +1,3 @@
+from gan_edit_engine.cli.app import main
+
+main()

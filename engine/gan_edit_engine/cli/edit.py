@@ -1,0 +1,272 @@
+"""The commands that make pictures: ``gan-edit edit``, ``project`` and ``random``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from gan_edit_engine.cli.cutting import Scene, cut
+from gan_edit_engine.cli.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
+from gan_edit_engine.cli.progress import progress_bar
+from gan_edit_engine.cli.session import engine
+from gan_edit_engine.imaging import image_files
+from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.crop import composite
+from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.preflight import check_painted
+from gan_edit_engine.library.models_folder import is_file, model_names
+from gan_edit_protocol.client import Client
+from gan_edit_protocol.errors import SettingError
+from gan_edit_protocol.messages import (
+    Align,
+    Array,
+    Crop,
+    EditRequest,
+    ProjectRequest,
+    RandomRequest,
+    ResultReady,
+)
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
+
+PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG or TIFF (8 or 16 bit), JPEG or WebP.")]
+OutputFile = Annotated[
+    Path, typer.Option(help="The PNG to write: of the photo's size, depth, colour profile, Exif and resolution.")
+]
+ScribbleFile = Annotated[
+    Path,
+    typer.Option(
+        help="RGBA PNG of the photo's size: counts where it is not transparent. A colour profile of its own is "
+        "converted to the photo's."
+    ),
+]
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Gray image of the photo's size: white may change; black and what is transparent never do. "
+        "Default: everything may."
+    ),
+]
+ModelName = Annotated[str, typer.Option(help="An installed model's name, or a model file.")]
+Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]
+Quality = Annotated[str | None, typer.Option(help="draft, normal or best: short for --set quality=NAME.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting (see: gan-edit settings); may be repeated."),
+]
+AlignText = Annotated[
+    str | None,
+    typer.Option(
+        "--align", metavar="X1,Y1,X2,Y2", help="The model's two points in the photo, e.g. the eyes, in any order."
+    ),
+]
+CropText = Annotated[
+    str | None,
+    typer.Option(
+        "--crop", metavar="CX,CY,SIZE[,ANGLE]", help="Instead: the square where the model looks, in photo pixels."
+    ),
+]
+LatentOut = Annotated[
+    Path | None,
+    typer.Option("--latent", help="Also write the result's latent to this safetensors file."),
+]
+LatentIn = Annotated[
+    Path | None,
+    typer.Option(
+        help="Start from this latent of the same crop (of --latent, or a projected_w.npz) instead of projecting."
+    ),
+]
+Device = Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the engine's choice.")]
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep/--no-keep", help="An engine that this command starts stays for five minutes, for the next one."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object about the result.")]
+
+
+def edit(
+    photo_file: PhotoFile,
+    scribble: ScribbleFile,
+    output: OutputFile,
+    mask: MaskFile = None,
+    model: ModelName = "default",
+    quality: Quality = None,
+    seed: Seed = None,
+    assignments: Assignments = None,
+    align: AlignText = None,
+    crop: CropText = None,
+    latent: LatentOut = None,
+    latent_in: LatentIn = None,
+    device: Device = None,
+    keep: Keep = True,
+    as_json: AsJson = False,
+) -> None:
+    """Change a photo so that it follows the colours of a scribble inside a mask."""
+    settings = EditSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
+    picture = image_files.read_picture(photo_file)
+    strokes, selection = image_files.read_scribble(scribble, picture), _read_mask(mask, picture)
+    check_painted(strokes, selection)
+    scene = Scene(picture.pixels, selection, model_argument(model), *_where(align, crop), strokes)
+    start = _given_latent(latent_in, model)
+
+    def request(client: Client) -> EditRequest:
+        part = cut(scene, client, settings.feather)
+        assert part.scribble is not None  # the scene has one
+        return EditRequest(
+            part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, *start, settings, part.place
+        )
+
+    _make(request, picture, output, latent, device, keep, as_json)
+
+
+def project(
+    photo_file: PhotoFile,
+    output: OutputFile,
+    mask: MaskFile = None,
+    model: ModelName = "default",
+    quality: Quality = None,
+    seed: Seed = None,
+    assignments: Assignments = None,
+    align: AlignText = None,
+    crop: CropText = None,
+    latent: LatentOut = None,
+    latent_in: Annotated[
+        Path | None,
+        typer.Option(help="Search on from this latent of the same crop (of --latent, or a projected_w.npz)."),
+    ] = None,
+    device: Device = None,
+    keep: Keep = True,
+    as_json: AsJson = False,
+) -> None:
+    """Find the model's image that is nearest to a photo and put it in the photo's place."""
+    settings = ProjectSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
+    picture = image_files.read_picture(photo_file)
+    scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), *_where(align, crop))
+    start = _given_latent(latent_in, model)
+
+    def request(client: Client) -> ProjectRequest:
+        part = cut(scene, client)
+        return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, *start, settings, part.place)
+
+    _make(request, picture, output, latent, device, keep, as_json)
+
+
+def random(
+    output: Annotated[Path, typer.Option(help="The PNG to write: of the model's own size.")],
+    model: ModelName = "default",
+    seed: Seed = None,
+    assignments: Assignments = None,
+    latent: LatentOut = None,
+    device: Device = None,
+    keep: Keep = True,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a random image of a model."""
+    settings = RandomSettings.from_assignments(assignments or [], **_given(seed=seed))
+    request = RandomRequest(model_argument(model), settings)
+    _make(lambda client: request, None, output, latent, device, keep, as_json)
+
+
+def _make(
+    request: Callable[[Client], EditRequest | ProjectRequest | RandomRequest],
+    picture: Picture | None,
+    output: Path,
+    latent: Path | None,
+    device: str | None,
+    keep: bool,
+    as_json: bool,
+) -> None:
+    """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any.
+
+    ``request``: gives the job when the engine is there.
+    """
+    image_files.check_output(output, picture)
+    if latent is not None:
+        check_latent_output(latent, output)
+    with engine(device, keep) as client, progress_bar() as (show, cancelled):
+        result = client.run(request(client), show, cancelled)
+    image_files.write_png(output, _laid_on(picture, result))
+    if latent is not None:
+        write_latent(latent, _kept(result))
+    if as_json:
+        print(json.dumps(_about(result, output, latent)))
+    else:
+        print(f"{output}: {result.steps} steps in {result.seconds:.1f} s on {result.device} with {result.model}")
+
+
+def _kept(result: ResultReady) -> KeptLatent:
+    latent, noise, z = (
+        None if array is None else np.asarray(from_message(array), np.float32)
+        for array in (result.latent, result.noise, result.z)
+    )
+    assert latent is not None  # a result has one
+    residual = None if result.residual is None else from_message(result.residual).view("<f2")
+    return KeptLatent(latent, noise, z, result.truncation_psi, result.model, residual)
+
+
+def _given_latent(path: Path | None, model: str) -> tuple[Array | None, Array | None, Array | None]:
+    """The request's latent, noise and residual from a file."""
+    if path is None:
+        return None, None, None
+    kept = read_latent_of(path, model)
+    noise = None if kept.noise is None else to_message(kept.noise)
+    return to_message(kept.latent), noise, None if kept.residual is None else to_message(kept.residual.view(np.uint16))
+
+
+def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:
+    image = from_message(result.image)
+    if picture is None:
+        return Picture(image)
+    shown = np.full(image.shape[:2], 255) if result.mask is None else from_message(result.mask)
+    pixels = composite(picture.pixels, image, shown.astype(np.uint8), result.x, result.y)
+    return replace(picture, pixels=pixels)
+
+
+def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, Any]:
+    names = ("seconds", "steps", "psnr", "model", "device", "perceptual", "seed")
+    files = {"output": str(output), "latent": None if latent is None else str(latent)}
+    return {**{name: getattr(result, name) for name in names}, **files}
+
+
+def _given(**options: int | str | None) -> dict[str, int | str]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def model_argument(name: str) -> str:
+    """A file is named by its full path, because the engine runs in another folder."""
+    return str(Path(name).absolute()) if name not in model_names() and is_file(Path(name)) else name
+
+
+def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:
+    return None if path is None else image_files.read_mask(path, picture)
+
+
+def _where(align: str | None, crop: str | None) -> tuple[Align | None, Crop | None]:
+    """The request's entries about where the model looks."""
+    if align is not None and crop is not None:
+        raise SettingError("--align and --crop both say where the model looks.", "Give one of them.")
+    if align is not None:
+        x1, y1, x2, y2 = _numbers("--align", align, 4)
+        # The left one first, as in GIMP: the other way round the model would see the photo upside down.
+        left, right = sorted([(x1, y1), (x2, y2)])
+        return Align(*left, *right), None
+    return None, None if crop is None else Crop(*_numbers("--crop", crop, 3, 4))
+
+
+def _numbers(option: str, text: str, *counts: int) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in counts or not np.isfinite(numbers).all():
+        wanted = " or ".join(str(count) for count in counts)
+        raise SettingError(f"{option} needs {wanted} numbers with commas between them, not '{text}'.")
+    return numbers

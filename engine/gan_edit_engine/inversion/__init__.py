@@ -1,0 +1,1 @@
+"""The algorithm: latents that a photo or a scribble asks for."""

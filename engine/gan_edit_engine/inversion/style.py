@@ -1,0 +1,54 @@
+"""Style transfer in the generator's space: one latent's picture in another's colours and textures.
+
+The image keeps the features of the first and takes on the Gram matrices of the second (Gatys et al., "Image Style
+Transfer Using Convolutional Neural Networks", 2016), as far as the generator makes such images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator
+
+import torch
+from torch import Tensor
+
+from gan_edit_engine import generators
+from gan_edit_engine.inversion.latents import Statistics
+from gan_edit_engine.inversion.losses import latent_distance
+from gan_edit_engine.inversion.optimize import Step, adam
+from gan_edit_engine.inversion.perceptual import Perceptual
+from gan_edit_protocol.settings import InterpolateSettings
+
+_RATE = 0.1
+_PRIOR_WEIGHT = 0.02  # keeps the latent near the first, as an edit's does
+
+
+def transfer_style(
+    generator: generators.Generator,
+    statistics: Statistics,
+    perceptual: Perceptual,
+    content: Tensor,
+    style: Tensor,
+    settings: InterpolateSettings,
+) -> Generator[Step, None, Tensor]:
+    """Yields a Step per optimisation step; returns w+ [num_ws, w_dim] that starts from ``content``, of that shape.
+
+    ``style``: w+ of the same shape. Raises GanEditError when the optimisation finds no image.
+    """
+    start, other = content[None], style[None]
+    with torch.no_grad():
+        shown, liked = generator.synthesis(start), generator.synthesis(other)
+    everywhere = torch.ones_like(shown[:, :1])
+    target = dataclasses.replace(
+        perceptual.target(shown, everywhere), grams=perceptual.target(liked, everywhere, style=True).grams
+    )
+    ws = start.clone().requires_grad_()
+
+    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
+        image = generator.synthesis(ws)
+        kept, styled = perceptual.compare(image, target)
+        prior = latent_distance(ws, start, statistics.std)
+        return kept + settings.style_weight * styled + _PRIOR_WEIGHT * prior, image
+
+    yield from adam([ws], evaluate, settings.steps, _RATE)
+    return ws.detach()[0]

@@ -1,0 +1,1 @@
+"""Networks that are no generators: what images look like to them."""

@@ -1,0 +1,80 @@
+"""A network that looks at a photo once and gives a w+ latent near it: where an inversion may start."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0
+
+# The photo is enlarged to this side for the frozen features, as in the discriminator.
+FEATURE_SIDE = 128
+SCALES = LITE0_CHANNELS[1:]  # strides 4, 8, 16, 32: maps of side 32, 16, 8 and 4
+WIDTHS = (48, 96, 128, 128)
+HIDDEN = 384
+DELTA_RANK = 64
+LRELU_SLOPE = 0.2
+MAX_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What the encoder must know of its generator."""
+
+    num_ws: int
+    w_dim: int
+    # The generator's own spread of w (root mean square per dimension), in units of which the network answers.
+    w_std: float
+
+    def __post_init__(self) -> None:
+        # Read from files: bounds what a header can make us allocate.
+        if not (1 <= self.num_ws <= MAX_SIZE and 1 <= self.w_dim <= MAX_SIZE and 0 < self.w_std < math.inf):
+            raise ValueError(f"an encoder for {self.num_ws} x {self.w_dim} latents of spread {self.w_std} cannot be")
+
+
+class Encoder(nn.Module):
+    """Photo [N, 3, R, R] in -1..1 -> w+ [N, num_ws, w_dim].
+
+    Frozen EfficientNet-lite0 features are gathered to 4 x 4 positions. One w serves all layers; each layer's deviation
+    from it is drawn from a few shared directions, which keeps the answer near W, where edits behave (Tov et al. 2021,
+    "Designing an Encoder for StyleGAN Image Manipulation").
+    """
+
+    w_avg: Tensor
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        ins = [0, *WIDTHS[:-1]]
+        self.gather = nn.ModuleList(
+            nn.Conv2d(features + below, width, 3, stride=1 if i == len(SCALES) - 1 else 2, padding=1)
+            for i, (features, below, width) in enumerate(zip(SCALES, ins, WIDTHS, strict=True))
+        )
+        self.hidden = nn.Linear(WIDTHS[-1] * 16, HIDDEN)
+        self.to_w = nn.Linear(HIDDEN, config.w_dim)
+        self.to_deltas = nn.Linear(HIDDEN, config.num_ws * DELTA_RANK)
+        self.directions = nn.Linear(DELTA_RANK, config.w_dim, bias=False)
+        nn.init.zeros_(self.to_deltas.weight)
+        nn.init.zeros_(self.to_deltas.bias)
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+        self.frozen = EfficientNetLite0().to(memory_format=torch.channels_last)
+
+    @property
+    def answer_shape(self) -> tuple[int, int]:
+        """(num_ws, w_dim) of an answer."""
+        return self.config.num_ws, self.config.w_dim
+
+    def forward(self, photo: Tensor) -> Tensor:
+        if photo.shape[-1] != FEATURE_SIDE:
+            photo = F.interpolate(photo, size=FEATURE_SIDE, mode="bilinear", align_corners=False)
+        maps = self.frozen.features(photo.contiguous(memory_format=torch.channels_last))[1:]
+        x = maps[0][:, :0]
+        for conv, features in zip(self.gather, maps, strict=True):
+            x = F.leaky_relu(conv(torch.cat([features, x], dim=1)), LRELU_SLOPE)
+        x = F.leaky_relu(self.hidden(x.flatten(1)), LRELU_SLOPE)
+        deltas = self.directions(self.to_deltas(x).unflatten(1, (self.config.num_ws, DELTA_RANK)))
+        return self.w_avg + self.config.w_std * (self.to_w(x)[:, None] + deltas)

@@ -1,0 +1,1 @@
+"""The engine's shell: socket, queue and processes. Never imports torch."""

@@ -1,0 +1,296 @@
+"""The engine's shell around the queue: one socket for clients, one worker process, and the clock.
+
+Everything is decided in ``jobs``; this room carries stimuli in and instructions out. It never imports torch, so that it
+starts at once and stays small, and it never waits for a client or the worker, so that neither can hold up the other.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import zmq
+
+from gan_edit_engine import __version__
+from gan_edit_engine.service import allocator, client_socket, descriptors, events, look, worker_process
+from gan_edit_engine.service.deliveries import Deliveries
+from gan_edit_engine.service.job_queue import JobQueue
+from gan_edit_engine.service.one_engine import hold
+from gan_edit_engine.service.strangers import Strangers
+from gan_edit_engine.service.surroundings import Surroundings
+from gan_edit_engine.service.worker_process import WorkerProcess, explain_exit
+from gan_edit_engine.service.zap import Doorkeeper
+from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
+from gan_edit_protocol.connection import Connection
+from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.messages import (
+    CancelRequest,
+    EngineStatus,
+    Event,
+    Failed,
+    LookRequest,
+    ShutdownRequest,
+    StatusRequest,
+)
+
+BUSY_POLL_MS = 50
+IDLE_POLL_MS = 500
+CHECK_SECONDS = 1.0
+"""How often the connection file and the users' processes are looked at."""
+STRANGERS_SHARE = 0.5
+"""Of the descriptors that the engine may have: connections on which nothing was said yet."""
+
+_log = logging.getLogger("gan_edit.service")
+
+
+@dataclass(frozen=True)
+class Options:
+    """``device``: None chooses. ``idle_timeout``: seconds, 0 is never.
+
+    ``end_with``: the first user. The engine ends when the processes of all its users have, those included that clients
+    name when they greet; None: it does not.
+    """
+
+    connection_file: Path
+    device: str | None = None
+    end_with: int | None = None
+    idle_timeout: float = 3600.0
+
+
+def serve(options: Options) -> bool:
+    """Run an engine until it is told to end; False at once when a running one answers at the connection file.
+
+    Raises :class:`EngineUnavailableError` when another engine holds the connection file but does not answer.
+    """
+    descriptors.allow_many()
+    allocator.give_back_large()
+    lock = hold(options.connection_file)
+    if lock is None:
+        return False
+    with lock:
+        Service(options).run()
+    return True
+
+
+class Service:
+    """One engine: made, run once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._surroundings = Surroundings(options.connection_file, options.end_with)
+        self._queue = JobQueue(options.idle_timeout)
+        self._stimuli: collections.deque[events.Stimulus] = collections.deque()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        server_public, server_secret = zmq.curve_keypair()
+        client_public, client_secret = zmq.curve_keypair()
+        self._doorkeeper = Doorkeeper(self._context, client_public)
+        self._router = client_socket.bind(self._context, server_public, server_secret)
+        self._workers = self._context.socket(zmq.PULL)
+        self._workers.rcvhwm = 0
+        self._workers.bind(worker_process.ENDPOINT)
+        self._deliveries = Deliveries(self._router)
+        self._strangers = Strangers(self._context, self._router, int(descriptors.limit() * STRANGERS_SHARE))
+        self._poller = zmq.Poller()
+        for socket in (self._router, self._workers, self._doorkeeper.socket, self._strangers.socket):
+            self._poller.register(socket, zmq.POLLIN)
+        self._connection = Connection(
+            endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
+            server_public=server_public.decode(),
+            client_public=client_public.decode(),
+            client_secret=client_secret.decode(),
+            pid=os.getpid(),
+        )
+        self._worker: WorkerProcess | None = None
+        self._dying: dict[int, WorkerProcess] = {}
+        self._workers_started = 0
+        self._worker_ready = False
+        self._worker_failure: Failed | None = None
+        self._next_check = 0.0
+        self._running = True
+
+    def run(self) -> None:
+        """Serve until the queue says Stop. The connection file is there exactly as long as clients are served."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        try:
+            connection.write(self._options.connection_file, self._connection)
+            _log.info("listening at %s, process %d", self._connection.endpoint, os.getpid())
+            self._perform(self._queue.start(time.monotonic()))
+            while self._running:
+                self._poll()
+                self._check_surroundings()
+                self._stimuli.append(events.Tick())
+                self._handle_stimuli()
+                self._stimuli += map(events.ClientGone, self._deliveries.try_again(time.monotonic()))
+                self._handle_stimuli()
+        finally:
+            self._close()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stimuli.append(events.ShutdownAsked())
+
+    def _close(self) -> None:
+        self._unpublish()
+        if self._worker is not None:
+            self._kill_worker()
+        ended = [worker.join(2.0) for worker in self._dying.values()]
+        self._strangers.close()
+        for socket in (self._router, self._workers, self._doorkeeper.socket):
+            socket.close()
+        if all(ended):  # else term() would wait for the thread of a process that the system cannot end now
+            self._context.term()
+        _log.info("ended")
+
+    def _unpublish(self) -> None:
+        if not self._surroundings.is_published(self._connection):
+            return
+        try:
+            self._options.connection_file.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("the connection file stays behind: %s", error)
+
+    # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        busy = self._queue.waiting or self._deliveries.waiting
+        ready = dict(self._poller.poll(BUSY_POLL_MS if busy else IDLE_POLL_MS))
+        if self._doorkeeper.socket in ready:
+            self._doorkeeper.answer_one()
+        if self._strangers.socket in ready:
+            self._strangers.look()
+        if self._router in ready:
+            client = self._router.recv(copy=False)  # which keeps its connection's descriptor
+            self._strangers.speaks(client)
+            self._on_request(client.bytes, self._router.recv_multipart())  # each frame's memory is given back at once
+        if self._workers in ready:
+            number, kind, *frames = self._workers.recv_multipart()
+            self._on_worker(int(number), kind, frames)
+
+    def _on_request(self, client: bytes, frames: list[bytes]) -> None:
+        try:
+            job, request = wire.decode_request(frames)
+        except GanEditError as error:
+            _log.warning("refused a message: %s", error)
+            self._send(client, wire.job_of(frames), Failed(error.code, error.message, error.hint))
+            return
+        _log.debug("%s %s", job, type(request).__name__)
+        if isinstance(request, StatusRequest):
+            self._surroundings.add_user(request.user)
+            self._stimuli.append(events.StatusAsked(client, job))
+        elif isinstance(request, LookRequest):
+            self._send(client, job, look.answer(request))
+        elif isinstance(request, CancelRequest):
+            self._stimuli.append(events.CancelAsked(client, request.job))
+        elif isinstance(request, ShutdownRequest):
+            self._stimuli.append(events.ShutdownAsked())
+        else:
+            self._stimuli.append(events.Submitted(client, job, request))
+
+    def _on_worker(self, number: int, kind: bytes, frames: list[bytes]) -> None:
+        if kind == worker_process.ENDED:
+            self._dying.pop(number, None)
+        if self._worker is None or number != self._worker.number:
+            return  # a worker that was killed; nothing that it still said counts
+        if kind == worker_process.ENDED:
+            self._on_worker_end(self._worker)
+            return
+        try:
+            job, event = wire.decode_event(frames)
+        except GanEditError as error:
+            self._on_nonsense(self._worker, error)
+            return
+        if isinstance(event, EngineStatus) and wire.version_of(frames) != PROTOCOL_VERSION:
+            self._on_other_version()
+        elif isinstance(event, EngineStatus):
+            self._worker_ready = True
+            _log.info("worker %d computes on %s", self._worker.pid, event.device)
+            self._stimuli.append(events.WorkerReady(event.device))
+        elif not self._worker_ready and isinstance(event, Failed):
+            self._worker_failure = event  # it says why it cannot start, and ends
+        else:
+            self._stimuli.append(events.WorkerSaid(job, event))
+
+    def _on_nonsense(self, worker: WorkerProcess, error: GanEditError) -> None:
+        _log.error("worker %d cannot be understood: %s", worker.pid, error)
+        self._kill_worker()
+        reason = f"The engine does not understand its computing process: {error.message}"
+        self._stimuli.append(events.WorkerDied(Failed("worker_died", reason, error.hint)))
+
+    def _on_other_version(self) -> None:
+        _log.error("the worker is of another version: GAN Edit was installed anew since this engine started")
+        self._kill_worker()
+        reason = "GAN Edit was installed anew while its engine ran."
+        failure = Failed("version_mismatch", reason, "Try again; the new engine is then started.")
+        self._stimuli += [events.WorkerDied(failure, hopeless=True), events.Orphaned()]
+
+    def _on_worker_end(self, worker: WorkerProcess) -> None:
+        failure = self._worker_failure or explain_exit(worker.exit(), self._worker_ready)
+        _log.error("the worker is gone: %s", failure.message)
+        self._worker = None
+        self._stimuli.append(events.WorkerDied(failure, hopeless=self._worker_failure is not None))
+
+    def _check_surroundings(self) -> None:
+        if time.monotonic() < self._next_check:
+            return
+        self._next_check = time.monotonic() + CHECK_SECONDS
+        if not self._surroundings.is_published(self._connection):
+            self._stimuli.append(events.Orphaned())
+        if not self._surroundings.is_used():
+            self._stimuli.append(events.Unused())
+
+    # --- what goes out ---------------------------------------------------------------------------------------------
+
+    def _handle_stimuli(self) -> None:
+        while self._stimuli and self._running:
+            self._perform(self._queue.handle(self._stimuli.popleft(), time.monotonic()))
+
+    def _perform(self, instructions: list[events.Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case events.Send(client, job, event):
+                    self._send(client, job, event)
+                case events.SendStatus(client, job, worker, device, count):
+                    state = {"version": __version__, "pid": os.getpid(), "worker": worker, "device": device}
+                    models = self._surroundings.model_names()
+                    self._send(client, job, EngineStatus.listing(models, jobs=count, **state))
+                case events.StartWorker():
+                    self._start_worker()
+                case events.Dispatch(job, request):
+                    self._tell_worker(wire.encode(job, request))
+                case events.AskCancel(job):
+                    self._tell_worker(wire.encode(job, CancelRequest(job)))
+                case events.KillWorker():
+                    self._kill_worker()
+                case events.Stop():
+                    self._running = False
+
+    def _send(self, client: bytes, job: str, event: Event) -> None:
+        self._deliveries.send(client, job, event, time.monotonic())
+
+    def _tell_worker(self, frames: list[bytes]) -> None:
+        if self._worker is not None:
+            self._worker.send(frames)
+
+    def _start_worker(self) -> None:
+        self._workers_started += 1
+        self._worker_ready, self._worker_failure = False, None
+        try:
+            self._worker = WorkerProcess(self._context, self._workers_started, self._options.device)
+        except OSError as error:
+            _log.error("the worker could not be started: %s", error)
+            reason = f"The engine's computing process could not be started ({error.strerror})."
+            self._stimuli.append(
+                events.WorkerDied(Failed("worker_start", reason, "Close other programs and try again."))
+            )
+
+    def _kill_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._dying[self._worker.number] = self._worker
+            self._worker = None

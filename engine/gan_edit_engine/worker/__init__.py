@@ -1,0 +1,1 @@
+"""The worker process: where a request becomes pixels."""

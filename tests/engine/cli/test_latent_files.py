@@ -1,0 +1,114 @@
+"""Latents in files: all that belongs to them comes back, and what is none is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from gan_edit_engine.cli.latent_files import KeptLatent, read_latent, read_latent_of, write_latent
+from gan_edit_protocol.errors import GanEditError
+
+LATENT = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def test_noise_residual_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) -> None:
+    kept = KeptLatent(
+        LATENT,
+        np.ones((1, 1024), np.float32),
+        np.zeros(4, np.float32),
+        0.7,
+        "cats128",
+        np.full((2, 3, 3), 0.5, np.float16),
+    )
+    write_latent(tmp_path / "a.safetensors", kept)
+    again = read_latent(tmp_path / "a.safetensors")
+    assert again.noise is not None
+    assert again.z is not None
+    assert (again.latent == LATENT).all()
+    assert (again.noise == 1).all()
+    assert again.z.shape == (4,)
+    assert (again.truncation_psi, again.model) == (0.7, "cats128")
+    assert again.residual is not None
+    assert again.residual.dtype == np.float16
+    assert (again.residual == 0.5).all()
+
+
+def test_a_file_with_nothing_but_a_latent_is_read(tmp_path: Path) -> None:
+    save_file({"latent": LATENT, "something else": LATENT}, tmp_path / "a.safetensors")
+    again = read_latent(tmp_path / "a.safetensors")
+    assert (again.noise, again.z, again.truncation_psi, again.model) == (None, None, 1.0, "")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "header"),
+    [
+        ({"noise": LATENT}, {}),
+        ({"latent": LATENT[0]}, {}),
+        ({"latent": LATENT.astype(np.float64)}, {}),
+        ({"latent": LATENT, "z": LATENT}, {}),
+        ({"latent": LATENT}, {"truncation_psi": "nan"}),
+        ({"latent": LATENT}, {"truncation_psi": "much"}),
+    ],
+)
+def test_what_is_no_latent_is_refused(tmp_path: Path, tensors: dict[str, np.ndarray], header: dict[str, str]) -> None:
+    save_file(tensors, tmp_path / "a.safetensors", header)
+    with pytest.raises(GanEditError, match="a.safetensors"):
+        read_latent(tmp_path / "a.safetensors")
+
+
+def test_a_latent_of_another_model_is_refused_by_both_names(tmp_path: Path) -> None:
+    write_latent(tmp_path / "a.safetensors", KeptLatent(LATENT, model="cats128"))
+    for model in ("default", "cats128", "/elsewhere/cats128.safetensors"):
+        assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats128"
+    with pytest.raises(GanEditError, match="of the model cats128, not dogs"):
+        read_latent_of(tmp_path / "a.safetensors", "dogs")
+
+
+# --- other programs' files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"w": LATENT[None]},
+        {"ws": LATENT[None].astype(np.float64)},
+        {"w": LATENT},
+        {"ws": LATENT, "w": LATENT * 2, "z": LATENT[0]},
+    ],
+)
+def test_what_the_official_projector_writes_is_a_latent(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(tmp_path / "projected_w.npz", **arrays)
+    again = read_latent_of(tmp_path / "projected_w.npz", "any")
+    assert again.latent.dtype == np.float32
+    assert (again.latent == LATENT).all()
+    assert (again.noise, again.z, again.model) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"z": LATENT}, "holds no latent"),
+        ({"w": LATENT[0]}, "holds no latent"),
+        ({"w": np.zeros((0, 2, 3))}, "holds no latent"),
+        ({"w": np.stack([LATENT] * 3)}, "holds 3 latents"),
+        ({"w": LATENT[None] * np.nan}, "no numbers"),
+        ({"w": np.array(["a"])}, "not a readable .npz"),
+        ({"w": np.array([{}], dtype=object)}, "not a readable .npz"),
+    ],
+)
+def test_an_npz_without_one_latent_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], said: str) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(GanEditError, match=said):
+        read_latent(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["latent", "noise", "z"])
+def test_values_that_are_no_numbers_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    tensors = {"latent": LATENT, "noise": np.zeros((1, 1024), np.float32), "z": np.zeros(4, np.float32)}
+    tensors[name] = tensors[name] + np.float32(np.inf)
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(GanEditError, match="no numbers"):
+        read_latent(tmp_path / "a.safetensors")

@@ -1,0 +1,321 @@
+"""Everything computes on the device it is put on: no network leaves a part of itself on the processor, no job a tensor.
+
+Networks are moved to CUDA as torch's own fake tensors, which know their device and no values, so that it needs no card.
+Generators, which keep prepared kernels by their address, and searches, which look at values, run on a pretended device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pretended_device import DEVICE, DeviceMixedError, PretendedDevice
+from safetensors.torch import save_file
+from snapshots import small_discriminator, small_stylegan2, small_stylegan3
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_leaves
+
+import bench
+from gan_edit_engine.checkpoints import safetensors_file
+from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, save_encoder
+from gan_edit_engine.generators import Generator, build
+from gan_edit_engine.generators.dcgan import DCGANConfig
+from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.inversion import precision
+from gan_edit_engine.inversion.latents import label, random_z
+from gan_edit_engine.inversion.perceptual import Perceptual, discriminator_features, load_perceptual
+from gan_edit_engine.library import encoders, importing
+from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
+from gan_edit_engine.library.perceptual_files import LPIPS_LAYERS, VGG16_CONVOLUTIONS, weights_path
+from gan_edit_engine.networks.digest import weights_digest
+from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
+from gan_edit_engine.training.evaluation import Lite0Features, Vgg16Features, diversity
+from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
+from gan_edit_engine.worker import workspace
+from gan_edit_engine.worker.evaluate import evaluate, mean
+from gan_edit_engine.worker.perform import perform
+from gan_edit_engine.worker.workspace import Workspace
+from gan_edit_protocol.messages import (
+    EditRequest,
+    FramesReady,
+    ImagineRequest,
+    InterpolateRequest,
+    JobRequest,
+    ProjectRequest,
+    RandomRequest,
+)
+from gan_edit_protocol.settings import (
+    EditSettings,
+    ImagineSettings,
+    InterpolateSettings,
+    ProjectSettings,
+    RandomSettings,
+)
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+SIDE = 16
+VGG_WIDTH = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A models folder: "tiny" with its encoder, "cloud", a DCGAN, and LPIPS on a narrow VGG, all untrained."""
+    folder = tmp_path_factory.mktemp("devices")
+    torch.manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MODELS_DIR_VARIABLE, str(folder / "models"))
+        patch.setattr(workspace, "PROBES", 2)
+        patch.setattr(precision, "_ROUNDS", 1)
+        for name, generator in {"tiny": tiny_generator, "cloud": small_dcgan("transposed")}.items():
+            safetensors_file.write(folder / f"{name}.safetensors", generator, {})
+            importing.import_model(folder / f"{name}.safetensors", name)
+        encoder = Encoder(EncoderConfig(tiny_generator.num_ws, tiny_generator.w_dim, 1.0))
+        save_encoder(folder / "encoder.safetensors", encoder, {GENERATOR_DIGEST: weights_digest(tiny_generator)})
+        encoders.attach_encoder("tiny", folder / "encoder.safetensors")
+        weights_path("vgg16-lpips").parent.mkdir()
+        save_file(narrow_lpips(), weights_path("vgg16-lpips"))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_explored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test found out about a model would be read instead of computed."""
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def narrow_lpips() -> dict[str, Tensor]:
+    """Weights under the names of the library's vgg16-lpips, of few channels."""
+    state: dict[str, Tensor] = {}
+    for number, position in enumerate(VGG16_CONVOLUTIONS):
+        state[f"features.{position}.weight"] = torch.randn(VGG_WIDTH, VGG_WIDTH if number else 3, 3, 3) / 4
+        state[f"features.{position}.bias"] = torch.randn(VGG_WIDTH)
+    return state | {f"lin{number}": torch.rand(VGG_WIDTH) for number in range(LPIPS_LAYERS)}
+
+
+def small_dcgan(variant: str) -> Generator:
+    config = DCGANConfig(z_dim=8, channels=(8, 8), variant=variant)
+    return build(config).requires_grad_(False).eval()
+
+
+# Networks
+
+
+def pictures(count: int = 1, side: int = SIDE) -> Tensor:
+    return torch.rand(count, 3, side, side, device=CUDA) * 2 - 1
+
+
+def answer(network: nn.Module) -> Any:
+    return network(pictures())
+
+
+def judgement(discriminator: Any) -> Any:
+    return discriminator.judge(discriminator.features(pictures(2)))
+
+
+def all_distances(perceptual: Perceptual) -> Any:
+    image, other = pictures(2, 2 * SIDE)
+    target = perceptual.target(image[None], torch.ones_like(image[None, :1]), style=True)
+    return target.maps, target.grams, perceptual.loss(other[None], target), perceptual.compare(other[None], target)
+
+
+def lpips_of_pairs(network: Vgg16Lpips) -> Any:
+    return network.distance(pictures(2), pictures(2))
+
+
+def vgg16_lpips() -> Vgg16Lpips:
+    return Vgg16Lpips(narrow_lpips())
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], Any]]] = {
+    "encoder": (lambda: Encoder(EncoderConfig(6, 8, 1.0)), answer),
+    "discriminator": (small_discriminator, answer),
+    "discriminator's features": (lambda: discriminator_features(small_discriminator(resolution=32)), all_distances),
+    "efficientnet-lite0": (lambda: load_perceptual("efficientnet-lite0", CPU), all_distances),
+    "vgg16": (lambda: load_perceptual("vgg16", CPU), all_distances),
+    "vgg16-lpips": (lambda: load_perceptual("vgg16-lpips", CPU), all_distances),
+    "training: stylegan2": (lambda: StyleGAN2Discriminator(small_discriminator().config), judgement),
+    "training: projected": (lambda: ProjectedDiscriminator(width=8, hidden=8), judgement),
+    "training: detail": (lambda: DetailDiscriminator(width=8, hidden=8), judgement),
+    "evaluation: lpips": (vgg16_lpips, lpips_of_pairs),
+    "evaluation: vgg16": (lambda: Vgg16Features(vgg16_lpips()), answer),
+    "evaluation: lite0": (Lite0Features, answer),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_moves_as_one(name: str) -> None:
+    make, use = NETWORKS[name]
+    network = make()
+    # What a network forgets becomes a fake tensor of the processor, which does not mix with those of the card.
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        results = tree_leaves(use(network.to(CUDA)))
+    assert {result.device.type for result in results} == {"cuda"}
+
+
+GENERATORS: dict[str, Callable[[], Generator]] = {
+    "stylegan2": small_stylegan2,
+    "stylegan2, resnet with classes": lambda: small_stylegan2(architecture="resnet", c_dim=3),
+    "stylegan3": small_stylegan3,
+    "stylegan-xl": lambda: small_stylegan3(c_dim=3, embedding_count=4, embedding_features=5),
+    "dcgan": lambda: small_dcgan("transposed"),
+    "dcgan of the course": lambda: small_dcgan("upsample"),
+}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_generator_moves_as_one_and_gives_the_same_image(name: str) -> None:
+    generator = GENERATORS[name]().eval()
+    z = random_z(generator, 2, 0, CPU)
+    c = label(generator, 2, 0, CPU)
+    expected = generator(z, c, truncation_psi=0.5)
+    with PretendedDevice():
+        image = generator.to(DEVICE)(z.to(DEVICE), None if c is None else c.to(DEVICE), truncation_psi=0.5)
+        assert image.device == generator.w_avg.device == DEVICE
+        assert torch.equal(image.cpu(), expected)
+
+
+@pytest.mark.parametrize("name", ["encoder", "training: projected", "training: detail"])
+def test_a_network_does_not_save_the_frozen_one_that_it_looks_through(name: str) -> None:
+    network = NETWORKS[name][0]()
+    assert not [key for key in network.state_dict() if key.startswith("frozen")]
+    assert [key for key, _ in network.named_buffers() if key.startswith("frozen")]
+
+
+# Searches
+
+
+def settings_of(kind: type[ProjectSettings], **changes: Any) -> Any:
+    return kind(**{"steps": 2, "precision": "float32", "cache": False, **changes})
+
+
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+
+
+def projection_of(model: str = "tiny", **changes: Any) -> ProjectRequest:
+    return ProjectRequest(to_message(photo()), model=model, settings=settings_of(ProjectSettings, **changes))
+
+
+def edit_of(**changes: Any) -> EditRequest:
+    scribble = np.zeros((24, 24, 4), np.uint8)
+    scribble[8:12, 8:12] = 255
+    settings = settings_of(EditSettings, edit_steps=2, **changes)
+    return EditRequest(to_message(photo()), to_message(scribble), model="tiny", settings=settings)
+
+
+def latents_in(mode: str) -> InterpolateRequest:
+    shape = {"linear": (3, 6, 32), "spherical": (2, 32), "transfer": (3, 6, 32)}.get(mode, (2, 6, 32))
+    values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    settings = InterpolateSettings(mode=mode, frames=2, steps=2)
+    return InterpolateRequest(to_message(values), model="tiny", settings=settings)
+
+
+JOBS: dict[str, JobRequest] = {
+    "projection": projection_of(),
+    "projection that is kept": projection_of(cache=True, optimize_noise=True, seed=987),
+    "projection in z from several starts": projection_of(space="z", start="best", restarts=3, init_samples=3, steps=8),
+    "projection in w by L-BFGS": projection_of(space="w", optimizer="lbfgs"),
+    "projection of a style": projection_of(style_weight=1.0, prior="gaussian", pixel_loss="l1", axes="own"),
+    "projection by plain VGG-16": projection_of(perceptual="vgg16", stop_psnr=90, patience=9),
+    "projection in a DCGAN": projection_of("cloud", space="z"),
+    "projection with noise, tuned": projection_of(optimize_noise=True, tuning_steps=2, tuning_selected_only=True),
+    "edit": edit_of(),
+    "edit by EfficientNet-lite0 of a tuned projection": edit_of(perceptual="efficientnet-lite0", tuning_steps=2),
+    "images from a scribble": ImagineRequest(
+        to_message(np.pad(photo(), ((0, 0), (0, 0), (0, 1)), constant_values=255)),
+        "tiny",
+        ImagineSettings(candidates=2, samples=3, steps=4),
+    ),
+    "random image": RandomRequest(model="tiny", settings=RandomSettings()),
+    **{f"{mode} interpolation": latents_in(mode) for mode in InterpolateSettings.specs()[0].choices},
+}
+
+
+@pytest.fixture(scope="module")
+def workspaces() -> tuple[Workspace, Workspace]:
+    """On the processor, and on the pretended device."""
+    return Workspace(CPU), Workspace(DEVICE)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_computes_on_its_device_what_it_would_on_the_processor(
+    name: str, workspaces: tuple[Workspace, Workspace]
+) -> None:
+    here, there = workspaces
+    *_, expected = perform(JOBS[name], here)
+    with PretendedDevice():
+        *_, result = perform(JOBS[name], there)
+    assert result.device == str(DEVICE)
+    field = "frames" if isinstance(expected, FramesReady) else "image"
+    ours, theirs = (from_message(getattr(each, field)).astype(float) for each in (result, expected))
+    assert np.abs(ours - theirs).mean() < 1  # of 255: sums may be taken in another order
+
+
+def test_an_edit_goes_on_from_a_latent_with_its_noise(workspaces: tuple[Workspace, Workspace]) -> None:
+    with PretendedDevice():
+        *_, found = perform(projection_of(optimize_noise=True), workspaces[1])
+        request = dataclasses.replace(edit_of(), latent=found.latent, noise=found.noise)
+        *_, result = perform(request, workspaces[1])
+    assert result.latent_start == found.latent
+
+
+def test_photos_are_evaluated_on_the_device(workspaces: tuple[Workspace, Workspace], tmp_path: Path) -> None:
+    Image.fromarray(photo()).save(tmp_path / "photo.png")
+    settings = settings_of(ProjectSettings)
+    with PretendedDevice():
+        scores = list(evaluate([tmp_path / "photo.png"], "tiny", settings, workspaces[1], lambda name: None))
+    assert mean(scores).lpips > 0
+
+
+def test_the_diversity_of_images_is_measured_where_they_are() -> None:
+    with PretendedDevice():
+        images = torch.randint(0, 256, (4, 3, SIDE, SIDE), device=DEVICE).to(torch.uint8)
+        assert diversity(vgg16_lpips().to(DEVICE), images, pairs=2) > 0
+
+
+def test_the_bench_runs_on_the_device() -> None:
+    with PretendedDevice():
+        for group in bench.Bench("tiny", DEVICE).groups().values():
+            for run in group.values():
+                run()
+
+
+# The pretended device itself
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda there, here: there + here,
+        lambda there, here: here.add_(there),
+        lambda there, here: torch.stack([there, here]),
+        lambda there, here: torch.lerp(here, here, there),
+        lambda there, here: torch.randn(4, device=DEVICE, generator=torch.Generator()),
+    ],
+)
+def test_tensors_of_two_devices_do_not_mix(mix: Callable[[Tensor, Tensor], Tensor]) -> None:
+    with PretendedDevice(), pytest.raises(DeviceMixedError):
+        mix(torch.ones(4, device=DEVICE), torch.ones(4))
+
+
+def test_gradients_stay_on_the_device_and_values_come_back_by_copies() -> None:
+    with PretendedDevice():
+        x = torch.arange(4.0).to(DEVICE).requires_grad_()
+        doubled = torch.zeros(2, 4, device=DEVICE)
+        doubled[1] = x * torch.tensor(2.0)
+        doubled.square().sum().backward()
+        assert x.grad is not None
+        assert x.device == x.grad.device == DEVICE
+        assert x.grad.cpu().tolist() == [0, 8, 16, 24]
+        with pytest.raises((TypeError, RuntimeError), match="numpy"):
+            x.grad.numpy()
+        with pytest.raises(TypeError, match="float64"):
+            x.double()
