@@ -175,7 +175,7 @@ def evaluate(
     for path in backgrounds or []:
         source = PhotoSource(path)
         pictures += [np.asarray(source.open(name)) for name in source.names]
-    composer = Composer(faces, looking.canonical, Scenery(pictures, faces, looking.canonical))
+    composer = Composer(faces, looking.canonical, Scenery(pictures, faces[:0], looking.canonical))
     judged = [judge(looking, one) for one in draw_composites(composer, composites, faces=True)]
     empty = [judge(looking, one) for one in draw_composites(composer, composites, faces=False)]
     turned, turned_pictures = on_chelsea(looking)

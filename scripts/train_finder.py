@@ -32,7 +32,7 @@ from gan_edit_engine.training.samples import save_grid
 from gan_edit_engine.training.scenery import Scenery
 from gan_edit_engine.training.state import RunFolder
 from gan_edit_protocol.errors import GanEditError
-from shipped_pictures import TRAINED_ON, shipped
+from shipped_pictures import TRAINED_ON, people, shipped
 
 SHOWN, SHOWN_SIDE = 32, 192
 TRUE, FOUND = (0, 255, 0), (255, 0, 0)
@@ -108,7 +108,7 @@ def train(
     (x1, y1), (x2, y2) = json.loads(align_points)
     finding = Finding(domain, ((x1, y1), (x2, y2)))
     faces = load_faces([PhotoSource(path) for path in photos], read_names(exclude) if exclude else [])
-    pictures = [*shipped(TRAINED_ON)]
+    pictures = [*shipped(TRAINED_ON), people()]
     for path in backgrounds or []:
         source = PhotoSource(path)
         pictures += [np.asarray(source.open(name)) for name in source.names]

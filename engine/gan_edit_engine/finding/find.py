@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, MULTIPLE, STRIDE, FinderNetworks
-from gan_edit_engine.finding.pyramid import Level, Pixels, cut_square, pyramid
+from gan_edit_engine.finding.pyramid import GRAY, Level, Pixels, cut_square, pyramid
 from gan_edit_engine.imaging.crop import AnyImage
 from gan_edit_engine.imaging.square import AlignPoints, Square
 from gan_edit_protocol.messages import Align, Crop
@@ -25,6 +25,8 @@ SURE = 0.5
 _WORTH_A_LOOK = 0.2  # heat
 _LOOKS = 6  # candidates that are looked at closely
 _ROUNDS = 2  # the second look at a face is upright to within some degrees, the first is not
+_HOPELESS = 0.05  # score of a look after which there is no other
+_GAP = 16  # pixels of gray between levels in one picture
 _APART = 0.5  # sides of the square by which the centres of two faces differ at least
 _PEAKS_PER_LEVEL = 12
 
@@ -79,9 +81,9 @@ class Finder:
         ``canonical``: the align points of the model that is to edit them, where they are not the finder's own.
         """
         levels = pyramid(photo)
-        found = _distinct([one for level in levels for one in self._candidates(level)], self.canonical)[:_LOOKS]
+        found = _distinct(self._candidates(levels), self.canonical)[:_LOOKS]
         for _ in range(_ROUNDS):
-            found = self._closer(levels, found)
+            found = [one for one in self._closer(levels, found) if one.score >= _HOPELESS]
         sure = [one for one in _distinct(found, self.canonical) if one.score >= SURE]
         return [face for one in sure if (face := _face(one, canonical or self.canonical)) is not None]
 
@@ -93,16 +95,18 @@ class Finder:
         ys, xs = torch.meshgrid(*(STRIDE * (torch.arange(n) + 0.5) for n in heat.shape[1:]), indexing="ij")
         return heat[0].sigmoid(), points[0].permute(1, 2, 0) + torch.stack([xs, ys, xs, ys], dim=2)
 
-    def _candidates(self, level: Level) -> list[_Candidate]:
-        heat, points = self.heat(level.pixels)
-        peaks = heat * (heat == F.max_pool2d(heat[None], 3, stride=1, padding=1)[0])
-        best = peaks.flatten().topk(min(_PEAKS_PER_LEVEL, peaks.numel()))
-        scale = np.array([level.width, level.height])
-        return [
-            _Candidate(points.flatten(0, 1)[index].numpy().astype(np.float64).reshape(2, 2) * scale, float(score))
-            for score, index in zip(best.values, best.indices, strict=True)
-            if score >= _WORTH_A_LOOK
-        ]
+    def _candidates(self, levels: list[Level]) -> list[_Candidate]:
+        """The peaks of the heat on all levels: of the finest, and of the others in one picture, which takes less."""
+        found = []
+        for together in (levels[:1], levels[1:]):
+            if together:
+                picture, lefts = _side_by_side([level.pixels for level in together])
+                heat, points = self.heat(picture)
+                for level, left in zip(together, lefts, strict=True):
+                    h, w = (-(-n // STRIDE) for n in level.pixels.shape[:2])
+                    here = slice(left // STRIDE, left // STRIDE + w)
+                    found += _peaks(heat[:h, here], points[:h, here], level, left)
+        return found
 
     def _closer(self, levels: list[Level], candidates: list[_Candidate]) -> list[_Candidate]:
         squares = [s for one in candidates if (s := square_of(one.points, self.canonical)) is not None]
@@ -115,6 +119,30 @@ class Finder:
             _Candidate(np.array([square.to_photo(x, y) for x, y in place]), float(score))
             for square, place, score in zip(squares, places, scores.sigmoid(), strict=True)
         ]
+
+
+def _side_by_side(pictures: list[Pixels]) -> tuple[Pixels, list[int]]:
+    """All in one row on gray, and the column where each begins: a multiple of the stride."""
+    lefts, width = [], 0
+    for picture in pictures:
+        lefts.append(width)
+        width = -(-(width + picture.shape[1] + _GAP) // STRIDE) * STRIDE
+    row = np.full((max(len(picture) for picture in pictures), width - _GAP, 3), GRAY, np.uint8)
+    for picture, left in zip(pictures, lefts, strict=True):
+        row[: picture.shape[0], left : left + picture.shape[1]] = picture
+    return row, lefts
+
+
+def _peaks(heat: Tensor, points: Tensor, level: Level, left: int) -> list[_Candidate]:
+    """Of a level that begins at column ``left`` of what the heat [h, w] and the points [h, w, 4] are of."""
+    peaks = heat * (heat == F.max_pool2d(heat[None], 3, stride=1, padding=1)[0])
+    best = peaks.flatten().topk(min(_PEAKS_PER_LEVEL, peaks.numel()))
+    scale = np.array([level.width, level.height])
+    return [
+        _Candidate((points.flatten(0, 1)[index].double().numpy().reshape(2, 2) - (left, 0)) * scale, float(score))
+        for score, index in zip(best.values, best.indices, strict=True)
+        if score >= _WORTH_A_LOOK
+    ]
 
 
 def _distinct(candidates: list[_Candidate], canonical: AlignPoints) -> list[_Candidate]:

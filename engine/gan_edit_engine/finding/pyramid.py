@@ -16,8 +16,10 @@ from gan_edit_engine.imaging.square import Square, direction
 
 Pixels = NDArray[np.uint8]
 
-AREA = 400 * 300
+AREA = 384 * 288
 """Pixels of the largest level at most: what two processor cores look through in some hundredths of a second."""
+GRAY = 128
+"""What lies beyond a picture, in all three channels: 0 to the networks."""
 _LONGEST = 4096  # pixels of a side, however narrow the photo
 _SMALLEST = 24  # pixels of the longer side, below which nothing is seen
 _SHARP = math.sqrt(2)  # a level is taken down to so many of its pixels per pixel wanted
@@ -92,8 +94,7 @@ def cut_square(levels: list[Level], square: Square, side: int, field: float) -> 
     matrix[1] /= level.height
     matrix[:, 2] -= 0.5  # OpenCV counts from pixel centres
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    gray = (128, 128, 128)
     cut = cv2.warpAffine(
-        level.pixels, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=gray
+        level.pixels, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=(GRAY, GRAY, GRAY)
     )
     return np.asarray(cut, np.uint8)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gan_edit_engine.finding.find import square_of, to_tensor
 from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, STRIDE, FinderNetworks
-from gan_edit_engine.finding.pyramid import Pixels, cut_square, pyramid
+from gan_edit_engine.finding.pyramid import GRAY, Pixels, cut_square, pyramid
 from gan_edit_engine.imaging.square import AlignPoints, Square
 from gan_edit_engine.training.composites import Composer, Composite, Recipe
 from gan_edit_engine.training.finder_targets import (
@@ -28,7 +28,6 @@ from gan_edit_engine.training.finder_targets import (
 from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.scenery import Random
 
-_PADDING = 128  # gray, which is 0 to the networks
 _SMALL_PICTURES = 0.3
 _SMALLEST = 48
 _SIZES = (20.0, 150.0)  # of faces in the pictures, in pixels
@@ -200,6 +199,6 @@ def focal_loss(heat: Tensor, wanted: Tensor, asked: Tensor) -> Tensor:
 
 
 def _padded(picture: Pixels, side: int) -> Pixels:
-    padded = np.full((side, side, 3), _PADDING, np.uint8)
+    padded = np.full((side, side, 3), GRAY, np.uint8)
     padded[: picture.shape[0], : picture.shape[1]] = picture
     return padded

@@ -19,7 +19,10 @@ _FUR = 0.3  # side of the corner of a face that shows nothing but fur, in sides 
 
 
 class Scenery:
-    """``pictures``: [H, W, 3] uint8 each, without a face. ``faces`` [N, R, R, 3] give fur and parts of faces."""
+    """``pictures``: [H, W, 3] uint8 each, without a face.
+
+    ``faces`` [N, R, R, 3] give fur and parts of faces, such as one eye; without any (N = 0) there is nothing of them.
+    """
 
     def __init__(self, pictures: Sequence[Pixels], faces: Pixels, canonical: AlignPoints) -> None:
         self.pictures = [_halves(_at_most(picture, _LONGEST)) for picture in pictures]
@@ -30,14 +33,14 @@ class Scenery:
         kind = rng.random()
         if self.pictures and kind < 0.6:
             return self._part(rng, self.pictures[rng.integers(len(self.pictures))], height, width)
-        if kind < 0.75:
+        if kind < 0.75 and len(self.faces):
             return self._fur(rng, height, width)
         return texture(rng, height, width)
 
     def lure(self, rng: Random, side: int) -> Pixels:
         """[side, side, 3] that is no face, but may have to do with one: its parts in disorder, an eye, fur."""
         kind = rng.random()
-        if kind < 0.35:
+        if kind < 0.35 or not len(self.faces):
             return self.draw(rng, side, side)
         face = self.faces[rng.integers(len(self.faces))]
         if kind < 0.55:
