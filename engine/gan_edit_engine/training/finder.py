@@ -19,7 +19,6 @@ from gan_edit_engine.imaging.square import AlignPoints, Square
 from gan_edit_engine.training.composites import Composer, Composite, Recipe
 from gan_edit_engine.training.finder_targets import (
     KNOWN,
-    CloseTarget,
     about,
     close_target,
     detector_targets,
@@ -28,10 +27,11 @@ from gan_edit_engine.training.finder_targets import (
 from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.scenery import Random
 
-_SMALL_PICTURES = 0.3
+_SMALL_CROWDS, _SMALL_PICTURES = 0.2, 0.5  # how often the picture is smaller: large faces are then cut off
 _SMALLEST = 48
+_PEAKS = 3
 _SIZES = (20.0, 150.0)  # of faces in the pictures, in pixels
-_CROWDS = 0.7  # share of the pictures with many faces of the sizes that the detector learns from
+_CROWDS = 0.6  # share of the pictures with many faces of the sizes that the detector learns from
 _CROWD = (0.1, 0.25, 0.3, 0.2, 0.15)
 
 
@@ -98,9 +98,10 @@ class FinderTrainer:
     def _draw(self, number: int) -> Composite:
         rng = np.random.default_rng([self.settings.seed, 0, number])
         side = self.settings.side
-        small = rng.random() < _SMALL_PICTURES
+        crowd = rng.random() < _CROWDS
+        small = rng.random() < (_SMALL_CROWDS if crowd else _SMALL_PICTURES)
         height, width = (int(n) for n in rng.integers(_SMALLEST, side + 1, 2)) if small else (side, side)
-        if rng.random() < _CROWDS:
+        if crowd:
             return self.composer.compose(rng, Recipe(height, width, KNOWN, _CROWD))
         return self.composer.compose(rng, Recipe(height, width, _SIZES))
 
@@ -118,11 +119,11 @@ class FinderTrainer:
         return focal_loss(heat, wanted, asked), points_loss, self._peaks(heat.detach(), points.detach())
 
     def _peaks(self, heat: Tensor, points: Tensor) -> list[list[Square]]:
-        """The squares of the detector's two best places in each picture: to be confirmed, or the hardest errors."""
+        """The squares of the detector's best places in each picture: to be confirmed, or the hardest errors."""
         flat = heat.flatten(1)
         squares: list[list[Square]] = []
         columns = heat.shape[2]
-        for indices, offsets in zip(flat.topk(2).indices.tolist(), points, strict=True):
+        for indices, offsets in zip(flat.topk(_PEAKS).indices.tolist(), points, strict=True):
             here = []
             for index in indices:
                 y, x = divmod(index, columns)
@@ -135,13 +136,15 @@ class FinderTrainer:
     def _look_closely(
         self, rng: Random, composites: list[Composite], found: list[list[Square]]
     ) -> tuple[Tensor, Tensor]:
-        shown: list[tuple[Composite, Square, CloseTarget]] = []
-        for composite, squares in zip(composites, found, strict=True):
-            for square in squares + self._squares(rng, composite):
-                target = close_target(square, composite, self.canonical)
-                if target.score is not None:
-                    shown.append((composite, square, target))
-        shown = [shown[i] for i in rng.permutation(len(shown))]
+        looks = [
+            (composite, square) for composite, squares in zip(composites, found, strict=True) for square in squares
+        ]
+        looks = [looks[i] for i in rng.permutation(len(looks))]
+        more = [(composite, square) for composite in composites for square in self._squares(rng, composite)]
+        # What the detector took for a face comes first: nothing else is as hard to tell from one.
+        looks += [more[i] for i in rng.permutation(len(more))]
+        targets = [close_target(square, composite, self.canonical) for composite, square in looks]
+        shown = [(*look, target) for look, target in zip(looks, targets, strict=True) if target.score is not None]
         faces = [one for one in shown if one[2].shifts is not None][: self.settings.faces]
         others = [one for one in shown if one[2].shifts is None]
         chosen = faces + others[: self.settings.squares - len(faces)]

@@ -31,9 +31,9 @@ class Scenery:
     def draw(self, rng: Random, height: int, width: int) -> Pixels:
         """A background [height, width, 3]."""
         kind = rng.random()
-        if self.pictures and kind < 0.6:
+        if self.pictures and kind < 0.7:
             return self._part(rng, self.pictures[rng.integers(len(self.pictures))], height, width)
-        if kind < 0.75 and len(self.faces):
+        if kind < 0.8 and len(self.faces):
             return self._fur(rng, height, width)
         return texture(rng, height, width)
 
