@@ -39,7 +39,7 @@ from shipped_pictures import JUDGED_BY, shipped
 SEED = 2026
 SIDES = (320, 1600)
 """Longer sides of the composites, in pixels."""
-LEAST, LEAST_SHARE, LARGEST_SHARE = 48.0, 0.05, 0.9
+LEAST, LEAST_SHARE, LARGEST_SHARE = 48.0, 0.07, 0.9
 """Sides of faces: so many pixels and such a share of the longer side at least, such a share of the shorter at most."""
 NEAR = 0.25
 """A face is found where both eyes are told within so many eye distances."""

@@ -47,9 +47,9 @@ class FinderSettings:
     until: int = 100_000
     weight_decay: float = 0.01
     # Weights of the losses: heat 1, and
-    points_weight: float = 4.0
+    points_weight: float = 8.0
     score_weight: float = 1.0
-    shift_weight: float = 20.0
+    shift_weight: float = 30.0
     # Squares that the refiner sees of a batch, at most so many of faces.
     squares: int = 48
     faces: int = 28
