@@ -70,7 +70,10 @@ AlignText = Annotated[
 CropText = Annotated[
     str | None,
     typer.Option(
-        "--crop", metavar="CX,CY,SIZE[,ANGLE]", help="Instead: the square where the model looks, in photo pixels."
+        "--crop",
+        metavar="CX,CY,SIZE[,ANGLE]",
+        help="Instead: the square where the model looks, in photo pixels. Default: the face that is found under the "
+        "selection, else the square around the selection.",
     ),
 ]
 LatentOut = Annotated[

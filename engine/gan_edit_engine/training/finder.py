@@ -53,7 +53,7 @@ class FinderSettings:
     # Squares that the refiner sees of a batch, at most so many of faces.
     squares: int = 48
     faces: int = 28
-    ema: float = 0.998
+    ema: float = 0.995
 
 
 class FinderTrainer:
