@@ -37,10 +37,12 @@ from gan_edit_protocol.errors import GanEditError
 from shipped_pictures import JUDGED_BY, shipped
 
 SEED = 2026
-SIDES = (320, 1600)
+SIDES = (240, 800)
 """Longer sides of the composites, in pixels."""
 LEAST, LEAST_SHARE, LARGEST_SHARE = 48.0, 0.07, 0.9
 """Sides of faces: so many pixels and such a share of the longer side at least, such a share of the shorter at most."""
+LIGHT = 0.5
+"""How much the exposures differ, of what they do in the training: no face becomes black or white."""
 NEAR = 0.25
 """A face is found where both eyes are told within so many eye distances."""
 FACE_SIDE = 256
@@ -89,7 +91,7 @@ def draw_composites(composer: Composer, count: int, faces: bool) -> list[Composi
         width, height = sides if rng.random() < 0.6 else sides[::-1]
         sizes = max(LEAST, LEAST_SHARE * longer), LARGEST_SHARE * min(width, height)
         counts = (0.0, 1.0) if faces else (1.0,)
-        drawn.append(composer.compose(rng, Recipe(height, width, sizes, counts)))
+        drawn.append(composer.compose(rng, Recipe(height, width, sizes, counts, light=LIGHT, covered=0)))
     return drawn
 
 

@@ -46,7 +46,8 @@ class Recipe:
     """``height`` and ``width`` in pixels; ``sizes``: smallest and largest side of a face's square.
 
     ``counts``: the chances of 0, 1, 2, … faces. ``lures``: patches that are no face are laid on as faces are, so that
-    the border of what was laid on teaches nothing; up to so many.
+    the border of what was laid on teaches nothing; up to so many. ``light``: how much the exposures differ; at 1 some
+    faces become black or white. ``covered``: how many faces something else lies on.
     """
 
     height: int
@@ -54,6 +55,8 @@ class Recipe:
     sizes: tuple[float, float]
     counts: tuple[float, ...] = (0.25, 0.5, 0.2, 0.05)
     lures: int = 3
+    light: float = 1.0
+    covered: float = 0.25
 
 
 class Composer:
@@ -68,25 +71,25 @@ class Composer:
         picture = self.scenery.draw(rng, recipe.height, recipe.width)
         placed: list[Placed] = []
         for _ in range(rng.integers(recipe.lures + 1)):
-            self._lay(rng, picture, self.scenery.lure(rng, self.faces.shape[1]), _place(rng, recipe))
+            self._lay(rng, picture, self.scenery.lure(rng, self.faces.shape[1]), _place(rng, recipe), recipe.light)
         for _ in range(rng.choice(len(recipe.counts), p=recipe.counts)):
             tries = (_place(rng, recipe) for _ in range(_TRIES))
             free = (place for place in tries if all(_apart(place, self.canonical, other) for other in placed))
             if (place := next(free, None)) is not None:
-                placed.append(self._add_face(rng, picture, place))
-        return Composite(_taken(rng, picture), placed)
+                placed.append(self._add_face(rng, picture, place, recipe))
+        return Composite(_taken(rng, picture, recipe.light), placed)
 
-    def _add_face(self, rng: Random, picture: Pixels, place: _Place) -> Placed:
+    def _add_face(self, rng: Random, picture: Pixels, place: _Place, recipe: Recipe) -> Placed:
         face, points = self.faces[rng.integers(len(self.faces))], self.canonical
         if rng.random() < 0.5:
             face, points = face[:, ::-1], points[::-1] * (-1, 1) + (1, 0)
-        self._lay(rng, picture, face, place)
+        self._lay(rng, picture, face, place, recipe.light)
         placed = Placed(place.to_picture(points), place.size)
-        if rng.random() < 0.25:
+        if rng.random() < recipe.covered:
             _cover(rng, picture, placed)
         return placed
 
-    def _lay(self, rng: Random, picture: Pixels, patch: Pixels, place: _Place) -> None:
+    def _lay(self, rng: Random, picture: Pixels, patch: Pixels, place: _Place, light: float) -> None:
         """Blend a square patch, a face or anything else, into the picture; beyond its square it goes on mirrored."""
         # Each pixel is to be the mean of what it covers, which warpAffine alone does not see to.
         while len(patch) > 1.5 * place.size:
@@ -94,7 +97,7 @@ class Composer:
             patch = np.asarray(cv2.resize(patch, (half, half), interpolation=cv2.INTER_AREA))
         margin = round(_MARGIN * len(patch))
         margined = cv2.copyMakeBorder(patch, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
-        patch = _lit(rng, np.asarray(margined, np.uint8), strength=0.4)
+        patch = _lit(rng, np.asarray(margined, np.uint8), strength=0.4 * light)
         side = len(patch)
         matte = cv2.resize(self._mattes[rng.integers(_MATTES)], (side, side), interpolation=cv2.INTER_LINEAR)
         box, matrix = place.box(picture, side, side / (side - 2 * margin))
@@ -192,9 +195,9 @@ def _lit(rng: Random, pixels: Pixels, strength: float) -> Pixels:
     return np.asarray(cv2.LUT(np.ascontiguousarray(pixels), table))
 
 
-def _taken(rng: Random, picture: Pixels) -> Pixels:
+def _taken(rng: Random, picture: Pixels, light: float) -> Pixels:
     """The picture as some camera and program might have kept it: light, colours, blur, noise, JPEG."""
-    picture = _lit(rng, picture, strength=0.7)
+    picture = _lit(rng, picture, strength=0.7 * light)
     if rng.random() < 0.12:
         picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     if rng.random() < 0.3:

@@ -30,7 +30,7 @@ def composer(monkeypatch: pytest.MonkeyPatch) -> Composer:
         cv2.circle(face, at, 6 * 16, colour, -1, cv2.LINE_AA, shift=4)
     cv2.circle(face, (65, 87), 6, (0, 255, 0), -1, cv2.LINE_AA)
     monkeypatch.setattr(composites, "_lit", lambda rng, pixels, strength: pixels)
-    monkeypatch.setattr(composites, "_taken", lambda rng, picture: picture)
+    monkeypatch.setattr(composites, "_taken", lambda rng, picture, light: picture)
     monkeypatch.setattr(composites, "_cover", lambda rng, picture, face: None)
     monkeypatch.setattr(Scenery, "draw", lambda self, rng, h, w: np.full((h, w, 3), 128, np.uint8))
     return Composer(face[None], CANONICAL, Scenery([], face[None], CANONICAL))
