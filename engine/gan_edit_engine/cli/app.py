@@ -16,6 +16,7 @@ from rich.table import Table
 from gan_edit_engine import __version__
 from gan_edit_engine.cli import install, session
 from gan_edit_engine.cli.edit import AsJson, Assignments, Device, ModelName, edit, project, random
+from gan_edit_engine.cli.find import find
 from gan_edit_engine.cli.imagine import imagine
 from gan_edit_engine.cli.interpolate import interpolate
 from gan_edit_engine.service import relay, server
@@ -56,7 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (edit, project, random, imagine, interpolate):
+for command in (edit, project, random, imagine, interpolate, find):
     app.command()(command)
 
 ConnectionFile = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from gan_edit_engine.cli.cutting import Scene, cut
 from gan_edit_engine.cli.latent_files import check_latent_output, read_latent_of, write_latent
+from gan_edit_engine.cli.looking import Looking, find_place
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.arrays import from_message
-from gan_edit_engine.imaging.crop import composite
+from gan_edit_engine.imaging.crop import Mask, composite
 from gan_edit_engine.imaging.image_files import Picture
 from gan_edit_engine.imaging.preflight import check_painted
 from gan_edit_engine.library.models_folder import is_file, model_names
@@ -64,7 +65,10 @@ AlignText = Annotated[
 CropText = Annotated[
     str | None,
     typer.Option(
-        "--crop", metavar="CX,CY,SIZE[,ANGLE]", help="Instead: the square where the model looks, in photo pixels."
+        "--crop",
+        metavar="CX,CY,SIZE[,ANGLE]",
+        help="Instead: the square where the model looks, in photo pixels. Default: the face that is found under the "
+        "selection, else the square around the selection.",
     ),
 ]
 LatentOut = Annotated[
@@ -109,7 +113,9 @@ def edit(
     picture = image_files.read_picture(photo_file)
     strokes, selection = image_files.read_scribble(scribble, picture), _read_mask(mask, picture)
     check_painted(strokes, selection)
-    scene = Scene(picture.pixels, selection, model_argument(model), *_where(align, crop), strokes)
+    marked = selection if selection is not None else strokes[..., 3]
+    looking = _where(align, crop, picture, marked, model_argument(model))
+    scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop, strokes)
     start = None if latent_in is None else read_latent_of(latent_in, model)
 
     def request(client: Client) -> EditRequest:
@@ -119,7 +125,7 @@ def edit(
             part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
         )
 
-    _make(request, picture, output, latent, device, keep, as_json)
+    _make(request, picture, output, latent, device, keep, as_json, looking)
 
 
 def project(
@@ -144,14 +150,16 @@ def project(
     """Find the model's image that is nearest to a photo and put it in the photo's place."""
     settings = ProjectSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = image_files.read_picture(photo_file)
-    scene = Scene(picture.pixels, _read_mask(mask, picture), model_argument(model), *_where(align, crop))
+    selection = _read_mask(mask, picture)
+    looking = _where(align, crop, picture, selection, model_argument(model))
+    scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop)
     start = None if latent_in is None else read_latent_of(latent_in, model)
 
     def request(client: Client) -> ProjectRequest:
         part = cut(scene, client)
         return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place)
 
-    _make(request, picture, output, latent, device, keep, as_json)
+    _make(request, picture, output, latent, device, keep, as_json, looking)
 
 
 def random(
@@ -167,7 +175,7 @@ def random(
     """Draw a random image of a model."""
     settings = RandomSettings.from_assignments(assignments or [], **_given(seed=seed))
     request = RandomRequest(model_argument(model), settings)
-    _make(lambda client: request, None, output, latent, device, keep, as_json)
+    _make(lambda client: request, None, output, latent, device, keep, as_json, Looking(None, None))
 
 
 def _make(
@@ -178,10 +186,11 @@ def _make(
     device: str | None,
     keep: bool,
     as_json: bool,
+    looking: Looking,
 ) -> None:
     """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any.
 
-    ``request``: gives the job when the engine is there.
+    ``request``: gives the job when the engine is there. ``looking``: where the model looks.
     """
     image_files.check_output(output, picture)
     if latent is not None:
@@ -192,8 +201,10 @@ def _make(
     if latent is not None:
         write_latent(latent, result.latent)
     if as_json:
-        print(json.dumps(_about(result, output, latent)))
+        print(json.dumps({**_about(result, output, latent), **_face(looking)}))
     else:
+        if looking.told:
+            print(looking.told)
         print(f"{output}: {result.steps} steps in {result.seconds:.1f} s on {result.device} with {result.model}")
 
 
@@ -212,6 +223,10 @@ def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, 
     return {**{name: getattr(result, name) for name in names}, **files}
 
 
+def _face(looking: Looking) -> dict[str, Any]:
+    return {"face": None if looking.face is None else asdict(looking.face)}
+
+
 def _given(**options: int | str | None) -> dict[str, int | str]:
     return {name: value for name, value in options.items() if value is not None}
 
@@ -225,16 +240,18 @@ def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:
     return None if path is None else image_files.read_mask(path, picture)
 
 
-def _where(align: str | None, crop: str | None) -> tuple[Align | None, Crop | None]:
-    """The request's entries about where the model looks."""
+def _where(align: str | None, crop: str | None, picture: Picture, marked: Mask | None, model: str) -> Looking:
+    """Where the model looks: as the options say, else at the face under what is marked."""
     if align is not None and crop is not None:
         raise SettingError("--align and --crop both say where the model looks.", "Give one of them.")
     if align is not None:
         x1, y1, x2, y2 = _numbers("--align", align, 4)
         # The left one first, as in GIMP: the other way round the model would see the photo upside down.
         left, right = sorted([(x1, y1), (x2, y2)])
-        return Align(*left, *right), None
-    return None, None if crop is None else Crop(*_numbers("--crop", crop, 3, 4))
+        return Looking(Align(*left, *right), None)
+    if crop is not None:
+        return Looking(None, Crop(*_numbers("--crop", crop, 3, 4)))
+    return find_place(picture.pixels, marked, model)
 
 
 def _numbers(option: str, text: str, *counts: int) -> list[float]:

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[3]
 H, W = 60, 80
 QUICK = ("--set", "steps=3", "--set", "init_samples=1")
 QUICK_EDIT = (*QUICK, "--set", "edit_steps=2")
-RESULT_ENTRIES = {"seconds", "steps", "psnr", "model", "device", "perceptual", "seed", "output", "latent"}
+RESULT_ENTRIES = {"seconds", "steps", "psnr", "model", "device", "perceptual", "seed", "output", "latent", "face"}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -176,7 +176,7 @@ def test_a_name_that_the_terminal_cannot_print_ends_no_command(
     )
     assert done.returncode == 0, done.stderr
     assert b".png: " in done.stdout
-    assert done.stdout.count(b"\n") == 1
+    assert done.stdout.count(b"\n") == 2  # and that no face was found
     assert (tmp_path / f"r{name}").exists()
     refused = subprocess.run(
         [*engine_program(), "project", name, "--output", f"none/{name}"],

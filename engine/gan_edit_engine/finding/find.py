@@ -1,0 +1,210 @@
+"""Faces, or whatever else a model knows, found in a photo of any size: where they are, how large and how turned."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gan_edit_protocol.messages import Align, Crop
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, MULTIPLE, STRIDE, FinderNetworks
+from gan_edit_engine.finding.pyramid import GRAY, Level, Pixels, cut_square, pyramid
+from gan_edit_engine.imaging.crop import AnyImage
+from gan_edit_engine.imaging.square import AlignPoints, Square
+
+Points = NDArray[np.float64]
+"""[2, 2]: x and y of the two align points in continuous pixels of the photo."""
+
+SURE = 0.9
+"""Faces of a lower score are not told of: with it one picture in a hundred without any has one (docs/training.md)."""
+_WORTH_A_LOOK = 0.2  # heat
+_LOOKS = 6  # peaks that are looked at closely
+_ROUNDS = 3  # the second look at a face is upright to within some degrees, the first is not
+_HOPELESS = 0.05  # score of a look after which there is no other
+_TURNED = 2  # peaks that are looked at in all directions where nothing was found
+_DIRECTIONS = 8
+_USUAL = 46.0  # pixels of the level where a face is hot: side of its square, in the middle of what the detector knows
+_PEAKS_PER_LEVEL = 12
+_GAP = 16  # pixels of gray between levels in one picture
+_APART = 0.5  # sides of the square by which the centres of two faces differ at least
+_CLOSEST, _FURTHEST = 4.0, 1e6  # pixels between two points, and of a coordinate
+
+
+@dataclass(frozen=True)
+class Face:
+    """``points``: the align points in continuous pixels of the photo, the model's first one first. ``score``: 0..1.
+
+    ``crop``: the square in which these points lie on the model's own.
+    """
+
+    points: tuple[tuple[float, float], tuple[float, float]]
+    crop: Crop
+    score: float
+
+
+@dataclass(frozen=True)
+class _Peak:
+    """A hot place of the photo: ``usual`` is the side of a face's square that is hot on this level, in photo pixels."""
+
+    x: float
+    y: float
+    usual: float
+    heat: float
+    square: Square | None
+
+
+@dataclass(frozen=True)
+class _Look:
+    points: Points
+    square: Square
+    score: float
+
+
+def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """[N, H, W, 3] bytes as the networks take them: [N, 3, H, W] in -1..1."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def square_of(points: Points, canonical: AlignPoints, resolution: int = 1) -> Square | None:
+    """The model's square by its align points in the photo; None where they make none (too close, or far away)."""
+    (x1, y1), (x2, y2) = points.tolist()
+    if not (
+        np.isfinite(points).all() and math.hypot(x2 - x1, y2 - y1) >= _CLOSEST and np.abs(points).max() < _FURTHEST
+    ):
+        return None
+    return Square.of_points(Align(x1, y1, x2, y2), canonical, resolution)
+
+
+class Finder:
+    """Finds one kind of thing by its networks; ``canonical``: where its align points lie in the unit square."""
+
+    def __init__(self, networks: FinderNetworks, canonical: AlignPoints) -> None:
+        self.networks = networks.fused()
+        self.canonical = canonical
+
+    @torch.inference_mode()
+    def find(self, photo: AnyImage, canonical: AlignPoints | None = None) -> list[Face]:
+        """The faces in a photo [H, W, 3 or 4] of uint8, uint16 or float (0..1), best first.
+
+        ``canonical``: the align points of the model that is to edit them, where they are not the finder's own.
+        """
+        levels = pyramid(photo)
+        peaks = _distinct(self._peaks(levels))[:_LOOKS]
+        seen = self._look(levels, [peak.square for peak in peaks if peak.square is not None])
+        if not seen:
+            # The detector may be right about where a face is, and wrong about how it is turned.
+            seen = self._look(levels, [square for peak in peaks[:_TURNED] for square in _turned(peak)])
+        return [_face(one, canonical or self.canonical) for one in seen]
+
+    def heat(self, picture: Pixels) -> tuple[Tensor, Tensor]:
+        """Of a picture [H, W, 3]: heat [H/8, W/8] in 0..1 and points [H/8, W/8, 4] in its continuous pixels."""
+        height, width = picture.shape[:2]
+        padded = F.pad(to_tensor(picture[None]), (0, -width % MULTIPLE, 0, -height % MULTIPLE))
+        heat, points = self.networks.detect(padded)
+        ys, xs = torch.meshgrid(*(STRIDE * (torch.arange(n) + 0.5) for n in heat.shape[1:]), indexing="ij")
+        return heat[0].sigmoid(), points[0].permute(1, 2, 0) + torch.stack([xs, ys, xs, ys], dim=2)
+
+    def _peaks(self, levels: list[Level]) -> list[_Peak]:
+        """The peaks of the heat on all levels: of the finest, and of the others in one picture, which takes less."""
+        found = []
+        for together in (levels[:1], levels[1:]):
+            if together:
+                picture, lefts = _side_by_side([level.pixels for level in together])
+                heat, points = self.heat(picture)
+                for level, left in zip(together, lefts, strict=True):
+                    h, w = (-(-n // STRIDE) for n in level.pixels.shape[:2])
+                    here = slice(left // STRIDE, left // STRIDE + w)
+                    found += self._peaks_of(heat[:h, here], points[:h, here] - torch.tensor([left, 0, left, 0]), level)
+        return found
+
+    def _peaks_of(self, heat: Tensor, points: Tensor, level: Level) -> list[_Peak]:
+        """``heat`` [h, w] and ``points`` [h, w, 4] are the level's alone."""
+        peaks = heat * (heat == F.max_pool2d(heat[None], 3, stride=1, padding=1)[0])
+        best = peaks.flatten().topk(min(_PEAKS_PER_LEVEL, peaks.numel()))
+        scale, found = np.array([level.width, level.height]), []
+        for warmth, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            if warmth >= _WORTH_A_LOOK:
+                y, x = divmod(index, heat.shape[1])
+                square = square_of(points[y, x].double().numpy().reshape(2, 2) * scale, self.canonical)
+                place = STRIDE * (np.array([x, y]) + 0.5) * scale
+                found.append(_Peak(float(place[0]), float(place[1]), _USUAL * level.scale, warmth, square))
+        return found
+
+    def _look(self, levels: list[Level], squares: list[Square]) -> list[_Look]:
+        """What is a face of these squares, looked at again and again, best first."""
+        looks: list[_Look] = []
+        for number in range(_ROUNDS):
+            looks = [one for one in self._closer(levels, squares, number == _ROUNDS - 1) if one.score >= _HOPELESS]
+            if number == 0:
+                looks = _apart(looks)
+            squares = [one.square for one in looks]
+        return [one for one in _apart(looks) if one.score >= SURE]
+
+    def _closer(self, levels: list[Level], squares: list[Square], mirrored: bool) -> list[_Look]:
+        """One look at each square; ``mirrored``: and at its mirror image, of which the mean is taken."""
+        if not squares:
+            return []
+        cuts = np.stack([cut_square(levels, square, CLOSE_SIDE, CLOSE_FIELD) for square in squares])
+        shown = np.concatenate([cuts, cuts[:, :, ::-1]]) if mirrored else cuts
+        logits, shifts = self.networks.look(to_tensor(shown))
+        places = np.array(self.canonical) + shifts.double().numpy().reshape(-1, 2, 2)
+        scores = logits.sigmoid().double().numpy()
+        if mirrored:
+            count = len(cuts)
+            places = (places[:count] + (1, 0) + (-1, 1) * places[count:, ::-1]) / 2
+            scores = (scores[:count] + scores[count:]) / 2
+        looks = []
+        for square, place, score in zip(squares, places, scores, strict=True):
+            points = np.array([square.to_photo(x, y) for x, y in place])
+            if (own := square_of(points, self.canonical)) is not None:
+                looks.append(_Look(points, own, float(score)))
+        return looks
+
+
+def _side_by_side(pictures: list[Pixels]) -> tuple[Pixels, list[int]]:
+    """All in one row on gray, and the column where each begins: a multiple of the stride."""
+    lefts, width = [], 0
+    for picture in pictures:
+        lefts.append(width)
+        width = -(-(width + picture.shape[1] + _GAP) // STRIDE) * STRIDE
+    row = np.full((max(len(picture) for picture in pictures), width - _GAP, 3), GRAY, np.uint8)
+    for picture, left in zip(pictures, lefts, strict=True):
+        row[: picture.shape[0], left : left + picture.shape[1]] = picture
+    return row, lefts
+
+
+def _turned(peak: _Peak) -> list[Square]:
+    """A square of the usual size in each direction."""
+    angles = (360 / _DIRECTIONS * number for number in range(_DIRECTIONS))
+    return [Square.of_square(Crop(peak.x, peak.y, max(peak.usual, _CLOSEST), angle), 1) for angle in angles]
+
+
+def _distinct(peaks: list[_Peak]) -> list[_Peak]:
+    """Hottest first; of those that one face makes, on two levels for instance, the hottest alone."""
+    kept: list[_Peak] = []
+    for one in sorted(peaks, key=lambda peak: -peak.heat):
+        if all(math.hypot(one.x - k.x, one.y - k.y) >= _APART * max(one.usual, k.usual) for k in kept):
+            kept.append(one)
+    return kept
+
+
+def _apart(looks: list[_Look]) -> list[_Look]:
+    """Best first, and of those that lie on each other the best alone."""
+    kept: list[_Look] = []
+    for one in sorted(looks, key=lambda look: -look.score):
+        x, y = one.square.to_photo(0.5, 0.5)
+        others = ((other.square.to_photo(0.5, 0.5), other.square.size) for other in kept)
+        if all(math.hypot(x - u, y - v) >= _APART * max(one.square.size, size) for (u, v), size in others):
+            kept.append(one)
+    return kept
+
+
+def _face(look: _Look, canonical: AlignPoints) -> Face:
+    (x1, y1), (x2, y2) = look.points.tolist()
+    square = Square.of_points(Align(x1, y1, x2, y2), canonical, 1)
+    return Face(((x1, y1), (x2, y2)), Crop(*square.to_photo(0.5, 0.5), square.size, square.angle), look.score)
