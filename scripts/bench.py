@@ -15,6 +15,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import cv2
@@ -25,19 +26,21 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.imaging.crop import AnyImage, Crop, composite, from_unit, to_unit
+from gan_edit_engine.imaging.crop import AnyImage, Crop, Part, composite, from_unit, to_unit
 from gan_edit_engine.imaging.meaning import Meaning
 from gan_edit_engine.imaging.transfer import maps_of, transfer
 from gan_edit_engine.inversion.edit import Wish, follow_scribble
-from gan_edit_engine.inversion.invert import Inversion, Subject, invert, synthesise
+from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import random_z
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import load_lpips, load_perceptual
+from gan_edit_engine.inversion.prepared import Prepared
+from gan_edit_engine.inversion.subject import Drawing, Inversion, Subject, synthesise
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.worker.device import choose_device, describe_device
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Box
+from gan_edit_protocol.geometry import Box
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 from official_projector import project_officially
 
@@ -53,11 +56,11 @@ class Bench:
 
     def __init__(self, model: str, device: torch.device) -> None:
         self.workspace, self.device = Workspace(device), device
-        opened, self.spread = result_of(self.workspace.searchable(model, ProjectSettings()))
-        self.generator: Generator = opened.generator
+        self.projector = result_of(self.workspace.prepare(model, ProjectSettings(steps=FOREVER, w_fraction=0.0)))
+        self.generator: Generator = self.projector.generator
         with torch.no_grad():
             self.ws = self.generator.mapping(random_z(self.generator, 1, 0, device))
-            image = synthesise(self.generator, self.ws, {}).clamp(-1, 1)
+            image = synthesise(self.generator, self.ws).clamp(-1, 1)
         self.subject = Subject(image, torch.ones_like(image[:, :1]))
 
     def groups(self) -> dict[str, Group]:
@@ -81,7 +84,7 @@ class Bench:
     def _gradient(self, dtype: torch.dtype) -> Case:
         def run() -> None:
             ws = self.ws.clone().requires_grad_()
-            synthesise(self.generator, ws, {}, dtype).square().mean().backward()
+            synthesise(self.generator, ws, Drawing(dtype=dtype)).square().mean().backward()
 
         return run
 
@@ -96,15 +99,18 @@ class Bench:
         return run
 
     def _official(self) -> Case:
-        steps = project_officially(self.generator, self.spread, load_lpips(self.device), self.subject, FOREVER)
+        official = replace(
+            self.projector, perceptual=load_lpips(self.device), settings=ProjectSettings(precision="float32")
+        )
+        steps = project_officially(official, self.subject, FOREVER)
         return lambda: next(steps)
 
     def _projection(self, precision: str, **changes: Any) -> Case:
-        settings = self.workspace.settled(
-            ProjectSettings(steps=FOREVER, precision=precision, w_fraction=0.0, **changes)
-        )
+        settings = replace(self.projector.settings, **changes)
+        if precision != "auto":
+            settings = replace(settings, precision=precision)
         perceptual = load_perceptual(settings.perceptual, self.device, dtype=FORMATS[settings.precision])
-        steps = invert(self.generator, self.spread, perceptual, self.subject, settings)
+        steps = invert(replace(self.projector, settings=settings, perceptual=perceptual), self.subject)
         return lambda: next(steps)
 
     def _edit(self, precision: str) -> Case:
@@ -112,16 +118,14 @@ class Bench:
         painted = torch.zeros_like(self.subject.weight)
         painted[..., : painted.shape[-2] // 4, : painted.shape[-1] // 4] = 1
         steps = follow_scribble(
-            self.generator,
-            self.spread,
+            Prepared(self.generator, self.projector.statistics, settings),
             Inversion(self.ws, self.subject.image, 0.0),
             Wish(torch.zeros_like(self.subject.image), painted, painted, torch.ones_like(painted), painted),
-            settings,
         )
         return lambda: next(steps)
 
     def _encoder(self) -> Case:
-        config = EncoderConfig(self.generator.num_ws, self.generator.w_dim, self.spread.std)
+        config = EncoderConfig(self.generator.num_ws, self.generator.w_dim, self.projector.statistics.std)
         encoder = Encoder(config).eval().requires_grad_(False).to(self.device)
         return lambda: encoder(self.subject.image.expand(-1, 3, -1, -1))
 
@@ -144,7 +148,7 @@ def _transferring(kind: str) -> Case:
     after, everywhere = before[::-1].copy(), np.ones((128, 128), np.float32)
     meant = Meaning(before, 0 * everywhere, after - before, everywhere, 0.5 * everywhere)
     maps = maps_of(before, before, after, meant, np.ones(3, np.float32))
-    return lambda: transfer(crop, Box(0, 0, 6000, 4000), photo, maps)
+    return lambda: transfer(crop, Box(0, 0, 6000, 4000), Part.whole(photo), maps)
 
 
 def measure(group: Group, rounds: int, device: torch.device) -> Iterator[tuple[str, float]]:

@@ -23,11 +23,10 @@ import numpy as np
 import torch
 import typer
 
-from gan_edit_engine.inversion.invert import Subject
 from gan_edit_engine.inversion.optimize import ResultT, Step, result_of
 from gan_edit_engine.inversion.perceptual import load_lpips
-from gan_edit_engine.inversion.precision import dtype_of
 from gan_edit_engine.inversion.projection import project
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.training.photos import PhotoSource, read_names, square_pixels
 from gan_edit_engine.worker.evaluate import Judge, Score, mean
 from gan_edit_engine.worker.workspace import Workspace
@@ -67,11 +66,9 @@ class Comparison:
 
     def __init__(self, model: str, steps: int) -> None:
         cpu = torch.device("cpu")
-        self.workspace, self.model_name, self.steps = Workspace(cpu), model, steps
-        self.settings = self.workspace.settled(ProjectSettings(cache=False))
-        self.model, self.spread = result_of(self.workspace.searchable(model, self.settings))
-        self.dtype = dtype_of(self.settings.precision)
-        self.lpips, self.judge = load_lpips(cpu, self.dtype), Judge(cpu)
+        self.projector, self.steps = result_of(Workspace(cpu).prepare(model, ProjectSettings(cache=False))), steps
+        self.settings = self.projector.settings
+        self.lpips, self.judge = load_lpips(cpu, self.projector.dtype), Judge(cpu)
 
     def of_photo(self, name: str, subject: Subject, equal_time: bool) -> dict[str, Any]:
         """All scores of one photo, and the seconds after which the default first looked as near as the official.
@@ -90,22 +87,10 @@ class Comparison:
         return {"photo": name, **{key: asdict(score) for key, score in scores.items()}, "reached_after": reached}
 
     def _official(self, subject: Subject) -> Generator[Step, None, torch.Tensor]:
-        generator = self.model.generator
-        return project_officially(generator, self.spread, self.lpips, subject, self.steps, self.dtype)
+        return project_officially(replace(self.projector, perceptual=self.lpips), subject, self.steps)
 
     def _ours(self, name: str, subject: Subject, settings: ProjectSettings) -> tuple[Score, Timed]:
-        perceptual = self.workspace.perceptual(settings, self.model_name)
-        found, timed = drain(
-            project(
-                self.model,
-                self.spread,
-                perceptual,
-                subject,
-                settings,
-                self.workspace.projections,
-                encoder=self.workspace.encoder(self.model, settings),
-            )
-        )
+        found, timed = drain(project(replace(self.projector, settings=settings), subject))
         return self.judge.score(name, found.inversion.image, subject, timed.seconds[-1], found.steps), timed
 
     def _reached(self, timed: Timed, subject: Subject, wanted: float) -> float | None:
@@ -176,7 +161,7 @@ def compare(
         for index, name in enumerate(chosen):
             if name in done:
                 continue
-            subject = subject_of(source, name, comparison.model.generator.resolution)
+            subject = subject_of(source, name, comparison.projector.generator.resolution)
             row = comparison.of_photo(name, subject, equal_time=index % equal_time_every == 0)
             with results.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(row) + "\n")

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 import typer
 
-from edits.cases import SIDE, Case, Image, part_case, read_face, read_irises, whole_case
+from edits.cases import SIDE, Case, Face, Image, part_case, read_face, read_irises, whole_case
 from edits.editor import Editor
 from edits.scores import EditJudge, EditScore
 from edits.sheet import Row, painted_over, save_sheet
@@ -52,15 +52,12 @@ class Latents:
         return torch.from_numpy(self._known[name])
 
 
-def cases_of(
-    name: str, number: int, photo: Image, latents: Latents, editor: Editor, families: Iterable[str]
-) -> list[Case]:
-    irises = read_irises(DATA / "evaluation_irises.json")[name]
+def cases_of(face: Face, latents: Latents, editor: Editor, families: Iterable[str]) -> list[Case]:
     cases = []
     if "part" in families:
-        cases.append(part_case(name, photo, irises, number))
+        cases.append(part_case(face))
     if "whole" in families:
-        cases.append(whole_case(name, photo, irises, latents.of(name, photo), editor.model.generator, number))
+        cases.append(whole_case(face, latents.of(face.name, face.photo), editor.model.generator))
     return cases
 
 
@@ -92,7 +89,8 @@ def evaluate(
     torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
     sources = [PhotoSource(path) for path in photos]
-    names = list(read_irises(DATA / "evaluation_irises.json"))
+    irises = read_irises(DATA / "evaluation_irises.json")
+    names = list(irises)
     chosen = names if limit is None else [names[i * len(names) // limit] for i in range(min(limit, len(names)))]
     judge = EditJudge(sources[0], set(read_names(DATA / "evaluation_faces.txt")))
     editor = Editor(model)
@@ -102,7 +100,8 @@ def evaluate(
     rows: list[Row] = []
     for name in chosen:
         photo = read_face(sources, name)
-        for case in cases_of(name, names.index(name), photo, kept, editor, families.split(",")):
+        face = Face(name, names.index(name), photo, irises[name])
+        for case in cases_of(face, kept, editor, families.split(",")):
             result, seconds = editor.edit(case.photo, case.scribble, case.selection, align, assignments or [])
             score = judge.score(case, result, seconds)
             scores.append(score)

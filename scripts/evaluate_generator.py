@@ -21,11 +21,11 @@ import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.library.perceptual_files import perceptual_weights
+from gan_edit_engine.networks.lpips import Lpips
 from gan_edit_engine.training.evaluation import SIDE, Lite0Features, Vgg16Features, all_features, diversity
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
 from gan_edit_engine.training.photos import PhotoSource, load_photos
 from gan_edit_engine.training.samples import fixed_latents, sample_images
-from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 from gan_edit_protocol.errors import GanEditError
 
 LATENT_SEED = 1000
@@ -35,7 +35,7 @@ Figures = dict[str, float]
 class Measure:
     """The three measures, with what they say of the photos."""
 
-    def __init__(self, photos: torch.Tensor, vgg16: Vgg16Lpips, pairs: int, cache: Path | None) -> None:
+    def __init__(self, photos: torch.Tensor, vgg16: Lpips, pairs: int, cache: Path | None) -> None:
         """``photos`` [N, 3, 64, 64] bytes; their features are kept in the folder ``cache`` for the next call."""
         self._networks = {"vgg16": Vgg16Features(vgg16), "lite0": Lite0Features()}
         self._vgg16, self._pairs, self._photos, self._cache = vgg16, pairs, photos, cache
@@ -85,7 +85,7 @@ def evaluate(
     """Measure each model."""
     torch.set_num_threads(threads)
     pixels = load_photos(PhotoSource(photos), SIDE)
-    vgg16 = Vgg16Lpips(safetensors_file.read_tensors(perceptual_weights("vgg16-lpips")))
+    vgg16 = Lpips(safetensors_file.read_tensors(perceptual_weights("vgg16-lpips")))
     measure = Measure(pixels, vgg16, pairs, cache)
     if halves:
         print_figures("photos, half against half", measure.of_photo_halves())

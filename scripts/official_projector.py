@@ -13,12 +13,11 @@ from collections.abc import Generator as Steps
 import torch
 from torch import Tensor
 
-from gan_edit_engine.generators import Generator
-from gan_edit_engine.inversion.invert import Subject, synthesise
-from gan_edit_engine.inversion.latents import Statistics
 from gan_edit_engine.inversion.losses import noise_regularity, renormalise_noise
 from gan_edit_engine.inversion.optimize import Step, ramped
-from gan_edit_engine.inversion.perceptual import Perceptual
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.subject import Drawing, Subject, synthesise
+from gan_edit_protocol.settings import ProjectSettings
 
 STEPS = 1000
 PEAK_RATE = 0.1
@@ -27,18 +26,14 @@ REGULARITY_WEIGHT = 1e5
 
 
 def project_officially(
-    generator: Generator,
-    statistics: Statistics,
-    lpips: Perceptual,
-    subject: Subject,
-    steps: int = STEPS,
-    dtype: torch.dtype = torch.float32,
+    projector: Projector[ProjectSettings], subject: Subject, steps: int = STEPS
 ) -> Steps[Step, None, Tensor]:
     """Yields a Step per step; returns the image [1, C, R, R] that the official code would save.
 
-    ``lpips``: as `load_lpips` gives it. ``dtype``: what the generator computes in while it is searched. Random by
-    torch's global generator.
+    ``projector``: its perceptual network is as `load_lpips` gives it; its settings say the precision, and no more.
+    Random by torch's global generator.
     """
+    generator, statistics, lpips = projector.generator, projector.statistics, projector.perceptual
     w = statistics.mean[None, None].clone().requires_grad_()
     noise = {name: torch.randn_like(stored).requires_grad_() for name, stored in generator.noise_consts().items()}
     optimizer = torch.optim.Adam([w, *noise.values()], betas=(0.9, 0.999))
@@ -51,12 +46,12 @@ def project_officially(
             group["lr"] = PEAK_RATE * ramped(t)
         strength = spread * NOISE_ON_W * max(0.0, 1 - t / NOISE_ON_W_UNTIL) ** 2
         ws = (w + torch.randn_like(w) * strength).expand(-1, generator.num_ws, -1)
-        image = synthesise(generator, ws, dict(noise), dtype)
+        image = synthesise(generator, ws, Drawing(dict(noise), dtype=projector.dtype))
         loss = lpips.loss(image, target) + REGULARITY_WEIGHT * noise_regularity(noise.values())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         renormalise_noise(noise.values())
-        yield Step(index + 1, steps, loss.item(), image.detach())
+        yield Step(loss.item(), image.detach())
     with torch.no_grad():
-        return synthesise(generator, w.expand(-1, generator.num_ws, -1), {})
+        return synthesise(generator, w.expand(-1, generator.num_ws, -1))

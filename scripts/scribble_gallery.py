@@ -26,7 +26,8 @@ from gan_edit_engine.imaging.crop import from_unit
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, ImagineRequest
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import ImagineRequest
 from gan_edit_protocol.settings import ImagineSettings
 
 _PAPER = 0.85  # what is transparent is shown so bright

@@ -8,7 +8,7 @@ gi.require_version("Gegl", "0.4")
 
 from gi.repository import Gegl, Gimp  # noqa: E402  (after require_version)
 
-from gan_edit_protocol.messages import Array  # noqa: E402
+from gan_edit_protocol.arrays import Array  # noqa: E402
 
 OPAQUE = {"uint8": b"\xff", "uint16": b"\xff\xff", "float32": b"\x00\x00\x80\x3f"}
 """The alpha of an opaque pixel, as the protocol's little-endian bytes."""

@@ -10,15 +10,15 @@ from typing import TypeVar
 
 from gi.repository import Gimp, GObject
 
+from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.settings import (
     EditSettings,
     ImagineSettings,
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
-    Settings,
-    Spec,
 )
+from gan_edit_protocol.spec import Settings, Spec
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -64,7 +64,7 @@ def declare(procedure: Gimp.Procedure, name: str) -> None:
         )  # fmt: skip
     if name != "gan-edit-interpolate":  # the layers' latents say which model
         procedure.add_string_argument(
-            "model", "_Model", "Name of an installed model, or the path of a checkpoint file", "default", READ_WRITE
+            "model", "_Model", "Name of an installed model, or the path of a checkpoint file", DEFAULT, READ_WRITE
         )
     for spec in SETTINGS[name].specs():
         _declare_setting(procedure, spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import gi
 
@@ -16,7 +17,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402  (after require_version)
 
 from gan_edit_protocol.default_model import DEFAULT, meant_model, shown_model  # noqa: E402
-from gan_edit_protocol.messages import EngineStatus  # noqa: E402
+from gan_edit_protocol.events import EngineStatus  # noqa: E402
 
 START, END = 1, 2
 NO_LAYER = "none"
@@ -28,20 +29,23 @@ NAME_CHARACTERS = 24
 """Room for the name of a layer; longer ones are cut, so that the dialog is no wider than a screen."""
 
 
-def ask(
-    procedure: Gimp.Procedure,
-    config: Gimp.ProcedureConfig,
-    stack: list[Gimp.Layer],
-    models: tuple[str, ...],
-    ordered: list[str],
-    photos: dict[Gimp.Layer | None, str],
-) -> bool:
-    """Let the person change the arguments in ``config``; whether they said OK.
+@dataclass(frozen=True)
+class Choices:
+    """What a person is offered, and told, above the settings.
 
     ``stack``: the layers that may be the start when they keep a latent. ``models``: the names to offer. ``ordered``:
     names of layers that are told in this order. ``photos``: the layers that may be the scribble, and the photo's name
     with each of them; with None where there is no scribble to choose.
     """
+
+    stack: list[Gimp.Layer]
+    models: tuple[str, ...]
+    ordered: list[str]
+    photos: dict[Gimp.Layer | None, str]
+
+
+def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choices) -> bool:
+    """Let the person change the arguments in ``config``; whether they said OK."""
     GimpUi.init("gan-edit")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, _title(procedure))
     specs = arguments.SETTINGS[procedure.get_name()].specs()
@@ -52,9 +56,7 @@ def ask(
     for widget in widgets:
         if isinstance(widget, GimpUi.LabelEntry):
             widget.get_entry().set_width_chars(TEXT_CHARACTERS)
-    rows = _rows(dialog, config, stack, models, photos, labels)
-    if ordered:
-        rows.append(_order(ordered))
+    rows = _rows(dialog, config, choices, labels)
     contents = [*main, *_unfolding(dialog, advanced)]
     if config.find_property("hide-scribble"):
         contents.append("hide-scribble")
@@ -72,25 +74,22 @@ def ask(
 
 
 def _rows(
-    dialog: GimpUi.ProcedureDialog,
-    config: Gimp.ProcedureConfig,
-    stack: list[Gimp.Layer],
-    models: tuple[str, ...],
-    photos: dict[Gimp.Layer | None, str],
-    labels: list[Gtk.Label],
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, choices: Choices, labels: list[Gtk.Label]
 ) -> list[Gtk.Widget]:
-    """What is asked above the settings: layers and model. Their labels are added to ``labels``."""
+    """What stands above the settings: layers and model. Their labels are added to ``labels``."""
     rows = []
     if config.find_property("scribble"):
-        rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, [*photos]), labels))
-    if photos:
-        rows.append(_labelled("Photo layer", _photo_name(config, photos), labels))
+        rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, [*choices.photos]), labels))
+    if choices.photos:
+        rows.append(_labelled("Photo layer", _photo_name(config, choices.photos), labels))
     if config.find_property("model"):
-        rows.append(_row(config, "model", _model_chooser(config, models), labels))
-    starts = [layer for layer in stack if parasites.keeps_latent(layer)]
+        rows.append(_row(config, "model", _model_chooser(config, choices.models), labels))
+    starts = [layer for layer in choices.stack if parasites.keeps_latent(layer)]
     if config.find_property(arguments.START_LAYER) and starts:
         chooser = _layer_chooser(config, arguments.START_LAYER, starts, "nothing: project anew")
         rows.append(_row(config, arguments.START_LAYER, chooser, labels))
+    if choices.ordered:
+        rows.append(_order(choices.ordered))
     return rows
 
 

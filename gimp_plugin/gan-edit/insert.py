@@ -14,9 +14,12 @@ import look
 import parasites
 import pixels
 import stack
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, FramesReady, ResultReady
-from gan_edit_protocol.settings import ImagineSettings, InterpolateSettings, Settings
+from gan_edit_protocol.events import FramesReady, ResultReady
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.settings import ImagineSettings, InterpolateSettings
+from gan_edit_protocol.spec import Settings
 
 FRAME_MILLISECONDS = 80
 """How long GIMP's export shows each frame, unless the person renames the layers."""
@@ -104,8 +107,8 @@ def insert_candidates(image: Gimp.Image, result: FramesReady, settings: ImagineS
     ``model``: as the request named it.
     """
     made = []
-    for number, (frame, latent) in enumerate(zip(_parts(result.frames), _parts(result.latents), strict=True)):
-        one = ResultReady(frame, latent, model=result.model, seed=result.seed)
+    for number, (frame, ws) in enumerate(zip(result.frames.parts(), result.latents.parts(), strict=True)):
+        one = ResultReady(frame, Latent(ws), model=result.model, seed=result.seed)
         layer = _picture_layer(image, one, "imagined", settings, model)
         image.insert_layer(layer, None, number)
         _scale_into(layer, square(image))
@@ -119,13 +122,6 @@ def square(image: Gimp.Image) -> tuple[int, int, int, int]:
     _, _, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
     side = max(1, min(x2 - x1, y2 - y1))
     return (x1 + x2 - side) // 2, (y1 + y2 - side) // 2, side, side
-
-
-def _parts(array: Array) -> list[Array]:
-    """An array [N, …] as N arrays."""
-    count, *shape = array.shape
-    size = len(array.data) // count
-    return [Array(array.dtype, tuple(shape), array.data[n * size : (n + 1) * size]) for n in range(count)]
 
 
 def _scale_into(layer: Gimp.Layer, rectangle: tuple[int, int, int, int]) -> None:
@@ -167,16 +163,14 @@ def new_animation(parts: Iterator[FramesReady], settings: InterpolateSettings, m
 
 
 def _add_frames(image: Gimp.Image, result: FramesReady, settings: InterpolateSettings, model: str) -> None:
-    count, height, width, channels = result.frames.shape
-    size = height * width * channels
+    _, height, width, _ = result.frames.shape
     frames = []
-    for number in range(count):
+    for number, frame in enumerate(result.frames.parts(), start=result.first + 1):
         one = f"GAN Edit: {settings.mode} ({result.model})"
-        name = one if result.of == 1 else f"Frame {result.first + number + 1} ({FRAME_MILLISECONDS}ms)"
+        name = one if result.of == 1 else f"Frame {number} ({FRAME_MILLISECONDS}ms)"
         layer = Gimp.Layer.new(image, name, width, height, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
         image.insert_layer(layer, None, 0)
-        data = result.frames.data[number * size : (number + 1) * size]
-        pixels.write_colors(layer, Array("uint8", (height, width, channels), data))
+        pixels.write_colors(layer, frame)
         frames.append(layer)
     parasites.attach_frames(frames, result, settings, model)
 

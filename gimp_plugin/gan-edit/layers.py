@@ -11,8 +11,9 @@ import alpha
 import parasites
 import pixels
 import stack
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align
+from gan_edit_protocol.geometry import Align
 
 SCRIBBLE_NAME = "scribble"
 ALIGN_NAME = "align"
@@ -89,6 +90,19 @@ def find_painting(image: Gimp.Image, drawables: list[Gimp.Drawable], chosen: Gim
             "bad_scribble", "The scribble is a layer group.", "Choose the layer with the painted colours."
         )
     return painting
+
+
+def require_painted(scribble: Gimp.Layer, paint: Array, mask: Array | None, where: str) -> None:
+    """:class:`GanEditError` unless something of ``paint``, which was read of that layer, lies in the mask.
+
+    ``where``: that place, in words.
+    """
+    if not pixels.any_painted(paint, mask):
+        raise GanEditError(
+            "empty_scribble",
+            f"Nothing is painted on the layer “{scribble.get_name()}” {where}.",
+            "Paint the wanted colours there, or change the selection.",
+        )
 
 
 def find_align(image: Gimp.Image, photo: Gimp.Layer) -> Align | None:

@@ -13,8 +13,9 @@ gi.require_version("Gegl", "0.4")
 
 from gi.repository import Babl, Gegl, Gimp  # noqa: E402  (after require_version)
 
+from gan_edit_protocol.arrays import Array  # noqa: E402
 from gan_edit_protocol.errors import GanEditError  # noqa: E402
-from gan_edit_protocol.messages import Array, Box  # noqa: E402
+from gan_edit_protocol.geometry import Box  # noqa: E402
 
 BABL_TYPES = {"uint8": "u8", "uint16": "u16", "float32": "float"}
 DTYPES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gi.repository import Gimp
 
 from gan_edit_protocol.client import Transfer
-from gan_edit_protocol.messages import Accepted, Event, Progress
+from gan_edit_protocol.events import Accepted, Event, Progress
 
 
 class ProgressBar:

@@ -1,8 +1,9 @@
 """What travels between the GAN Edit plug-in (or command line) and its engine. Standard library and pyzmq only.
 
-Reading order: ``settings`` (every option, defined once), ``messages`` (requests and events), ``wire`` (their bytes),
-``connection`` (where the engine is and its keys), ``transport`` (the socket), ``client`` (one job from start to end),
-``launch`` (start an engine when none answers).
+Reading order: ``settings`` (every option, defined once, each of them a ``spec``), ``requests`` and ``events`` (what is
+asked and answered, of ``arrays``, a ``latent`` and places in a photo, its ``geometry``), ``entries`` and ``wire``
+(their bytes), ``connection`` (where the engine is and its keys), ``transport`` (the socket), ``client`` (one job from
+start to end), ``launch`` (start an engine when none answers).
 """
 
 PROTOCOL_VERSION = 2

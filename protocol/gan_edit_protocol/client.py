@@ -9,26 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from . import PROTOCOL_VERSION, wire
+from .entries import carried_bytes
 from .errors import EngineSilentError, JobCancelledError, JobFailedError
-from .messages import (
-    FINAL_EVENTS,
-    Array,
-    Box,
-    Cancelled,
+from .events import FINAL_EVENTS, Cancelled, EngineStatus, Failed, FramesReady, Look, ResultReady
+from .geometry import Box
+from .requests import (
     CancelRequest,
     EditRequest,
-    EngineStatus,
-    Failed,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
-    Look,
     LookRequest,
     ProjectRequest,
     RandomRequest,
     Request,
-    ResultReady,
     ShutdownRequest,
     StatusRequest,
 )
@@ -135,7 +129,7 @@ class Client:
         the last when the engine has ended, or has been silent for ``SILENCE_SECONDS``.
         """
         result: ResultReady | FramesReady | None = None
-        told_at, transfer = time.monotonic(), Transfer(True, _array_bytes(request))
+        told_at, transfer = time.monotonic(), Transfer(True, carried_bytes(request))
         for event in self.events(request, cancelled):
             if event is not None:
                 on_event(event)
@@ -217,7 +211,3 @@ class Client:
         sender, event = wire.decode_event(frames)
         self._protocol = wire.version_of(frames)
         return event if sender == job else None
-
-
-def _array_bytes(request: JobRequest) -> int:
-    return sum(len(value.data) for value in vars(request).values() if isinstance(value, Array))

@@ -35,6 +35,12 @@ class WireError(GanEditError):
         super().__init__(code, message, "Use the plug-in and the engine of the same GAN Edit version.")
 
 
+def require(condition: bool, text: str) -> None:
+    """:class:`WireError` with ``text`` unless ``condition``."""
+    if not condition:
+        raise WireError(text)
+
+
 class SettingError(GanEditError):
     """A setting or request argument that is unknown, of the wrong type or out of range."""
 

@@ -14,22 +14,29 @@ import json
 import math
 import re
 import reprlib
-import types
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_origin
 
 from . import PROTOCOL_VERSION
+from .arrays import MAX_ARRAY_BYTES, Array, array_bytes
+from .entries import entry_types, from_entries, to_entries
 from .errors import GanEditError, WireError
-from .messages import EVENT_TYPES, EVERY_VERSION, MAX_ARRAY_BYTES, MAX_NAME, REQUEST_TYPES, Array, array_bytes
-from .settings import Settings
+from .events import EVENT_TYPES, EngineStatus, Failed
+from .requests import REQUEST_TYPES, ShutdownRequest, StatusRequest
+from .spec import Settings
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_ARRAYS = 8
+MAX_NAME = 4096
+"""Longest text of a message in characters: a model may be named by a file's path, and Linux knows none longer."""
 FRAME_BYTES = 64 << 20
 """Frames are encrypted and checked as a whole, by the thread of all connections; between them others are heard.
 
 Not smaller than 32 MiB: what the C library allocates in one piece above that it gives back at once.
 """
 MAX_FRAMES = 1 + MAX_ARRAYS * (MAX_ARRAY_BYTES // FRAME_BYTES)
+EVERY_VERSION: tuple[type, ...] = (StatusRequest, ShutdownRequest, EngineStatus, Failed)
+"""Understood whichever version the other side speaks, so that an engine can always be recognised and ended. What one
+version adds to them the others leave out."""
 _JOB = re.compile(r"[0-9a-f]{32}\Z")
 _HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
 
@@ -44,15 +51,14 @@ def encode(job: str, message: Any, version: int = PROTOCOL_VERSION) -> list[byte
     body: dict[str, Any] = {}
     arrays: list[list[Any]] = []
     frames: list[bytes] = []
-    for field in dataclasses.fields(message):
-        value = getattr(message, field.name)
+    for name, value in to_entries(message).items():
         if isinstance(value, Array):
-            arrays.append([field.name, value.dtype, list(value.shape)])
+            arrays.append([name, value.dtype, list(value.shape)])
             frames += _in_frames(value.data)
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            body[field.name] = dataclasses.asdict(value)
-        elif value is not None:
-            body[field.name] = value
+            body[name] = dataclasses.asdict(value)
+        else:
+            body[name] = value
     header = {
         "version": version,
         "job": job,
@@ -164,28 +170,21 @@ def _read_arrays(announced: Any, frames: list[bytes]) -> dict[str, Array]:
 def _read_body(kind: type, body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise WireError("The body of a message is not an object.")
-    hints = get_type_hints(kind)
+    known = entry_types(kind)
     for name in body:
-        if name not in hints or _plain(hints[name]) is Array:
+        if known.get(name, Array) is Array:
             raise WireError(f"{kind.__name__} has no entry {name[:40]!r}.")
-    return {name: _read_value(_plain(hints[name]), name, value) for name, value in body.items()}
+    return {name: _read_value(known[name], name, value) for name, value in body.items()}
 
 
 def _read_known(kind: type, body: Any) -> dict[str, Any]:
     """What this version knows of the body of a message that another one wrote."""
     known: dict[str, Any] = {}
-    for name, hint in get_type_hints(kind).items():
+    for name, expected in entry_types(kind).items():
         if isinstance(body, dict) and name in body:
             with contextlib.suppress(GanEditError):
-                known[name] = _read_value(_plain(hint), name, body[name])
+                known[name] = _read_value(expected, name, body[name])
     return known
-
-
-def _plain(hint: Any) -> Any:
-    """The type inside ``X | None``, or the type itself."""
-    if get_origin(hint) in (Union, types.UnionType):
-        return next(kind for kind in get_args(hint) if kind is not type(None))
-    return hint
 
 
 def _read_value(kind: Any, name: str, value: Any) -> Any:
@@ -213,12 +212,12 @@ def _checked_text(name: str, text: str) -> str:
 
 
 def _construct(kind: type, values: dict[str, Any]) -> Any:
-    hints = get_type_hints(kind)
+    known = entry_types(kind)
     for name, value in values.items():
-        if name not in hints or (isinstance(value, Array) and _plain(hints[name]) is not Array):
+        if name not in known or (isinstance(value, Array) and known[name] is not Array):
             raise WireError(f"{kind.__name__} has no array {name[:40]!r}.")
     try:
-        return kind(**values)
+        return from_entries(kind, values)
     except GanEditError:
         raise
     except TypeError:

@@ -45,6 +45,16 @@ _PSI = 0.8  # truncation of the other cat
 
 
 @dataclass(frozen=True)
+class Face:
+    """A photo [SIDE, SIDE, 3] in 0..1 and its irises; ``number``: the seed of what is drawn at random on it."""
+
+    name: str
+    number: int
+    photo: Image
+    irises: list[Ellipse]
+
+
+@dataclass(frozen=True)
 class Case:
     """``scribble`` [SIDE, SIDE, 4] counts where its alpha is 1; ``region`` is what the strokes stand for."""
 
@@ -81,27 +91,25 @@ def ellipse(at: Ellipse, grown: float = 1.0) -> Image:
     return np.asarray(cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
 
 
-def part_case(name: str, photo: Image, irises: list[Ellipse], seed: int) -> Case:
+def part_case(face: Face) -> Case:
     """Both irises in another natural colour with their own shading; a rough stroke through each."""
-    random = np.random.default_rng([seed, 1])
-    region = np.maximum(*(ellipse(iris) for iris in irises))
+    random, photo = np.random.default_rng([face.number, 1]), face.photo
+    region = np.maximum(*(ellipse(iris) for iris in face.irises))
     wanted, colour = _recoloured(photo, region, random)
     strokes = np.zeros((SIDE, SIDE), bool)
-    for iris in irises:
+    for iris in face.irises:
         strokes |= _stroke_through(iris, random)
     scribble = _flat(strokes, wanted, (photo @ LUMA > 0.15) & (region > 0.9))
-    return Case(f"{name} {colour}", "part", photo, scribble, ellipse(_PART_SELECTION), region, wanted)
+    return Case(f"{face.name} {colour}", "part", photo, scribble, ellipse(_PART_SELECTION), region, wanted)
 
 
-def whole_case(
-    name: str, photo: Image, irises: list[Ellipse], ws: torch.Tensor, generator: Generator, seed: int
-) -> Case:
+def whole_case(face: Face, ws: torch.Tensor, generator: Generator) -> Case:
     """The same face in another cat's colours, as the generator draws it; strokes of its colours here and there.
 
     ``ws`` [1, num_ws, w_dim]: the photo's projection.
     """
-    random = np.random.default_rng([seed, 2])
-    other = map_to_w(generator, random_z(generator, 1, 1000 + seed, ws.device))
+    random = np.random.default_rng([face.number, 2])
+    other = map_to_w(generator, random_z(generator, 1, 1000 + face.number, ws.device))
     other = generator.w_avg + _PSI * (other - generator.w_avg)
     mixed = ws.clone()
     mixed[:, _COLOUR_LAYERS:] = other[:, None]
@@ -110,11 +118,11 @@ def whole_case(
     wanted = np.clip(cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), 0, 1).astype(np.float32)
     selection = ellipse(_WHOLE_SELECTION)
     scribble = np.zeros((SIDE, SIDE, 4), np.float32)
-    eyes = np.maximum(*(ellipse(iris, _AROUND_EYES) for iris in irises))
+    eyes = np.maximum(*(ellipse(iris, _AROUND_EYES) for iris in face.irises))
     for stroke in _strokes_over(selection, wanted, eyes, random):
         ours = _flat(stroke, wanted, stroke)
         scribble = np.where(ours[..., 3:] > 0, ours, scribble)
-    return Case(name, "whole", photo, scribble, selection, selection, wanted)
+    return Case(face.name, "whole", face.photo, scribble, selection, selection, wanted)
 
 
 def _recoloured(photo: Image, region: Image, random: np.random.Generator) -> tuple[Image, str]:

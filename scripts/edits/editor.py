@@ -13,7 +13,9 @@ from gan_edit_engine.imaging.crop import composite
 from gan_edit_engine.library.models import Model
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import Align, EditRequest, ProjectRequest, ResultReady
+from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.geometry import Align
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 LATENT_STEPS = 100  # of the projections that the wanted pictures of "whole" are drawn from
@@ -66,8 +68,7 @@ class Editor:
         request = ProjectRequest(photo=to_message(as_bytes(photo)), align=align, settings=settings)
         *_, result = perform(request, self.workspace)
         assert isinstance(result, ResultReady)
-        assert result.latent is not None
-        return torch.from_numpy(from_message(result.latent).copy())[None]
+        return torch.from_numpy(from_message(result.latent.ws).copy())[None]
 
 
 def as_bytes(image: Image) -> np.ndarray:

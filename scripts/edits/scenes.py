@@ -15,7 +15,7 @@ from skimage import data
 from edits.cases import SIDE, Image
 from edits.painting import HERE, Placing, Point, Stroke, paint, place
 from edits.sheet import painted_over
-from gan_edit_protocol.messages import Align
+from gan_edit_protocol.geometry import Align
 
 CHELSEA = "chelsea"
 _CHELSEA_EYES = ((172.0, 118.0), (320.0, 137.0))

@@ -14,9 +14,9 @@ from edits.cases import Case, Image
 from gan_edit_engine.inversion.losses import area_averaged
 from gan_edit_engine.inversion.perceptual import load_lpips
 from gan_edit_engine.library.perceptual_files import perceptual_weights
+from gan_edit_engine.networks.lpips import Lpips
 from gan_edit_engine.training import evaluation
 from gan_edit_engine.training.photos import PhotoSource, square_pixels
-from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 
 _BLUR = 2.0  # pixels: colours are compared, not hairs
 _REAL_FACES = 400
@@ -48,7 +48,7 @@ class EditJudge:
 
     def __init__(self, faces: PhotoSource, exclude: set[str]) -> None:
         self._lpips = load_lpips(torch.device("cpu"))
-        self._network = Vgg16Lpips(load_file(perceptual_weights("vgg16-lpips")))
+        self._network = Lpips(load_file(perceptual_weights("vgg16-lpips")))
         names = [name for name in faces.names if name not in exclude]
         chosen = names[:: max(1, len(names) // _REAL_FACES)][:_REAL_FACES]
         pixels = torch.from_numpy(np.stack([square_pixels(faces.open(name), evaluation.SIDE) for name in chosen]))
@@ -81,7 +81,7 @@ class EditJudge:
     @torch.no_grad()
     def _seen(self, images: Tensor) -> Tensor:
         """Features [N, 512] of images [N, 3, R, R] in −1..1: the spatial means of conv5_3."""
-        return self._network.maps(images)[-1].mean((2, 3))
+        return self._network(images)[-1].mean((2, 3))
 
     def _strangeness(self, image: Image) -> float:
         """Mean distance to the five nearest real faces."""

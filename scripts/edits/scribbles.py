@@ -37,8 +37,9 @@ def nose(colour: Colour) -> list[Stroke]:
     return [Stroke(colour, [(129, 160), (132, 161)], 20)]
 
 
-def zigzag(colour: Colour, left: float, top: float, right: float, bottom: float, width: float, lines: int) -> Stroke:
-    """From side to side, as one fills a place in a hurry."""
+def zigzag(colour: Colour, place: tuple[float, float, float, float], width: float, lines: int) -> Stroke:
+    """From side to side, as one fills a ``place`` (left, top, right, bottom) in a hurry."""
+    left, top, right, bottom = place
     points = [(left if n % 2 == 0 else right, top + (bottom - top) * n / lines) for n in range(lines + 1)]
     return Stroke(colour, points, width)
 
@@ -50,7 +51,7 @@ def sides(colour: Colour, width: float = 24) -> list[Stroke]:
 
 SCRIBBLES: tuple[Scribble, ...] = (
     Scribble("two blue eyes", eyes(BLUE)),
-    Scribble("black, yellow eyes", [zigzag(BLACK, 38, 77, 218, 192, 31, 6), *eyes(YELLOW)]),
+    Scribble("black, yellow eyes", [zigzag(BLACK, (38, 77, 218, 192), 31, 6), *eyes(YELLOW)]),
     Scribble(
         "orange, white muzzle, dark background",
         [
@@ -58,68 +59,68 @@ SCRIBBLES: tuple[Scribble, ...] = (
             Stroke(ORANGE, [(90, 38), (128, 77), (166, 38)], 25),
             Stroke(ORANGE, [(38, 141), (64, 166)], 30),
             Stroke(ORANGE, [(205, 166), (225, 133)], 30),
-            zigzag(WHITE, 102, 184, 159, 218, 25, 3),
+            zigzag(WHITE, (102, 184, 159, 218), 25, 3),
             *eyes(GREEN),
         ],
     ),
     Scribble(
         "a siamese",
         [
-            zigzag(CREAM, 51, 38, 205, 77, 26, 3),
+            zigzag(CREAM, (51, 38, 205, 77), 26, 3),
             Stroke(CREAM, [(31, 154), (51, 179)], 26),
             Stroke(CREAM, [(205, 179), (230, 154)], 26),
-            zigzag(BROWN, 102, 128, 159, 205, 26, 4),
+            zigzag(BROWN, (102, 128, 159, 205), 26, 4),
             *eyes(BLUE, width=18),
         ],
     ),
     Scribble(
         "black and white",
         [
-            zigzag(BLACK, 31, 38, 102, 154, 26, 4),
-            zigzag(BLACK, 159, 38, 230, 154, 26, 4),
+            zigzag(BLACK, (31, 38, 102, 154), 26, 4),
+            zigzag(BLACK, (159, 38, 230, 154), 26, 4),
             Stroke(WHITE, [(130, 38), (128, 128)], 15),
-            zigzag(WHITE, 90, 166, 174, 230, 26, 4),
+            zigzag(WHITE, (90, 166, 174, 230), 26, 4),
             *eyes(GREEN, width=18),
         ],
     ),
     Scribble(
         "orange and black halves",
         [
-            zigzag(ORANGE, 31, 38, 108, 154, 26, 5),
-            zigzag(BLACK, 154, 38, 225, 154, 26, 5),
-            zigzag(WHITE, 90, 166, 174, 218, 26, 3),
+            zigzag(ORANGE, (31, 38, 108, 154), 26, 5),
+            zigzag(BLACK, (154, 38, 225, 154), 26, 5),
+            zigzag(WHITE, (90, 166, 174, 218), 26, 3),
         ],
     ),
     Scribble(
         "white, eyes of two colours",
-        [*sides((60, 90, 200)), zigzag(WHITE, 38, 51, 218, 205, 28, 6), *eyes(BLUE, AMBER)],
+        [*sides((60, 90, 200)), zigzag(WHITE, (38, 51, 218, 205), 28, 6), *eyes(BLUE, AMBER)],
     ),
     Scribble(
         "tabby marks",
         [
             *(Stroke(BROWN, [(x, 20), (0.8 * x + 26, 72)], 9) for x in (77, 102, 128, 154, 179)),
-            zigzag((150, 115, 80), 38, 141, 90, 192, 20, 3),
-            zigzag((150, 115, 80), 179, 141, 230, 192, 20, 3),
+            zigzag((150, 115, 80), (38, 141, 90, 192), 20, 3),
+            zigzag((150, 115, 80), (179, 141, 230, 192), 20, 3),
             *nose(PINK),
             *eyes(AMBER),
         ],
     ),
     Scribble(
         "grey, before a meadow",
-        [*sides(MEADOW), zigzag(GREY, 51, 51, 205, 90, 26, 3), zigzag(GREY, 51, 154, 205, 192, 26, 3)],
+        [*sides(MEADOW), zigzag(GREY, (51, 51, 205, 90), 26, 3), zigzag(GREY, (51, 154, 205, 192), 26, 3)],
     ),
-    Scribble("a purple cat", [zigzag(PURPLE, 38, 51, 218, 218, 31, 6), *eyes(MAGENTA)]),
+    Scribble("a purple cat", [zigzag(PURPLE, (38, 51, 218, 218), 31, 6), *eyes(MAGENTA)]),
     Scribble(
         "white eyes, black muzzle, red brow",
-        [zigzag((150, 60, 30), 51, 38, 205, 77, 26, 3), zigzag(BLACK, 77, 166, 179, 218, 26, 4), *eyes(WHITE)],
+        [zigzag((150, 60, 30), (51, 38, 205, 77), 26, 3), zigzag(BLACK, (77, 166, 179, 218), 26, 4), *eyes(WHITE)],
     ),
     Scribble("nothing but a background", [*sides(TEAL), Stroke(TEAL, [(26, 8), (230, 8)], 20)]),
     Scribble(
         "a whole painting",
         [
             Stroke((90, 110, 90), [(0, 128), (256, 128)], _CANVAS),
-            zigzag((200, 170, 130), 38, 51, 218, 218, 51, 6),
-            zigzag((240, 230, 215), 97, 159, 164, 218, 31, 3),
+            zigzag((200, 170, 130), (38, 51, 218, 218), 51, 6),
+            zigzag((240, 230, 215), (97, 159, 164, 218), 31, 3),
             *eyes((90, 150, 80)),
             *nose(PINK),
         ],

@@ -6,14 +6,15 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from gan_edit_engine.inversion.invert import Inversion, invert, psnr
+from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.optimize import Step, result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, load_perceptual
+from gan_edit_engine.inversion.subject import Inversion, Subject, psnr
 from gan_edit_engine.worker.evaluate import Judge, Score
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
@@ -64,8 +65,9 @@ class Bench:
 
     def __init__(self, model: str, workspace: Workspace, budget: Budget, targets: Sequence[Target] = ()) -> None:
         self.name, self.workspace, self.device, self.budget = model, workspace, workspace.device, budget
-        self.model, self.spread = result_of(workspace.searchable(model, ProjectSettings()))
-        self.generator = self.model.generator
+        self.model, _ = workspace.model(model)
+        self.projector = result_of(workspace.prepare(model, ProjectSettings(cache=False)))
+        self.generator = self.projector.generator
         self.targets = tuple(targets)
         self.settings = ProjectSettings(steps=budget.steps, space=self.generator.spaces[-1], cache=False)
         self.judge = Judge(self.device)
@@ -86,12 +88,20 @@ class Bench:
         started = clock()
 
         def keep(step: Step) -> None:
-            curve.append(Moment(clock() - started, step.index, step.loss, psnr(step.image, target.subject)))
+            done = (curve[-1].evaluations if curve else 0) + step.taken
+            curve.append(Moment(clock() - started, done, step.loss, psnr(step.image, target.subject)))
 
-        found = result_of(invert(self.generator, self.spread, perceptual, target.subject, settings), keep)
+        found = result_of(self.search(target.subject, settings, perceptual), keep)
         seconds = clock() - started
         score = self.judge.score(target.name, found.image, target.subject, seconds, found.steps)
         return Trial(setting, target, found, score, tuple(curve))
+
+    def search(
+        self, subject: Subject, settings: ProjectSettings, perceptual: Perceptual
+    ) -> Generator[Step, None, Inversion]:
+        """From random latents, as the report's searches: no encoder."""
+        projector = dataclasses.replace(self.projector, settings=settings, perceptual=perceptual, encoder=None)
+        return invert(projector, subject)
 
     def trials(self, setting: str, perceptual: Perceptual, **changes: object) -> list[Trial]:
         """Invert every target with the bench's settings, changed."""

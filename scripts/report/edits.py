@@ -13,13 +13,14 @@ from torch import Tensor
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.crop import composite
 from gan_edit_engine.inversion.interpolate import combine
-from gan_edit_engine.inversion.invert import Subject, invert
 from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.losses import pixel_loss
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, load_lpips
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.worker.perform import perform
-from gan_edit_protocol.messages import EditRequest, FramesReady, ImagineRequest, ResultReady
+from gan_edit_protocol.events import FramesReady, ResultReady
+from gan_edit_protocol.requests import EditRequest, ImagineRequest
 from gan_edit_protocol.settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings
 from report.bench import Bench, Trial, say
 from report.figure import Cell, Figure, Finding, Pixels, Row, listed, shown
@@ -134,7 +135,7 @@ def _from_scribble(bench: Bench, subject: Subject, way: str) -> Tensor:
         }
     )
     perceptual = bench.workspace.perceptual(settings, bench.name)
-    return result_of(invert(bench.generator, bench.spread, perceptual, subject, settings)).image
+    return result_of(bench.search(subject, settings, perceptual)).image
 
 
 def _imagined(bench: Bench, canvas: Canvas) -> Tensor:
@@ -224,11 +225,10 @@ def _edit_figure(
 ) -> Figure:
     before, after = _colour_error(photo, canvas), _colour_error(edited, canvas)
     outside = int(np.abs(edited.astype(int) - photo.astype(int))[mask == 0].max())
-    assert result.latent is not None
     assert result.latent_start is not None
     models = [
         shown(bench.generator.synthesis(torch.from_numpy(from_message(latent).copy())[None].to(bench.device)))
-        for latent in (result.latent_start, result.latent)
+        for latent in (result.latent_start, result.latent.ws)
     ]
     whole = (
         Cell("the photo", photo),

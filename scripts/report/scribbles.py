@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_edit_engine.inversion.invert import Subject
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models import Model
 from report.figure import Pixels
 
@@ -28,6 +30,16 @@ DARK: Colour = (44, 46, 52)
 LIGHT: Colour = (160, 146, 128)
 
 
+class Coat(NamedTuple):
+    """The colours of a drawn cat, and of what is behind it."""
+
+    fur: Colour
+    stripes: Colour
+    iris: Colour
+    muzzle: Colour
+    behind: Colour
+
+
 def blank(height: int, width: int) -> Canvas:
     """A canvas [height, width, 4] on which nothing is painted."""
     return np.zeros((height, width, 4), np.uint8)
@@ -40,34 +52,35 @@ def ellipse(canvas: Canvas, at: tuple[float, float], radii: tuple[float, float],
     cv2.ellipse(canvas, centre, axes, 0, 0, 360, value, -1)
 
 
-def face(fur: Colour, stripes: Colour, iris: Colour, muzzle: Colour, behind: Colour, eyes: Points) -> Canvas:
+def face(coat: Coat, eyes: Points) -> Canvas:
     """A face in a few colours [SIDE, SIDE, 4]: fur with stripes on the forehead, eyes, muzzle, what is behind."""
     canvas = blank(SIDE, SIDE)
     (x1, y1), (x2, y2) = np.multiply(eyes, SIDE).tolist()
     middle, level, apart = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1
-    ellipse(canvas, (middle, level + 0.25 * apart), (0.78 * apart, 0.85 * apart), fur)
+    ellipse(canvas, (middle, level + 0.25 * apart), (0.78 * apart, 0.85 * apart), coat.fur)
     for x in (middle - 0.22 * apart, middle, middle + 0.22 * apart):
-        ellipse(canvas, (x, level - 0.42 * apart), (0.035 * apart, 0.17 * apart), stripes)
+        ellipse(canvas, (x, level - 0.42 * apart), (0.035 * apart, 0.17 * apart), coat.stripes)
     for x, y in ((x1, y1), (x2, y2)):
         # Around the eyes nothing is asked for: lids and shadows are the model's.
         ellipse(canvas, (x, y), (0.25 * apart, 0.2 * apart), None)
-        ellipse(canvas, (x, y), (0.14 * apart, 0.12 * apart), iris)
+        ellipse(canvas, (x, y), (0.14 * apart, 0.12 * apart), coat.iris)
         ellipse(canvas, (x, y), (0.045 * apart, 0.1 * apart), (15, 15, 15))
-    ellipse(canvas, (middle, level + 0.85 * apart), (0.3 * apart, 0.2 * apart), muzzle)
+    ellipse(canvas, (middle, level + 0.85 * apart), (0.3 * apart, 0.2 * apart), coat.muzzle)
     ellipse(canvas, (middle, level + 0.68 * apart), (0.1 * apart, 0.06 * apart), NOSE)
     for x in (0.03 * SIDE, 0.97 * SIDE):
-        ellipse(canvas, (x, 0.85 * SIDE), (0.04 * SIDE, 0.12 * SIDE), behind)
+        ellipse(canvas, (x, 0.85 * SIDE), (0.04 * SIDE, 0.12 * SIDE), coat.behind)
     return canvas
 
 
 def faces(model: Model) -> dict[str, Canvas]:
     """The three scribbles by name, at the model's alignment points."""
     eyes = model.info.align_points or DEFAULT_EYES
-    return {
-        "an orange cat": face((206, 132, 64), (140, 78, 32), (200, 160, 60), (238, 230, 220), (70, 90, 60), eyes),
-        "a grey cat with green eyes": face((136, 138, 146), (84, 86, 94), (98, 172, 86), (188, 188, 192), DARK, eyes),
-        "a black cat with yellow eyes": face((40, 36, 36), (22, 20, 20), (222, 186, 54), (62, 54, 54), LIGHT, eyes),
+    coats = {
+        "an orange cat": Coat((206, 132, 64), (140, 78, 32), (200, 160, 60), (238, 230, 220), (70, 90, 60)),
+        "a grey cat with green eyes": Coat((136, 138, 146), (84, 86, 94), (98, 172, 86), (188, 188, 192), DARK),
+        "a black cat with yellow eyes": Coat((40, 36, 36), (22, 20, 20), (222, 186, 54), (62, 54, 54), LIGHT),
     }
+    return {name: face(coat, eyes) for name, coat in coats.items()}
 
 
 def as_subject(canvas: Canvas, model: Model, device: torch.device) -> Subject:

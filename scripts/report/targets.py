@@ -13,11 +13,12 @@ import torch
 from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.crop import AnyImage, to_unit
 from gan_edit_engine.imaging.view import to_tensor, view
-from gan_edit_engine.inversion.invert import Subject
 from gan_edit_engine.inversion.latents import label, random_z
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models import Model
 from gan_edit_engine.training.photos import PhotoSource, square_pixels
-from gan_edit_protocol.messages import Align, Crop, ProjectRequest
+from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.requests import ProjectRequest
 
 # The eyes of scikit-image's `chelsea` (CC0, by Stefan van der Walt), and the face for models without alignment points.
 EYES = Align(172, 118, 320, 137)

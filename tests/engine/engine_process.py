@@ -14,8 +14,10 @@ import psutil
 
 from gan_edit_engine.cli.install import engine_program
 from gan_edit_protocol import connection
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.messages import Array, Crop, JobRequest, ProjectRequest
+from gan_edit_protocol.geometry import Crop
+from gan_edit_protocol.requests import JobRequest, ProjectRequest
 from gan_edit_protocol.settings import ProjectSettings
 from gan_edit_protocol.transport import SocketTransport
 
@@ -129,7 +131,7 @@ def python_client(file: Path, program: str) -> subprocess.Popen[bytes]:
     lines = [
         "from pathlib import Path",
         "from engine_process import *",
-        "from gan_edit_protocol.messages import FINAL_EVENTS, Progress",
+        "from gan_edit_protocol.events import FINAL_EVENTS, Progress",
         f"client = Client(SocketTransport(connection.read(Path({str(file)!r}))))",
         program,
     ]

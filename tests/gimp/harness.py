@@ -51,7 +51,7 @@ class HeadlessGimp:
 def environment(profile: Path) -> dict[str, str]:
     """GIMP's environment: a settings folder of its own, and the engine that its plug-in was installed with."""
     inherited = {name: value for name, value in os.environ.items() if name != connection.ENVIRONMENT_VARIABLE}
-    return {**inherited, "GIMP3_DIRECTORY": str(profile)}
+    return {**inherited, "GIMP3_DIRECTORY": str(profile), "TMPDIR": str(profile.parent)}
 
 
 def batch_code(script: str, arguments: tuple[Any, ...], answer: Path) -> str:

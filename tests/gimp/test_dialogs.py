@@ -82,7 +82,7 @@ def _screenshots() -> None:
 
 
 @pytest.mark.parametrize("name", SCREENS)
-def test_all_buttons_stay_on_a_small_screen_and_the_wheel_scrolls(
+def test_all_buttons_stay_on_a_small_screen_and_the_wheel_scrolls_and_changes_no_number(
     open_desktop: Callable[..., Desktop], tmp_path: Path, name: str
 ) -> None:
     screen, scale = SCREENS[name]
@@ -97,12 +97,16 @@ def test_all_buttons_stay_on_a_small_screen_and_the_wheel_scrolls(
         assert found["X"] + found["WIDTH"] <= width
         assert found["Y"] + found["HEIGHT"] <= height
 
-        above = photograph(desktop, tmp_path, window)
+        above = photograph_still(desktop, tmp_path, window)
         turn_wheel(desktop, window, "5")
         if is_scrolled(key, scale):
             desktop.wait_for(lambda: differ(photograph(desktop, tmp_path, window), above), "the rest")  # noqa: B023
         above.save(SCREENSHOTS / f"dialog_{key}_{scale}.png")
-        photograph(desktop, tmp_path, window).save(SCREENSHOTS / f"dialog_{key}_{scale}_end.png")
+        photograph_still(desktop, tmp_path, window).save(SCREENSHOTS / f"dialog_{key}_{scale}_end.png")
+        # A number that had followed the wheel would have met its least on the way, and not be what it was.
+        turn_wheel(desktop, window, "4")
+        unchanged = "what was seen before the wheel went down and up"
+        desktop.wait_for(lambda: not differ(photograph(desktop, tmp_path, window), above), unchanged)  # noqa: B023
         close_dialog(desktop, title)
 
 
@@ -176,6 +180,18 @@ def photograph(desktop: Desktop, folder: Path, window: str) -> Image.Image:
     left, top = place["X"], place["Y"]
     screen = Image.open(folder / "screen.png").convert("RGB")
     return screen.crop((left, top, left + place["WIDTH"], top + place["HEIGHT"]))
+
+
+def photograph_still(desktop: Desktop, folder: Path, window: str) -> Image.Image:
+    """A photograph of the window once nothing in it moves: two in a row are alike."""
+    seen = [photograph(desktop, folder, window)]
+
+    def is_still() -> bool:
+        seen.append(photograph(desktop, folder, window))
+        return not differ(*seen[-2:])
+
+    desktop.wait_for(is_still, "the window to stand still")
+    return seen[-1]
 
 
 def differ(one: Image.Image, other: Image.Image) -> bool:

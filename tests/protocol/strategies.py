@@ -8,28 +8,18 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gan_edit_protocol.messages import (
-    ITEM_SIZES,
-    Accepted,
-    Align,
-    Array,
-    Box,
-    Cancelled,
+from gan_edit_protocol.arrays import ITEM_SIZES, Array
+from gan_edit_protocol.events import Accepted, Cancelled, EngineStatus, Failed, FramesReady, Look, Progress, ResultReady
+from gan_edit_protocol.geometry import Align, Box, Crop, Place
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import (
     CancelRequest,
-    Crop,
     EditRequest,
-    EngineStatus,
-    Failed,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
-    Look,
     LookRequest,
-    Place,
-    Progress,
     ProjectRequest,
     RandomRequest,
-    ResultReady,
     ShutdownRequest,
     StatusRequest,
 )
@@ -39,9 +29,8 @@ from gan_edit_protocol.settings import (
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
-    Settings,
-    Spec,
 )
+from gan_edit_protocol.spec import Settings, Spec
 
 job_names = st.text("0123456789abcdef", min_size=32, max_size=32)
 numbers = st.floats(-1e9, 1e9)
@@ -95,12 +84,10 @@ def places(height: int, width: int) -> SearchStrategy[Place | None]:
     )
 
 
-given_latents = st.just({}) | st.fixed_dictionaries(
-    {
-        "latent": arrays((2, 3), "float32"),
-        "noise": st.none() | arrays((1, 4), "float32"),
-        "residual": st.none() | arrays((4, 2, 2), "uint16"),
-    }
+noises, residuals = st.none() | arrays((1, 4), "float32"), st.none() | arrays((4, 2, 2), "uint16")
+starts = st.none() | st.builds(Latent, arrays((2, 3), "float32"), noises, residuals)
+latents = st.builds(
+    Latent, arrays((2, 3), "float32"), noises, residuals, st.none() | arrays((5,), "float32"), numbers, texts
 )
 
 
@@ -116,7 +103,7 @@ def edit_requests(draw: st.DrawFn) -> EditRequest:
         crop=draw(crops),
         place=draw(places(h, w)),
         settings=draw(settings_of(EditSettings)),
-        **draw(given_latents),
+        latent=draw(starts),
     )
 
 
@@ -131,7 +118,7 @@ def project_requests(draw: st.DrawFn) -> ProjectRequest:
         crop=draw(crops),
         place=draw(places(h, w)),
         settings=draw(settings_of(ProjectSettings)),
-        **draw(given_latents),
+        latent=draw(starts),
     )
 
 
@@ -183,12 +170,9 @@ events = st.one_of(
     st.builds(
         ResultReady,
         image=arrays(),
-        latent=arrays(dtype="float32"),
+        latent=latents,
         mask=st.none() | arrays(dtype="uint8"),
-        latent_start=st.none() | arrays(dtype="float32"),
-        noise=st.none() | arrays(dtype="float32"),
-        residual=st.none() | arrays(dtype="uint16"),
-        z=st.none() | arrays(dtype="float32"),
+        latent_start=st.none() | arrays((2, 3), "float32"),
         **_result_fields,
     ),
     st.builds(

@@ -14,17 +14,8 @@ from gan_edit_protocol.client import (
     Client,
 )
 from gan_edit_protocol.errors import EngineSilentError, JobCancelledError, JobFailedError
-from gan_edit_protocol.messages import (
-    Accepted,
-    Cancelled,
-    CancelRequest,
-    EngineStatus,
-    Event,
-    Failed,
-    RandomRequest,
-    ShutdownRequest,
-    StatusRequest,
-)
+from gan_edit_protocol.events import Accepted, Cancelled, EngineStatus, Event, Failed
+from gan_edit_protocol.requests import CancelRequest, RandomRequest, ShutdownRequest, StatusRequest
 
 
 class Line:

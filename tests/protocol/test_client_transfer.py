@@ -8,24 +8,16 @@ import pytest
 
 from gan_edit_protocol import client as client_module
 from gan_edit_protocol import wire
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client, Transfer
 from gan_edit_protocol.errors import JobCancelledError, JobFailedError
-from gan_edit_protocol.messages import (
-    Accepted,
-    Array,
-    Box,
-    CancelRequest,
-    Failed,
-    FramesReady,
-    InterpolateRequest,
-    Look,
-    LookRequest,
-    ProjectRequest,
-    ResultReady,
-)
+from gan_edit_protocol.events import Accepted, Failed, FramesReady, Look, ResultReady
+from gan_edit_protocol.geometry import Box
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import CancelRequest, InterpolateRequest, LookRequest, ProjectRequest
 
 PHOTO = Array("uint8", (2, 3, 3), bytes(18))
-RESULT = ResultReady(PHOTO, Array("float32", (1, 1), bytes(4)))
+RESULT = ResultReady(PHOTO, Latent(Array("float32", (1, 1), bytes(4))))
 
 
 class Engine:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_edit_protocol.errors import SettingError
-from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings, Settings, Spec
+from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
+from gan_edit_protocol.spec import Settings, Spec
 from protocol.strategies import settings_of
 
 KINDS = [EditSettings, ProjectSettings, RandomSettings]

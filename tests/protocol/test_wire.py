@@ -12,15 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_edit_protocol import PROTOCOL_VERSION, wire
+from gan_edit_protocol.arrays import MAX_ARRAY_BYTES, Array
 from gan_edit_protocol.errors import MAX_TEXT, GanEditError, SettingError, WireError
-from gan_edit_protocol.messages import (
-    MAX_ARRAY_BYTES,
-    MAX_NAME,
-    Array,
+from gan_edit_protocol.events import EngineStatus, Failed
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import (
     CancelRequest,
     EditRequest,
-    EngineStatus,
-    Failed,
     ImagineRequest,
     InterpolateRequest,
     ProjectRequest,
@@ -28,11 +26,18 @@ from gan_edit_protocol.messages import (
     ShutdownRequest,
     StatusRequest,
 )
-from gan_edit_protocol.settings import MAX_TEXT_SETTING
+from gan_edit_protocol.spec import MAX_TEXT_SETTING
+from gan_edit_protocol.wire import MAX_NAME
 from protocol.strategies import events, garbage_frames, job_names, json_values, requests
 
 JOB = "0123456789abcdef0123456789abcdef"
 PHOTO = Array("uint8", (2, 3, 3), bytes(18))
+ARRAYS = {
+    "latent": Array("float32", (2, 3), bytes(24)),
+    "noise": Array("float32", (1, 4), bytes(16)),
+    "residual": Array("uint16", (2, 3, 3), bytes(36)),
+    "z": Array("float32", (4,), bytes(16)),
+}
 
 
 def header_of(message: Any) -> dict[str, Any]:
@@ -251,22 +256,28 @@ def test_a_mask_of_another_size_than_the_photo_is_refused() -> None:
         ProjectRequest(PHOTO, Array("uint8", (3, 2), bytes(6)))
 
 
-def test_latents_and_noise_of_another_form_are_refused() -> None:
-    latent, bent = Array("float32", (2, 3), bytes(24)), Array("uint8", (2, 3), bytes(6))
-    with pytest.raises(WireError, match="latent must be float32"):
-        ProjectRequest(PHOTO, latent=bent)
-    with pytest.raises(WireError, match="latent must be float32"):
-        ProjectRequest(PHOTO, latent=Array("float32", (6,), bytes(24)))
-    with pytest.raises(WireError, match="belong to a latent"):
-        ProjectRequest(PHOTO, noise=latent)
-    with pytest.raises(WireError, match="Noise maps must be float32"):
-        EditRequest(PHOTO, Array("uint8", (2, 3, 4), bytes(24)), latent=latent, noise=bent)
-    residual = Array("uint16", (2, 3, 3), bytes(36))
-    with pytest.raises(WireError, match="residual belongs to a latent"):
-        ProjectRequest(PHOTO, residual=residual)
-    for other in (latent, Array("uint16", (6, 3), bytes(36))):
-        with pytest.raises(WireError, match="residual must be uint16"):
-            ProjectRequest(PHOTO, latent=latent, residual=other)
+@pytest.mark.parametrize("name", ["noise", "residual"])
+def test_what_belongs_to_a_latent_does_not_come_without_one(name: str) -> None:
+    part = ARRAYS[name]
+    announced = [["photo", "uint8", [2, 3, 3]], [name, part.dtype, list(part.shape)]]
+    with pytest.raises(WireError, match=f"belongs to a latent came without one: {name}"):
+        wire.decode_request([*frames_with(ProjectRequest(PHOTO), arrays=announced), part.data])
+
+
+@pytest.mark.parametrize("name", ["z", "model", "ws"])
+def test_a_request_has_no_array_for_what_its_start_does_not_need(name: str) -> None:
+    announced = [["photo", "uint8", [2, 3, 3]], [name, "float32", [4]]]
+    with pytest.raises(WireError, match=f"has no array '{name}'"):
+        wire.decode_request([*frames_with(ProjectRequest(PHOTO), arrays=announced), bytes(16)])
+    with pytest.raises(WireError, match="has no entry 'truncation_psi'"):
+        wire.decode_request(frames_with(ProjectRequest(PHOTO), body={"truncation_psi": 0.5}))
+
+
+def test_a_start_is_of_the_request_s_model_and_of_no_z() -> None:
+    found = Latent(ARRAYS["latent"], z=ARRAYS["z"], truncation_psi=0.5, model="cats128")
+    request = ProjectRequest(PHOTO, model="default", latent=found)
+    assert request.latent == Latent(ARRAYS["latent"], model="default")
+    assert wire.decode_request(wire.encode(JOB, request)) == (JOB, request)
 
 
 def test_truncations_that_do_not_belong_to_one_z_each_are_refused() -> None:

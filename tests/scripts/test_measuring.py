@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 from typer.testing import CliRunner
 
 import bench
 import compare_projectors
+import narrow_lpips
 from gan_edit_engine import generators
+from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
-from gan_edit_engine.inversion.invert import Subject
 from gan_edit_engine.inversion.latents import statistics
 from gan_edit_engine.inversion.optimize import Step, result_of
-from gan_edit_engine.inversion.perceptual import load_perceptual
+from gan_edit_engine.inversion.perceptual import load_lpips, load_perceptual
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.subject import Subject
+from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
+from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.worker import workspace
+from gan_edit_protocol.settings import ProjectSettings
 from official_projector import project_officially
 
 CPU = torch.device("cpu")
@@ -33,8 +44,9 @@ def test_the_official_algorithm_finds_an_image_in_w_and_throws_its_noise_away() 
     lite0 = load_perceptual("efficientnet-lite0", CPU)
     subject = Subject(target, torch.ones(1, 1, 16, 16))
     steps: list[Step] = []
-    image = result_of(project_officially(generator, statistics(generator, CPU), lite0, subject, 60), steps.append)
-    assert [len(steps), steps[-1].of] == [60, 60]
+    projector = Projector(generator, statistics(generator, CPU), ProjectSettings(precision="float32"), lite0)
+    image = result_of(project_officially(projector, subject, 60), steps.append)
+    assert len(steps) == 60
     shown = lite0.target(target, subject.weight)
     start = generator.synthesis(generator.w_avg.expand(1, generator.num_ws, -1))
     assert lite0.loss(image, shown) < lite0.loss(start, shown)
@@ -69,11 +81,90 @@ def test_without_results_the_comparison_says_what_to_do(tmp_path: Path) -> None:
     assert "--photos" in caught.value.hint
 
 
+class Clock:
+    """A clock that goes only when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def perf_counter(self) -> float:
+        return self.seconds
+
+
+def test_cases_take_turns_and_the_median_counts_without_the_first_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, turns = Clock(), []
+    monkeypatch.setattr(bench, "time", clock)
+
+    def case(name: str, *seconds: float) -> bench.Case:
+        left = iter(seconds)
+
+        def run() -> None:
+            turns.append(name)
+            clock.seconds += next(left)
+
+        return run
+
+    group = {"a": case("a", 50, 60, 1, 2, 9), "b": case("b", 0, 0, 0.004, 0.002, 0.003)}
+    assert dict(bench.measure(group, 3, CPU)) == pytest.approx({"a": 2000, "b": 3})
+    assert turns == ["a", "b"] * 5
+
+
+class Operations(TorchDispatchMode):
+    """A clock that goes by what is computed: the same for every run, on any machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operation: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        if operation._overloadpacket in flop_registry:
+            self.count += flop_registry[operation._overloadpacket](*args, **(kwargs or {}), out_val=result)
+        return result
+
+    def perf_counter(self) -> float:
+        return self.count / 1000  # so that what the bench calls milliseconds are operations
+
+    def of(self, run: Callable[[], object]) -> int:
+        before = self.count
+        run()
+        return self.count - before
+
+
 @pytest.mark.slow
-def test_the_bench_times_every_part_against_the_first_of_its_group() -> None:
+def test_every_part_of_the_bench_computes_what_its_title_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODELS_DIR_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(workspace, "PROBES", 2)
+    narrow_lpips.install()
+    torch.manual_seed(0)
+    config = StyleGAN2Config(z_dim=8, w_dim=8, resolution=32, channel_base=512, channel_max=16, mapping_layers=1)
+    generator = generators.build(config).requires_grad_(False).eval()
+    safetensors_file.write(tmp_path / "tiny.safetensors", generator, {})
     app = bench.typer.Typer()
     app.command()(bench.bench)
-    arguments = ["--rounds", "1", "--threads", "1", "--json"]
-    found = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
-    assert all(milliseconds > 0 for group in found["ms"].values() for milliseconds in group.values())
-    assert list(found["ms"]["one step of a projection"])[0] == "official algorithm, float32"
+    arguments = ["--model", str(tmp_path / "tiny.safetensors"), "--device", "cpu", "--rounds", "1", "--threads", "1"]
+    ws, image, everywhere = torch.zeros(1, generator.num_ws, 8), torch.zeros(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
+    lpips, lite0 = load_lpips(CPU), load_perceptual("efficientnet-lite0", CPU)
+    encoder = Encoder(EncoderConfig(generator.num_ws, 8, 1.0)).eval()
+    with Operations() as operations:
+        monkeypatch.setattr(bench, "time", operations)
+        answer = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).stdout
+        found = {title: list(group.values()) for title, group in json.loads(answer)["ms"].items()}
+        # What is searched for gets its gradient through as many operations as the way there took.
+        drawn = 2 * operations.of(lambda: generator.synthesis(ws))
+        seen, seen_by_lite0 = (
+            2 * (operations.of(lambda: network.target(image, everywhere)))  # noqa: B023
+            for network in (lpips, lite0)
+        )
+        read = operations.of(lambda: encoder(image))
+    step = drawn + seen
+    expected = {
+        "image and gradient of the latent": [drawn, drawn],
+        "LPIPS and gradient of the image": [seen, seen],
+        "one step of a projection": [step, step, step, drawn + seen_by_lite0],
+        "one step of an edit": [drawn, drawn],
+        "a photo's first latent": [step, read],
+    }
+    assert found == {title: pytest.approx(operations, rel=0.1) for title, operations in expected.items()}
+    assert list(json.loads(answer)["ms"]["one step of a projection"])[0] == "official algorithm, float32"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+import narrow_lpips
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.generators.dcgan import DCGANConfig
-from gan_edit_engine.library.perceptual_files import perceptual_weights
+from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.training.dcgan import new_dcgan
-from gan_edit_protocol.errors import GanEditError
 from report.chart import decades, line_chart, ticks
 from report.figure import Finding
 from report.inversions import _space_findings
@@ -59,11 +59,9 @@ def test_a_line_goes_from_corner_to_corner_of_its_chart() -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_page_is_made(tmp_path: Path) -> None:
-    try:
-        perceptual_weights("vgg16-lpips")
-    except GanEditError as missing:
-        pytest.skip(missing.message)
+def test_the_whole_page_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODELS_DIR_VARIABLE, str(tmp_path / "models"))
+    narrow_lpips.install()
     torch.manual_seed(0)
     dcgan, out = tmp_path / "tiny.safetensors", tmp_path / "report"
     safetensors_file.write(dcgan, new_dcgan(DCGANConfig(z_dim=8, channels=(8, 8)), seed=0), {"name": "tiny"})

@@ -18,7 +18,7 @@ from gan_edit_engine.checkpoints.foreign import check_regular
 from gan_edit_engine.checkpoints.modules import GeneratorParts, to_tensors
 from gan_edit_engine.checkpoints.other_networks import other_network
 from gan_edit_engine.generators import Discriminator, Generator, build_with_weights, discriminator_with_weights
-from gan_edit_engine.generators.layers import MappingNetwork
+from gan_edit_engine.generators.mapping import MappingNetwork
 
 __all__ = ["CheckpointError", "read_discriminator", "read_generator"]
 

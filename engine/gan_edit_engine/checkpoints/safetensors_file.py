@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import reprlib
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +23,6 @@ from gan_edit_engine.checkpoints.errors import DAMAGE, CheckpointError, one_line
 from gan_edit_engine.checkpoints.foreign import HEAD, check_head, check_regular
 from gan_edit_engine.generators import CONFIGS, Config, Generator, build_with_weights
 from gan_edit_engine.generators.base import MAX_LAYERS
-from gan_edit_engine.generators.stylegan3 import LayerSpec
 from gan_edit_engine.system.atomic_write import replacing
 
 # Header name of a configuration field where the two differ: "architecture" already names the family.
@@ -48,7 +49,7 @@ def encode_config(family: str, config: Config) -> dict[str, str]:
 
 
 def _dumps(value: object) -> str:
-    return json.dumps(value, default=dataclasses.asdict)  # only StyleGAN3's layers are not JSON already
+    return json.dumps(value, default=dataclasses.asdict)  # configurations within one
 
 
 def decode_config(header: dict[str, str]) -> Config:
@@ -59,40 +60,57 @@ def decode_config(header: dict[str, str]) -> Config:
     if family not in CONFIGS:
         raise ValueError(f"its header names the architecture {family!r}; known: {', '.join(CONFIGS)}")
     values: dict[str, Any] = {}
+    kinds = get_type_hints(CONFIGS[family])
     for field in dataclasses.fields(CONFIGS[family]):
         key = HEADER_NAMES.get(field.name, field.name)
         if key in header:
-            values[field.name] = _decode_field(key, str(field.type), header[key])
+            values[field.name] = _decode_field(key, kinds[field.name], header[key])
     return CONFIGS[family](**values)
 
 
-def _decode_field(key: str, annotation: str, text: str) -> object:
-    if annotation == "str":
+def _decode_field(key: str, kind: Any, text: str) -> object:
+    if kind is str:
         return text
-    if text == "none" and "None" in annotation:
+    if text == "none" and NoneType in get_args(kind):
         return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError(f"its header entry {key} is not a value: {text[:40]!r}") from None
-    if annotation == "tuple[LayerSpec, ...]":
-        return _decode_layers(value)
-    numbers = value if isinstance(value, list) else [value]
-    if not all(isinstance(n, (int, float)) and abs(n) <= MAX_HEADER_INT for n in numbers) or len(numbers) > 64:
-        raise ValueError(f"its header entry {key} is out of range: {text[:40]!r}")
-    kind = {"int": int, "bool": bool, "int | None": int}.get(annotation)
-    if kind and type(value) is not kind:
-        raise ValueError(f"its header entry {key} must be {annotation}, not {text[:40]!r}")
-    return tuple(value) if isinstance(value, list) else value
+    return _decode_value(key, kind, value)
 
 
-def _decode_layers(value: object) -> tuple[LayerSpec, ...]:
-    if not isinstance(value, list) or len(value) > MAX_LAYERS or not all(isinstance(layer, dict) for layer in value):
-        raise ValueError("its header does not list StyleGAN3 layers")
-    try:
-        return tuple(LayerSpec(**layer) for layer in value)
-    except TypeError:
-        raise ValueError("its header lists a StyleGAN3 layer with unknown or missing fields") from None
+def _decode_value(key: str, kind: Any, value: object) -> object:
+    """``value``, which is JSON, as the type ``kind`` of a configuration's field: a number, a tuple, a dataclass …"""
+    if isinstance(kind, UnionType):  # of one type and None
+        (one,) = (one for one in get_args(kind) if one is not NoneType)
+        return None if value is None else _decode_value(key, one, value)
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(key, kind, value)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list) or len(value) > MAX_LAYERS:
+            raise ValueError(f"its header entry {key} must be a list of at most {MAX_LAYERS}, not {_shown(value)}")
+        first, *others = get_args(kind)
+        kinds = [first] * len(value) if others == [...] else [first, *others]
+        if len(kinds) != len(value):
+            raise ValueError(f"its header entry {key} must be a list of {len(kinds)}, not {_shown(value)}")
+        return tuple(_decode_value(key, one, part) for one, part in zip(kinds, value, strict=True))
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise ValueError(f"its header entry {key} must be {kind.__name__}, not {_shown(value)}")
+    if isinstance(value, (int, float)) and not abs(value) <= MAX_HEADER_INT:
+        raise ValueError(f"its header entry {key} is out of range: {_shown(value)}")
+    return value
+
+
+def _decode_dataclass(key: str, kind: Any, value: object) -> object:
+    kinds = get_type_hints(kind)
+    if not isinstance(value, dict) or value.keys() != kinds.keys():
+        raise ValueError(f"its header entry {key} holds something with unknown or missing fields: {_shown(value)}")
+    return kind(**{name: _decode_value(f"{key}.{name}", kinds[name], value[name]) for name in kinds})
+
+
+def _shown(value: object) -> str:
+    return reprlib.repr(value)
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -22,6 +22,7 @@ from gan_edit_engine.cli.interpolate import interpolate
 from gan_edit_engine.service import relay, server
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch
+from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError
 from gan_edit_protocol.settings import (
     EditSettings,
@@ -29,8 +30,8 @@ from gan_edit_protocol.settings import (
     InterpolateSettings,
     ProjectSettings,
     RandomSettings,
-    Settings,
 )
+from gan_edit_protocol.spec import Settings
 
 ENGINE_FAULTS = {
     *("internal_error", "worker_died", "worker_start", "engine_unavailable", "engine_shutdown"),
@@ -158,7 +159,7 @@ def synthesize(
 @app.command()
 def evaluate(
     photos: Annotated[Path, typer.Option(help="A folder of photos, each showing what the model knows, aligned.")],
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     assignments: Assignments = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many photos.")] = None,
     device: Device = None,

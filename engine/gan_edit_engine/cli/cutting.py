@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.crop import AnyImage, Mask, bounding_box
 from gan_edit_engine.imaging.square import nothing_selected
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.messages import Align, Array, Crop, LookRequest, Place
+from gan_edit_protocol.geometry import Align, Crop, Place
+from gan_edit_protocol.requests import LookRequest
 
 
 @dataclass(frozen=True)

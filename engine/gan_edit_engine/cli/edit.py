@@ -13,27 +13,22 @@ import typer
 from numpy.typing import NDArray
 
 from gan_edit_engine.cli.cutting import Scene, cut
-from gan_edit_engine.cli.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
+from gan_edit_engine.cli.latent_files import check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.cli.looking import Looking, find_place
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
-from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.imaging.crop import Mask, composite
 from gan_edit_engine.imaging.image_files import Picture
 from gan_edit_engine.imaging.preflight import check_painted
 from gan_edit_engine.library.models_folder import is_file, model_names
 from gan_edit_protocol.client import Client
+from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import SettingError
-from gan_edit_protocol.messages import (
-    Align,
-    Array,
-    Crop,
-    EditRequest,
-    ProjectRequest,
-    RandomRequest,
-    ResultReady,
-)
+from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.requests import EditRequest, ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
 
 PhotoFile = Annotated[Path, typer.Argument(metavar="PHOTO", help="PNG or TIFF (8 or 16 bit), JPEG or WebP.")]
@@ -101,7 +96,7 @@ def edit(
     scribble: ScribbleFile,
     output: OutputFile,
     mask: MaskFile = None,
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
@@ -121,13 +116,13 @@ def edit(
     marked = selection if selection is not None else strokes[..., 3]
     looking = _where(align, crop, picture, marked, model_argument(model))
     scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop, strokes)
-    start = _given_latent(latent_in, model)
+    start = None if latent_in is None else read_latent_of(latent_in, model)
 
     def request(client: Client) -> EditRequest:
         part = cut(scene, client, settings.feather)
         assert part.scribble is not None  # the scene has one
         return EditRequest(
-            part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, *start, settings, part.place
+            part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
         )
 
     _make(request, picture, output, latent, device, keep, as_json, looking)
@@ -137,7 +132,7 @@ def project(
     photo_file: PhotoFile,
     output: OutputFile,
     mask: MaskFile = None,
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     quality: Quality = None,
     seed: Seed = None,
     assignments: Assignments = None,
@@ -158,18 +153,18 @@ def project(
     selection = _read_mask(mask, picture)
     looking = _where(align, crop, picture, selection, model_argument(model))
     scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop)
-    start = _given_latent(latent_in, model)
+    start = None if latent_in is None else read_latent_of(latent_in, model)
 
     def request(client: Client) -> ProjectRequest:
         part = cut(scene, client)
-        return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, *start, settings, part.place)
+        return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place)
 
     _make(request, picture, output, latent, device, keep, as_json, looking)
 
 
 def random(
     output: Annotated[Path, typer.Option(help="The PNG to write: of the model's own size.")],
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     seed: Seed = None,
     assignments: Assignments = None,
     latent: LatentOut = None,
@@ -204,32 +199,13 @@ def _make(
         result = client.run(request(client), show, cancelled)
     image_files.write_png(output, _laid_on(picture, result))
     if latent is not None:
-        write_latent(latent, _kept(result))
+        write_latent(latent, result.latent)
     if as_json:
         print(json.dumps({**_about(result, output, latent), **_face(looking)}))
     else:
         if looking.told:
             print(looking.told)
         print(f"{output}: {result.steps} steps in {result.seconds:.1f} s on {result.device} with {result.model}")
-
-
-def _kept(result: ResultReady) -> KeptLatent:
-    latent, noise, z = (
-        None if array is None else np.asarray(from_message(array), np.float32)
-        for array in (result.latent, result.noise, result.z)
-    )
-    assert latent is not None  # a result has one
-    residual = None if result.residual is None else from_message(result.residual).view("<f2")
-    return KeptLatent(latent, noise, z, result.truncation_psi, result.model, residual)
-
-
-def _given_latent(path: Path | None, model: str) -> tuple[Array | None, Array | None, Array | None]:
-    """The request's latent, noise and residual from a file."""
-    if path is None:
-        return None, None, None
-    kept = read_latent_of(path, model)
-    noise = None if kept.noise is None else to_message(kept.noise)
-    return to_message(kept.latent), noise, None if kept.residual is None else to_message(kept.residual.view(np.uint16))
 
 
 def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:

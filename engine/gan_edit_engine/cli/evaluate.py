@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.worker.device import choose_device
 from gan_edit_engine.worker.evaluate import evaluate as evaluate_photos
 from gan_edit_engine.worker.evaluate import mean, photo_files
@@ -25,8 +26,8 @@ def evaluate(
     settings = replace(settings, cache=False)
     console = Console(stderr=True)
     with console.status("Loading the model …") as status:
-        workspace = Workspace(choose_device(device))
         files = photo_files(photos)[:limit]
+        projector = result_of(Workspace(choose_device(device)).prepare(model, settings))
         names = {file.name: f"{number} of {len(files)}: {file.name}" for number, file in enumerate(files, start=1)}
         skipped: dict[str, str] = {}
 
@@ -37,7 +38,7 @@ def evaluate(
         def begin(name: str) -> None:
             status.update(names[name])
 
-        scores = list(evaluate_photos(files, model, settings, workspace, begin, skip))
+        scores = list(evaluate_photos(files, projector, begin, skip))
     if not scores:
         raise GanEditError("no_photos", f"Nothing in {photos} is a photo that can be evaluated.", "Look at its files.")
     if as_json:

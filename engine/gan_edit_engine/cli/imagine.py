@@ -6,17 +6,19 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from gan_edit_engine.cli.edit import AsJson, Assignments, Device, Keep, ModelName, Seed, model_argument
-from gan_edit_engine.cli.latent_files import KeptLatent, write_latent
+from gan_edit_engine.cli.latent_files import write_latent
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.image_files import Picture
-from gan_edit_protocol.messages import FramesReady, ImagineRequest
+from gan_edit_protocol.default_model import DEFAULT
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import ImagineRequest
 from gan_edit_protocol.settings import ImagineSettings
 
 
@@ -33,7 +35,7 @@ def imagine(
         Path,
         typer.Option(help="The PNG to write, of the model's own size; further images are OUTPUT-2.png and so on."),
     ],
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     seed: Seed = None,
     candidates: Annotated[int | None, typer.Option(help="Short for --set candidates=N.")] = None,
     assignments: Assignments = None,
@@ -66,14 +68,14 @@ def imagine(
 def _write(result: FramesReady, output: Path, latent: Path | None) -> list[dict[str, Any]]:
     """The files of each candidate, and how far its colours are from the scribble's."""
     assert result.errors is not None  # candidates have them
-    frames, latents, errors = (from_message(array) for array in (result.frames, result.latents, result.errors))
+    frames, errors = from_message(result.frames), from_message(result.errors)
     written = []
-    for number, (frame, values, error) in enumerate(zip(frames, latents, errors, strict=True), start=1):
+    for number, (frame, ws, error) in enumerate(zip(frames, result.latents.parts(), errors, strict=True), start=1):
         picture = _numbered(output, number)
         image_files.write_png(picture, Picture(frame))
         kept = None if latent is None else _numbered(latent, number)
         if kept is not None:
-            write_latent(kept, KeptLatent(np.asarray(values, np.float32), model=result.model))
+            write_latent(kept, Latent(ws, model=result.model))
         written.append({"output": str(picture), "latent": kept and str(kept), "error": float(error)})
     return written
 

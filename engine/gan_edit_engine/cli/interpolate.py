@@ -13,13 +13,15 @@ import typer
 from numpy.typing import NDArray
 
 from gan_edit_engine.cli.edit import AsJson, Assignments, Device, Keep, ModelName, model_argument
-from gan_edit_engine.cli.latent_files import KeptLatent, check_latent_output, read_latent_of, write_latent
+from gan_edit_engine.cli.latent_files import check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging.animation import check_animation, honoured_rate, write_animation
-from gan_edit_engine.imaging.arrays import from_message, to_message
-from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Array, FramesReady, InterpolateRequest
+from gan_edit_engine.imaging.arrays import from_message
+from gan_edit_protocol.default_model import DEFAULT
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import InterpolateRequest
 from gan_edit_protocol.settings import InterpolateSettings
 
 
@@ -31,7 +33,7 @@ def interpolate(
     output: Annotated[
         Path, typer.Option(help="A .gif, .webp or .mp4; or a .png with the images side by side (one: the image).")
     ],
-    model: ModelName = "default",
+    model: ModelName = DEFAULT,
     assignments: Assignments = None,
     rate: Annotated[float, typer.Option(min=0.1, max=120, help="Images per second.")] = 12.0,
     latent: Annotated[
@@ -46,14 +48,13 @@ def interpolate(
     check_animation(output, settings.frames)
     if latent is not None:
         check_latent_output(latent, output)
-    latents = _latents([read_latent_of(file, model) for file in latent_files], settings.mode)
-    request = InterpolateRequest(*latents, model_argument(model), settings=settings)
+    latents = [read_latent_of(file, model) for file in latent_files]
+    request = InterpolateRequest.between(latents, model_argument(model), settings)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
         frames, result, seconds = _collected(client.frames(request, show, cancelled))
     write_animation(output, frames, rate)
     if latent is not None:
-        last = np.asarray(from_message(result.latents), np.float32)[-1]
-        write_latent(latent, KeptLatent(last, model=result.model))
+        write_latent(latent, Latent(result.latents.parts()[-1], model=result.model))
     shown = honoured_rate(output, rate)
     about = {"seconds": seconds, "frames": len(frames), "rate": shown, "model": result.model, "device": result.device}
     if as_json:
@@ -72,14 +73,3 @@ def _collected(parts: Iterator[FramesReady]) -> tuple[NDArray[np.uint8], FramesR
         frames[last.first : last.first + last.frames.shape[0]] = from_message(last.frames)
         seconds += last.seconds
     return frames, last, seconds
-
-
-def _latents(kept: list[KeptLatent], mode: str) -> tuple[Array, Array | None]:
-    """The request's latents and truncations: z for the way on the sphere, where all files have one, else w+."""
-    zs = [each.z for each in kept if each.z is not None]
-    in_z = mode == "spherical" and len(zs) == len(kept)
-    chosen = zs if in_z else [each.latent for each in kept]
-    if len({latent.shape for latent in chosen}) != 1:
-        raise GanEditError("bad_latent", "The latents are not all of one shape.", "Use latents of one model.")
-    psis = to_message(np.array([each.truncation_psi for each in kept], np.float32)) if in_z else None
-    return to_message(np.stack(chosen)), psis

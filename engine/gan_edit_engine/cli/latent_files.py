@@ -7,9 +7,7 @@ truncation that the header names.
 
 from __future__ import annotations
 
-import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,36 +16,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gan_edit_engine.cli.latent_arrays import is_npz, read_arrays
+from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES
 from gan_edit_engine.system.atomic_write import check_place, replacing
 from gan_edit_engine.system.printable import printable
-from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.arrays import Array
+from gan_edit_protocol.errors import GanEditError, WireError
+from gan_edit_protocol.latent import PARTS, WS, Latent
 
 _ROOM = 1 << 20
-DIMENSIONS = {"latent": 2, "noise": 2, "residual": 3, "z": 1}
-_HALF = ("residual",)
 
 
-@dataclass(frozen=True)
-class KeptLatent:
-    """``latent`` [num_ws, w_dim], ``noise`` [rows, 1024] and ``z`` [z_dim], all float32.
-
-    ``residual`` [C, S, S] is float16.
-    """
-
-    latent: NDArray[np.float32]
-    noise: NDArray[np.float32] | None = None
-    z: NDArray[np.float32] | None = None
-    truncation_psi: float = 1.0
-    model: str = ""
-    residual: NDArray[np.float16] | None = None
-
-
-def write_latent(path: Path, kept: KeptLatent) -> None:
+def write_latent(path: Path, latent: Latent) -> None:
     """Written whole or not at all; :class:`GanEditError` (bad_output) when that is impossible."""
-    found = {name: getattr(kept, name) for name in DIMENSIONS}
-    tensors = {name: np.ascontiguousarray(v, _dtype(name)) for name, v in found.items() if v is not None}
-    content = save(tensors, {"model": kept.model, "truncation_psi": repr(kept.truncation_psi)})
+    arrays, header = latent.to_file()
+    content = save({name: _values(array) for name, array in arrays.items()}, header)
     with replacing(path) as part:
         part.write_bytes(content)
 
@@ -59,62 +42,69 @@ def check_latent_output(path: Path, *others: Path) -> None:
     check_place(path, _ROOM)
 
 
-def read_latent_of(path: Path, model: str) -> KeptLatent:
+def read_latent_of(path: Path, model: str) -> Latent:
     """What :func:`read_latent` reads; :class:`GanEditError` when it is of another model than ``model``, name or file.
 
     Two models' latents often have the same shape, and one's are noise to the other.
     """
-    kept = read_latent(path)
+    latent = read_latent(path)
     names = DEFAULT_NAMES if model in DEFAULT_NAMES else (Path(model).stem,)
-    if kept.model and kept.model not in names:
+    if latent.model and latent.model not in names:
         raise GanEditError(
             "bad_latent",
-            f"The latent in {path} is of the model {printable(kept.model)}, not {model}.",
-            f"Add --model {printable(kept.model)}, or use another latent.",
+            f"The latent in {path} is of the model {printable(latent.model)}, not {model}.",
+            f"Add --model {printable(latent.model)}, or use another latent.",
         )
-    return kept
+    return latent
 
 
-def read_latent(path: Path) -> KeptLatent:
+def read_latent(path: Path) -> Latent:
     """What :func:`write_latent` wrote, or the one latent ws or w [1, num_ws, w_dim] of another program's .npz.
 
     :class:`GanEditError` when the file holds no latent, or values that are no numbers.
     """
     try:
-        kept = _read_npz(path) if is_npz(path) else _read_safetensors(path)
+        latent = _read_npz(path) if is_npz(path) else _read_safetensors(path)
     except FileNotFoundError:
         raise GanEditError("bad_latent", f"There is no file {path}.") from None
+    except WireError:
+        raise _no_latent(path) from None
     except (OSError, SafetensorError, ValueError) as error:
         raise GanEditError("bad_latent", f"The file {path} is not a safetensors file ({error}).") from None
-    arrays = (kept.latent, kept.noise, kept.z, kept.residual)
-    if not all(values is None or np.isfinite(values).all() for values in arrays):
+    arrays, _ = latent.to_file()
+    if not all(np.isfinite(_values(array)).all() for array in arrays.values()):
         raise GanEditError("bad_latent", f"The latent in {path} holds values that are no numbers.", "Use another one.")
-    return kept
+    return latent
 
 
-def _read_safetensors(path: Path) -> KeptLatent:
+def _read_safetensors(path: Path) -> Latent:
     with safe_open(path, framework="numpy") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys() if name in DIMENSIONS}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name in (WS, *PARTS)}  # noqa: SIM118
         header = file.metadata() or {}
-    truncation_psi = float(header.get("truncation_psi", 1.0))
-    proper = all(t.ndim == DIMENSIONS[name] and t.dtype == _dtype(name) for name, t in tensors.items())
-    if "latent" not in tensors or not proper or not math.isfinite(truncation_psi):
-        raise _no_latent(path)
-    return KeptLatent(**tensors, truncation_psi=truncation_psi, model=header.get("model", ""))
+    return Latent.from_file({name: _array(values) for name, values in tensors.items()}, header)
 
 
-def _dtype(name: str) -> type[np.floating]:
-    return np.float16 if name in _HALF else np.float32
+def _values(array: Array) -> NDArray[np.generic]:
+    """As a file holds them: the bits of half-precision numbers as those numbers."""
+    values = from_message(array)
+    return values.view(np.float16) if array.dtype == "uint16" else values
 
 
-def _read_npz(path: Path) -> KeptLatent:
+def _array(values: NDArray[np.generic]) -> Array:
+    """The other way round; WireError for what is no float."""
+    if values.dtype not in (np.float16, np.float32):
+        raise WireError(f"A latent has no values of type {values.dtype}.")
+    return to_message(values.view(np.uint16) if values.dtype == np.float16 else values)
+
+
+def _read_npz(path: Path) -> Latent:
     arrays = read_arrays(path, ("ws", "w"))
     latent = arrays.get("ws", arrays.get("w"))
     if latent is not None and latent.ndim == 3 and len(latent) > 1:
         raise GanEditError("bad_latent", f"The file {path} holds {len(latent)} latents.", "Give one with just one.")
     if latent is None or latent.ndim not in (2, 3) or latent.size == 0:
         raise _no_latent(path)
-    return KeptLatent(latent[0] if latent.ndim == 3 else latent)
+    return Latent(to_message(latent[0] if latent.ndim == 3 else latent))
 
 
 def _no_latent(path: Path) -> GanEditError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gan_edit_engine.imaging.crop import AnyImage, Mask
 from gan_edit_engine.library.models_folder import align_points, find_model
-from gan_edit_protocol.messages import Align, Crop
+from gan_edit_protocol.geometry import Align, Crop
 
 if TYPE_CHECKING:
     from gan_edit_engine.finding.find import Face

@@ -10,9 +10,9 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gan_edit_protocol import messages
+from gan_edit_protocol import events
 from gan_edit_protocol.client import Transfer
-from gan_edit_protocol.messages import Accepted, Event
+from gan_edit_protocol.events import Accepted, Event
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def progress_bar() -> Iterator[tuple[Callable[[Event | Transfer], None], Callabl
         def show(event: Event | Transfer) -> None:
             if isinstance(event, Accepted):
                 bar.update(task, description=f"Waiting for {event.ahead} other jobs" if event.ahead else "Starting")
-            elif isinstance(event, messages.Progress):
+            elif isinstance(event, events.Progress):
                 bar.update(task, description=event.stage, completed=event.step, total=event.of)
             elif isinstance(event, Transfer):
                 what = f"Sending {event.bytes >> 20} MB" if event.sending else "Receiving the result"

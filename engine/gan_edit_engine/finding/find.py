@@ -15,7 +15,7 @@ from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, MULTIPLE, S
 from gan_edit_engine.finding.pyramid import GRAY, Level, Pixels, cut_square, pyramid
 from gan_edit_engine.imaging.crop import AnyImage
 from gan_edit_engine.imaging.square import AlignPoints, Square
-from gan_edit_protocol.messages import Align, Crop
+from gan_edit_protocol.geometry import Align, Crop
 
 Points = NDArray[np.float64]
 """[2, 2]: x and y of the two align points in continuous pixels of the photo."""

@@ -15,7 +15,12 @@ from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from gan_edit_engine.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
 Config = StyleGAN2Config | StyleGAN3Config | DCGANConfig
-CONFIGS: dict[str, type[Config]] = {"stylegan2": StyleGAN2Config, "stylegan3": StyleGAN3Config, "dcgan": DCGANConfig}
+_FAMILIES: dict[type[Config], type[Generator]] = {
+    StyleGAN2Config: StyleGAN2,
+    StyleGAN3Config: StyleGAN3,
+    DCGANConfig: DCGAN,
+}
+CONFIGS: dict[str, type[Config]] = {generator.family: config for config, generator in _FAMILIES.items()}
 
 __all__ = [
     "CONFIGS",
@@ -42,9 +47,7 @@ def build(config: Config) -> Generator:
 
     StyleGAN2 and DCGAN are ready to train; StyleGAN3's filters are buffers that only a checkpoint brings.
     """
-    if isinstance(config, StyleGAN2Config):
-        return StyleGAN2(config)
-    return StyleGAN3(config) if isinstance(config, StyleGAN3Config) else DCGAN(config)
+    return _FAMILIES[type(config)](config)
 
 
 def build_with_weights(config: Config, state: Mapping[str, Tensor]) -> Generator:

@@ -20,10 +20,11 @@ class Generator(nn.Module):
     """A pre-trained generator G(z, c) = synthesis(mapping(z, c)).
 
     Attributes set by every family:
-        family: "stylegan2", "stylegan3" or "dcgan"; config: the family's frozen configuration dataclass.
+        family: its name, as in files; config: the family's frozen configuration dataclass.
         spaces: the latent spaces offered, best for inversion last: ("z",) or ("z", "w", "w+").
         z_dim, c_dim, w_dim: sizes of the input latent, of the one-hot class vector (0: unconditional) and of w.
         num_ws: how many w vectors the synthesis takes (1 for DCGAN).
+        w_slope: below 0, of the leaky ReLU that the mapping ends in; 1 where it ends in none.
         resolution: side of the square image in pixels; image_channels: 1 or 3.
         mapping: module (z [N, z_dim], c [N, c_dim] | None, truncation_psi, truncation_cutoff) -> ws [N, num_ws, w_dim].
         synthesis: module (ws [N, num_ws, w_dim], noise) -> image [N, image_channels, H, W], nominally in -1..1.
@@ -35,11 +36,17 @@ class Generator(nn.Module):
     c_dim: int
     w_dim: int
     num_ws: int
+    w_slope: float = 1.0
     resolution: int
     image_channels: int
     config: Any
     mapping: nn.Module
     synthesis: nn.Module
+
+    @property
+    def has_w(self) -> bool:
+        """Whether z is mapped to a latent of its own; else z is in its place."""
+        return "w" in self.spaces
 
     @property
     @abstractmethod

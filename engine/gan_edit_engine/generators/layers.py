@@ -1,4 +1,4 @@
-"""Layers that the StyleGAN families share: equalised-rate dense layers, the mapping network and FIR resampling."""
+"""Layers that the StyleGAN families share: equalised-rate dense layers and FIR resampling."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import check_labels, normalize_second_moment, truncate
-
 LRELU_SLOPE = 0.2
 # Mapping layers learn 100 times slower (StyleGAN, Karras et al. 2019, appendix C).
 MAPPING_LR_MULTIPLIER = 0.01
 MAPPING_ACTIVATIONS = ("lrelu", "linear")
-MAX_LR_MULTIPLIER = 100.0
 
 
 class FullyConnected(nn.Module):
@@ -40,73 +37,6 @@ class FullyConnected(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.linear(x, self.weight * self.weight_gain, self.bias * self.lr_multiplier)
         return F.leaky_relu(x, LRELU_SLOPE) * math.sqrt(2) if self.lrelu else x
-
-
-class MappingNetwork(nn.Module):
-    """z (and class) to w, repeated num_ws times; official keys: ``w_avg``, ``embed.*``, ``fc{i}.*``.
-
-    ``embed_features``: width of the class features, ``layer_features``: of all layers but the last; None: ``w_dim``.
-    """
-
-    w_avg: Tensor
-
-    def __init__(
-        self,
-        z_dim: int,
-        c_dim: int,
-        w_dim: int,
-        num_ws: int,
-        num_layers: int,
-        embed_features: int | None = None,
-        layer_features: int | None = None,
-        lr_multiplier: float = MAPPING_LR_MULTIPLIER,
-        activation: str = MAPPING_ACTIVATIONS[0],
-    ) -> None:
-        super().__init__()
-        self.z_dim, self.c_dim, self.num_ws, self.num_layers = z_dim, c_dim, num_ws, num_layers
-        embedded = (embed_features or w_dim) if c_dim else 0
-        widths = [z_dim + embedded, *[layer_features or w_dim] * (num_layers - 1), w_dim]
-        add_dense_layers(self, widths, lr_multiplier, activation)
-        if c_dim:
-            self.embed = FullyConnected(c_dim, embedded)
-        self.register_buffer("w_avg", torch.zeros(w_dim))
-
-    def to_w(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """w [N, w_dim] of z [N, z_dim] and c [N, c_dim]; ValueError on wrong sizes or missing c."""
-        if z.ndim != 2 or z.shape[1] != self.z_dim:
-            raise ValueError(f"z must be [N, {self.z_dim}], not {list(z.shape)}.")
-        x = normalize_second_moment(z.to(self.w_avg.dtype))
-        c = check_labels(c, self.c_dim, len(z))
-        if c is not None:
-            x = torch.cat([x, normalize_second_moment(self.embed_class(c.to(x.dtype)))], dim=1)
-        return run_dense_layers(self, x, self.num_layers)
-
-    def embed_class(self, c: Tensor) -> Tensor:
-        """Features of the class vectors c [N, c_dim], before normalisation."""
-        return self.embed(c)
-
-    def center(self, c: Tensor | None) -> Tensor:
-        """The mean that truncation pulls towards; broadcasts to [N, num_ws, w_dim]."""
-        return self.w_avg
-
-    def forward(
-        self,
-        z: Tensor,
-        c: Tensor | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Tensor:
-        """ws [N, num_ws, w_dim]; truncation pulls towards the mean w (psi 1: none, 0: the mean)."""
-        ws = self.to_w(z, c)[:, None].repeat(1, self.num_ws, 1)
-        return truncate(ws, self.center(c), truncation_psi, truncation_cutoff)
-
-
-def check_mapping_options(lr_multiplier: float, activation: str) -> None:
-    """Raise ValueError unless a mapping network may have these."""
-    if not 0 < lr_multiplier <= MAX_LR_MULTIPLIER:
-        raise ValueError(f"a mapping network cannot have the learning rate multiplier {lr_multiplier}")
-    if activation not in MAPPING_ACTIVATIONS:
-        raise ValueError(f"its mapping network's activation is {activation[:40]!r}, which is not supported")
 
 
 def add_dense_layers(

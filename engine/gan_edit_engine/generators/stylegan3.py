@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_edit_engine.generators.base import Generator, Noise, check_layers, check_positive, check_ws
-from gan_edit_engine.generators.layers import (
-    LRELU_SLOPE,
-    MAPPING_ACTIVATIONS,
-    MAPPING_LR_MULTIPLIER,
-    FullyConnected,
-    MappingNetwork,
-    check_mapping_options,
-)
+from gan_edit_engine.generators.base import Noise, check_layers, check_positive, check_ws
+from gan_edit_engine.generators.layers import LRELU_SLOPE, MAPPING_LR_MULTIPLIER, FullyConnected
+from gan_edit_engine.generators.mapping import MappedGenerator, MappingConfig, MappingNetwork
 
 MAX_SIZE = 4096
 MAX_FACTOR = 16
@@ -103,9 +97,8 @@ class StyleGAN3Config:
     mapping_lr_multiplier: float = MAPPING_LR_MULTIPLIER
 
     def __post_init__(self) -> None:
-        check_layers(self.mapping_layers, "mapping network")
+        _ = self.mapping  # checks itself
         check_layers(len(self.layers), "synthesis network")
-        check_mapping_options(self.mapping_lr_multiplier, MAPPING_ACTIVATIONS[0])
         check_positive(z_dim=self.z_dim, w_dim=self.w_dim, input_channels=self.input_channels)
         if self.layers[-1].out_size != self.resolution:
             raise ValueError("the last layer does not have the image's size")
@@ -121,6 +114,18 @@ class StyleGAN3Config:
     def num_ws(self) -> int:
         """One w for the input and one per layer."""
         return len(self.layers) + 1
+
+    @property
+    def mapping(self) -> MappingConfig:
+        """Of the mapping network."""
+        return MappingConfig(
+            self.z_dim,
+            self.c_dim,
+            self.w_dim,
+            self.num_ws,
+            self.mapping_layers,
+            lr_multiplier=self.mapping_lr_multiplier,
+        )
 
 
 class FourierInput(nn.Module):
@@ -267,14 +272,7 @@ class ClassTableMapping(MappingNetwork):
 
     def __init__(self, config: StyleGAN3Config) -> None:
         # The class features have z_dim entries here, so the dense layers are built for a doubled, classless z.
-        super().__init__(
-            2 * config.z_dim,
-            0,
-            config.w_dim,
-            config.num_ws,
-            config.mapping_layers,
-            lr_multiplier=config.mapping_lr_multiplier,
-        )
+        super().__init__(replace(config.mapping, z_dim=2 * config.z_dim, c_dim=0))
         self.z_dim, self.c_dim = config.z_dim, config.c_dim
         self.add_module("embed", ClassTable(config.embedding_count, config.embedding_features))
         self.embed_proj = FullyConnected(config.embedding_features, config.z_dim, lrelu=True)
@@ -287,30 +285,16 @@ class ClassTableMapping(MappingNetwork):
         return self.w_avg.mean(dim=0) if c is None else self.w_avg[c.argmax(dim=1)][:, None]
 
 
-class StyleGAN3(Generator):
-    """The generator; ``mapping`` and ``synthesis`` hold the official names, so a state dict loads as it is."""
+class StyleGAN3(MappedGenerator):
+    """The generator, of any schedule of layers."""
 
     family = "stylegan3"
-    spaces = ("z", "w", "w+")
-    mapping: MappingNetwork
     synthesis: SynthesisNetwork
 
     def __init__(self, config: StyleGAN3Config) -> None:
-        super().__init__()
-        self.config = config
-        self.z_dim, self.c_dim, self.w_dim = config.z_dim, config.c_dim, config.w_dim
-        self.num_ws, self.resolution, self.image_channels = config.num_ws, config.resolution, config.image_channels
-        if config.embedding_count:
-            self.mapping = ClassTableMapping(config)
-        else:
-            self.mapping = MappingNetwork(
-                config.z_dim,
-                config.c_dim,
-                config.w_dim,
-                config.num_ws,
-                config.mapping_layers,
-                lr_multiplier=config.mapping_lr_multiplier,
-            )
+        super().__init__(
+            config, ClassTableMapping(config) if config.embedding_count else MappingNetwork(config.mapping)
+        )
         self.synthesis = SynthesisNetwork(config)
 
     def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
@@ -319,7 +303,3 @@ class StyleGAN3(Generator):
         for spec, x in zip(self.config.layers, self.synthesis.steps(ws), strict=True):
             if not spec.is_torgb:
                 yield x[..., inside, inside] if 2 * MARGIN < x.shape[-1] != self.resolution else x
-
-    @property
-    def w_avg(self) -> Tensor:
-        return self.mapping.w_avg if self.mapping.w_avg.ndim == 1 else self.mapping.w_avg.mean(dim=0)

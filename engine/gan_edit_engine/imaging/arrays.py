@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_edit_protocol.messages import Array
+from gan_edit_protocol.arrays import Array
 
 
 def to_message(values: NDArray[np.generic]) -> Array:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_edit_engine.imaging.square import AlignPoints, Square, direction, nothing_selected
-from gan_edit_protocol import messages
-from gan_edit_protocol.messages import Box, Place
+from gan_edit_protocol.geometry import Box, Place
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.uint8]
@@ -33,6 +33,23 @@ _CHANNELS_AT_ONCE = 4  # OpenCV's limit where it interpolates with cubic curves 
 
 
 @dataclass(frozen=True)
+class Part:
+    """``pixels`` [h, w, …] of a photo that lie at ``place`` of it: what a job needs of the whole, however much came."""
+
+    pixels: AnyImage
+    place: Place
+
+    @classmethod
+    def whole(cls, pixels: AnyImage) -> Part:
+        """All of the photo."""
+        return cls(pixels, Place(0, 0, pixels.shape[1], pixels.shape[0]))
+
+    def within(self, box: Box) -> AnyImage:
+        """The ``box`` of the photo, which must not reach beyond what is here."""
+        return self.pixels[Box(box.x - self.place.x, box.y - self.place.y, box.width, box.height).slices]
+
+
+@dataclass(frozen=True)
 class Crop(Square):
     """A square of the photo as the model's image of ``resolution``² pixels, cut out and put back."""
 
@@ -42,10 +59,10 @@ class Crop(Square):
         ``outside``: OpenCV's border mode for what lies beyond the photo. ``place``: ``photo`` is a part of it, and all
         that is needed. Values keep the photo's range.
         """
-        place = place or Place(0, 0, photo.shape[1], photo.shape[0])
+        part = Part(photo, place) if place else Part.whole(photo)
         # Interpolation needs neighbours.
-        box = self.footprint(place.height, place.width, margin=1) or Box(0, 0, 1, 1)
-        region = np.asarray(part_of(photo, place, box), dtype=np.float32)
+        box = self.footprint(part.place.height, part.place.width, margin=1) or Box(0, 0, 1, 1)
+        region = np.asarray(part.within(box), dtype=np.float32)
         finer = max(1, min(math.ceil(self.scale), _MAX_SUPERSAMPLED_SIDE // self.resolution))
         side = self.resolution * finer
         matrix = self._matrix(self.scale / finer, box)
@@ -103,51 +120,32 @@ def _warp(image: Image, matrix: NDArray[np.float64], box: Box) -> Image:
 
 
 def choose_crop(
-    request: messages.EditRequest | messages.ProjectRequest,
-    mask: Mask | None,
+    request: EditRequest | ProjectRequest,
+    selection: Mask | None,
     canonical: AlignPoints | None,
     resolution: int,
 ) -> Crop:
     """Where the model looks: the alignment points, else the given crop, else the square around the selection."""
     place = place_of(request)
     selected = Box(0, 0, place.width, place.height)
-    if mask is not None and request.align is None and request.crop is None:
-        box = bounding_box(mask)
+    if selection is not None and request.align is None and request.crop is None:
+        box = bounding_box(selection)
         if box is None:
             raise nothing_selected()
         selected = Box(box.x + place.x, box.y + place.y, box.width, box.height)
     return Crop.chosen(request.align, request.crop, selected, canonical, resolution)
 
 
-def place_of(request: messages.EditRequest | messages.ProjectRequest) -> Place:
+def place_of(request: EditRequest | ProjectRequest) -> Place:
     """Where the request's pixels lie in the photo: where it says, or they are all of it."""
     height, width = request.photo.shape[:2]
     return request.place or Place(0, 0, width, height)
 
 
-def part_of(pixels: AnyImage, place: Place, box: Box) -> AnyImage:
-    """The ``box`` of the photo from ``pixels`` [h, w, …] that lie at ``place`` and hold it."""
-    return pixels[Box(box.x - place.x, box.y - place.y, box.width, box.height).slices]
-
-
-def bounding_box(mask: Mask) -> Box | None:
-    """The smallest box around all pixels above 0 of mask [H, W]; None when there are none."""
-    x, y, width, height = cv2.boundingRect(mask)
+def bounding_box(selection: Mask) -> Box | None:
+    """The smallest box around all pixels above 0 of a selection [H, W]; None when there are none."""
+    x, y, width, height = cv2.boundingRect(selection)
     return Box(x, y, width, height) if width and height else None
-
-
-def feather_inwards(mask: Mask, radius: float) -> Mask:
-    """The selection [H, W], faded towards its edge over ``radius`` pixels on the inside; nothing grows outside.
-
-    The photo's own border is no edge of the selection.
-    """
-    if radius < 0.5:
-        return mask
-    inside = cv2.copyMakeBorder((mask > 0).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    ramp = np.clip(distance / radius, 0.0, 1.0)
-    smooth = ramp * ramp * (3.0 - 2.0 * ramp)
-    return np.asarray(np.round(mask * smooth), dtype=np.uint8)
 
 
 def composite(photo: AnyImage, image: AnyImage, mask: Mask, x: int, y: int) -> AnyImage:

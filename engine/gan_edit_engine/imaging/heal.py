@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from gan_edit_engine.imaging.crop import AnyImage, Crop, Image, Mask, from_unit, to_unit
+from gan_edit_engine.imaging.crop import Crop, Image, Mask, Part, from_unit, to_unit
 from gan_edit_engine.imaging.strokes import Where, grown
-from gan_edit_protocol.messages import Box, Place
+from gan_edit_protocol.geometry import Box
 
 _TOUCHED = 0.05  # of a place that is painted over, from which on it is to go
 _WELL = 0.5  # coverage by which a place's colour is the paint's
@@ -27,10 +27,14 @@ _LIKE = 0.12  # RMS of colours beyond which no place is like it
 
 @dataclass(frozen=True)
 class Patch:
-    """``where`` [R, R] in 0..1 has the photo's texture of ``shift`` (x, y) model pixels beside it."""
+    """``where`` [R, R] in 0..1 has the photo's texture of ``shift`` (x, y) model pixels beside it.
+
+    ``colours`` [R, R, 3]: of the photo there, as far as the model's resolution shows them; what is finer is texture.
+    """
 
     where: Image
     shift: tuple[int, int]
+    colours: Image
 
 
 def heal(photo: Image, before: Image, over: Image, paint: Image, painted: Image) -> tuple[Image, tuple[Patch, ...]]:
@@ -51,7 +55,7 @@ def heal(photo: Image, before: Image, over: Image, paint: Image, painted: Image)
         shift = _beside(photo, colours, place, gone > 0)
         if shift is not None:
             healed[place] = (colours + _moved(photo - _smooth(photo), shift))[place]
-            patches.append(Patch(np.asarray(over * place, np.float32), shift))
+            patches.append(Patch(np.asarray(over * place, np.float32), shift, _moved(photo, shift)))
         else:
             unlike = np.square(before - colours)[place].mean()
             healed[place] = (before if unlike < _LIKE**2 else colours)[place]
@@ -99,24 +103,23 @@ def _beside(photo: Image, colours: Image, place: Where, gone: Where) -> tuple[in
     return found
 
 
-def add_texture(
-    result: AnyImage, photo: AnyImage, place: Place, crop: Crop, box: Box, patch: Patch, guide: Image, strength: float
-) -> None:
-    """Give the ``result`` of ``box`` what the ``photo`` has above the model's resolution where the patch was taken.
+def add_texture(result: Part, photo: Part, crop: Crop, patch: Patch, strength: float) -> None:
+    """Give the ``result`` [h, w, 3] what the ``photo`` has above the model's resolution where the patch was taken.
 
-    ``photo`` [h, w, 3 or 4] lies at ``place`` of the whole; ``guide``: the photo's crop at the model's resolution;
     ``strength``: 0..1, how much of the edit is applied.
     """
-    part = _box_of(patch.where, crop, box)
+    height, width = result.pixels.shape[:2]
+    part = _box_of(patch.where, crop, Box(result.place.x, result.place.y, width, height))
     if part is None:
         return
+    place, pixels = photo.place, photo.pixels
     x, y = crop.to_photo(*patch.shift)
-    ys = np.clip(np.arange(part.height) + part.y + round(y - crop.top) - place.y, 0, photo.shape[0] - 1)
-    xs = np.clip(np.arange(part.width) + part.x + round(x - crop.left) - place.x, 0, photo.shape[1] - 1)
-    hairs = to_unit(photo[ys][:, xs, :3]) - crop.insert(_moved(guide, patch.shift), part)
+    ys = np.clip(np.arange(part.height) + part.y + round(y - crop.top) - place.y, 0, pixels.shape[0] - 1)
+    xs = np.clip(np.arange(part.width) + part.x + round(x - crop.left) - place.x, 0, pixels.shape[1] - 1)
+    hairs = to_unit(pixels[ys][:, xs, :3]) - crop.insert(patch.colours, part)
     share = strength * crop.insert(patch.where, part).clip(0, 1)[..., None]
-    region = result[Box(part.x - box.x, part.y - box.y, part.width, part.height).slices]
-    mended = from_unit(np.maximum(to_unit(region) + share * hairs, 0), result.dtype)
+    region = result.within(part)
+    mended = from_unit(np.maximum(to_unit(region) + share * hairs, 0), region.dtype)
     np.copyto(region, mended, where=share > 0)
 
 

@@ -19,7 +19,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import MAX_PHOTO_SIDE
+from gan_edit_protocol.geometry import MAX_PHOTO_SIDE
 
 # Pillow refuses large pictures as possible decompression bombs; here _check_size() sets the limit before decoding.
 Image.MAX_IMAGE_PIXELS = None

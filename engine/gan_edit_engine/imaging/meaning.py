@@ -13,7 +13,7 @@ import numpy as np
 
 from gan_edit_engine.imaging.crop import LUMA, Image
 from gan_edit_engine.imaging.heal import Patch, heal
-from gan_edit_engine.imaging.strokes import TOUCHED, grown, step
+from gan_edit_engine.imaging.strokes import TOUCHED, Strokes, grown, step
 
 _FULL = 0.95  # of the paint's colours
 _NOTHING, _SEEN = 0.01, 0.05  # changes (RMS of the channels) that nobody sees, and that one does
@@ -45,11 +45,9 @@ class Meaning:
     patches: tuple[Patch, ...] = ()
 
 
-def meaning(photo: Image, before: Image, after: Image, paint: Image, strokes: Image, counts: Image) -> Meaning:
-    """``photo``, and the model's images ``before`` and ``after`` the edit.
-
-    ``paint``: the painted colours; ``strokes`` and ``counts``: what each lies on, and where it counts.
-    """
+def meaning(photo: Image, before: Image, after: Image, painted: Strokes, counts: Image) -> Meaning:
+    """``photo``, and the model's images ``before`` and ``after`` the edit; ``counts``: where each stroke does."""
+    paint, strokes = painted.paint, painted.meant
     going = _going(photo, before, paint, strokes, counts)
     over = np.asarray(cv2.GaussianBlur(cv2.dilate(going.max(0), np.ones((3, 3), np.uint8)), (0, 0), 0.7), np.float32)
     healed, patches = heal(photo, before, over, paint, (strokes * going).max(0))

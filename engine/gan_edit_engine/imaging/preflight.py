@@ -7,29 +7,22 @@ from numpy.typing import NDArray
 
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.imaging.square import nothing_selected
+from gan_edit_protocol.arrays import Array
+from gan_edit_protocol.entries import to_entries
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import (
-    Array,
-    EditRequest,
-    ImagineRequest,
-    InterpolateRequest,
-    JobRequest,
-    Place,
-    RandomRequest,
-)
+from gan_edit_protocol.geometry import Place
+from gan_edit_protocol.requests import EditRequest, ImagineRequest, InterpolateRequest, JobRequest, RandomRequest
 
-_LATENTS = ("latent", "noise", "latents", "truncations", "residual")
+_LATENTS = {"latent", "noise", "latents", "truncations", "residual"}
 
 
 def check_request(request: JobRequest) -> None:
     """GanEditError when nothing is selected or painted, or numbers are none: of pixels or of latents."""
     if isinstance(request, RandomRequest):
         return
-    for name in _LATENTS:
-        array = getattr(request, name, None)
-        if array is None:
-            continue
-        values = from_message(array)
+    entries = to_entries(request)
+    for name in _LATENTS & entries.keys():
+        values = from_message(entries[name])
         if not np.isfinite(values.view("<f2") if name == "residual" else values).all():
             raise GanEditError("bad_latent", "The given latent holds values that are no numbers.", "Use another one.")
     if isinstance(request, InterpolateRequest | ImagineRequest):

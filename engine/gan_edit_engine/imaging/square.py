@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gan_edit_protocol import messages
+from gan_edit_protocol import geometry
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Box
+from gan_edit_protocol.geometry import Box
 
 SquareT = TypeVar("SquareT", bound="Square")
 AlignPoints = tuple[tuple[float, float], tuple[float, float]]
@@ -37,7 +37,7 @@ class Square:
     resolution: int
 
     @classmethod
-    def of_square(cls: type[SquareT], square: messages.Crop, resolution: int) -> SquareT:
+    def of_square(cls: type[SquareT], square: geometry.Crop, resolution: int) -> SquareT:
         """The one with a given centre, size and angle in the photo."""
         if not square.size >= _MIN_SIDE:
             raise GanEditError(
@@ -50,7 +50,7 @@ class Square:
         return cls(left, top, square.size / resolution, square.angle, resolution)
 
     @classmethod
-    def of_points(cls: type[SquareT], align: messages.Align, canonical: AlignPoints, resolution: int) -> SquareT:
+    def of_points(cls: type[SquareT], align: geometry.Align, canonical: AlignPoints, resolution: int) -> SquareT:
         """The one in which the photo's two points come to lie on the model's ``canonical`` points (unit square)."""
         _check_near(align.x1, align.y1, align.x2, align.y2)
         (u1, v1), (u2, v2) = canonical
@@ -67,8 +67,8 @@ class Square:
     @classmethod
     def chosen(
         cls: type[SquareT],
-        align: messages.Align | None,
-        crop: messages.Crop | None,
+        align: geometry.Align | None,
+        crop: geometry.Crop | None,
         selected: Box,
         canonical: AlignPoints | None,
         resolution: int,
@@ -84,7 +84,7 @@ class Square:
             return cls.of_square(crop, resolution)
         centre_x, centre_y = selected.x + selected.width / 2, selected.y + selected.height / 2
         side = float(max(selected.width, selected.height))
-        return cls.of_square(messages.Crop(centre_x, centre_y, side), resolution)
+        return cls.of_square(geometry.Crop(centre_x, centre_y, side), resolution)
 
     def to_photo(self, x: float, y: float) -> tuple[float, float]:
         """The photo point of a point of the square (model pixels)."""

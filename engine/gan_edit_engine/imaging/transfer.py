@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from gan_edit_engine.imaging.crop import LUMA, AnyImage, Crop, Image, from_unit, part_of, to_unit
+from gan_edit_engine.imaging.crop import LUMA, AnyImage, Crop, Image, Part, from_unit, to_unit
 from gan_edit_engine.imaging.heal import Patch, add_texture
 from gan_edit_engine.imaging.meaning import Meaning
-from gan_edit_protocol.messages import Box, Place
+from gan_edit_protocol.geometry import Box
 
 _BLACK = 0.02  # luma (0..1) below which nothing is told apart
 _THING = 6.0  # model pixels: standard deviation over which a thing's colour is averaged
@@ -54,7 +54,6 @@ class Maps:
     matte: Image
     bounds: Image
     brightest: Image
-    guide: Image
     patches: tuple[Patch, ...]
 
 
@@ -79,7 +78,6 @@ def maps_of(guide: Image, before: Image, after: Image, meant: Meaning, brightest
         matte=_guided(guide, meant.matte),
         bounds=np.stack(bounds, axis=-1).astype(np.float32),
         brightest=np.asarray(brightest, np.float32),
-        guide=guide,
         patches=meant.patches,
     )
 
@@ -88,17 +86,14 @@ def _planes(colours: Image, plane: Image) -> Image:
     return np.concatenate([colours, plane.reshape(*colours.shape[:2], 1)], axis=-1).astype(np.float32)
 
 
-def transfer(
-    crop: Crop, box: Box, photo: AnyImage, maps: Maps, strength: float = 1.0, place: Place | None = None
-) -> AnyImage:
-    """The edited pixels of ``box`` [height, width, 3], of the type of the ``photo`` [H, W, 3 or 4], or what came of it.
+def transfer(crop: Crop, box: Box, photo: Part, maps: Maps, strength: float = 1.0) -> AnyImage:
+    """The edited pixels of ``box`` [height, width, 3], of the type of the ``photo`` [h, w, 3 or 4].
 
     ``strength``: how much of the change is applied; 0 gives the photo, bit for bit.
     """
     grid = _Grid(crop, box)
     groups = [grid.sampled(group) for group in (maps.kept, maps.drawn, maps.matte, maps.bounds)]
-    place = place or Place(0, 0, photo.shape[1], photo.shape[0])
-    region = part_of(photo, place, box)[..., :3]
+    region = photo.within(box)[..., :3]
     result = np.empty_like(region)
 
     def work(rows: slice) -> None:
@@ -110,7 +105,7 @@ def transfer(
     with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as pool:
         list(pool.map(work, (slice(top, min(top + height, box.height)) for top in range(0, box.height, height))))
     for patch in maps.patches:
-        add_texture(result, photo, place, crop, box, patch, maps.guide, strength)
+        add_texture(Part(result, replace(photo.place, x=box.x, y=box.y)), photo, crop, patch, strength)
     return result
 
 

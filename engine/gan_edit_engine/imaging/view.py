@@ -10,83 +10,67 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.imaging.arrays import from_message
-from gan_edit_engine.imaging.crop import (
-    WHITE,
-    AnyImage,
-    Crop,
-    Image,
-    Mask,
-    bounding_box,
-    choose_crop,
-    part_of,
-    place_of,
-    to_unit,
-)
+from gan_edit_engine.imaging.crop import WHITE, AnyImage, Crop, Image, Mask, Part, choose_crop, place_of, to_unit
 from gan_edit_engine.imaging.preflight import nothing_painted
+from gan_edit_engine.imaging.region import Region
 from gan_edit_engine.imaging.square import nothing_selected, outside_crop
-from gan_edit_engine.inversion.invert import Subject
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models import Model
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError, WireError
-from gan_edit_protocol.messages import Array, Box, EditRequest, Place, ProjectRequest
+from gan_edit_protocol.geometry import Box, Place
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 from gan_edit_protocol.settings import EditSettings
 
 
 @dataclass(frozen=True)
 class View:
-    """Where the model looks: ``crop`` of the photo; ``colours`` [R, R, 3] in 0..1 is what it sees there.
+    """The ``photo`` [h, w, 3 or 4], the ``region`` of it that may change, and what the model sees.
 
-    ``photo`` [h, w, 3 or 4] and ``selection`` [h, w], 0 where nothing may change, lie at ``place`` of the whole: they
-    are what the job needs of it, however much came. ``box``: the part of the photo that may change.
+    ``colours`` [R, R, 3] in 0..1: the crop of the photo. ``subject``: that and the selection as tensors.
     """
 
-    photo: AnyImage
-    selection: Mask
-    place: Place
-    crop: Crop
-    box: Box
+    photo: Part
+    region: Region
     colours: Image
     subject: Subject
 
-    def in_box(self, pixels: AnyImage) -> AnyImage:
-        """What of ``pixels`` [h, w, …], which lie as the photo does, may change."""
-        return part_of(pixels, self.place, self.box)
+    @property
+    def selected(self) -> Tensor:
+        """The selection as the model sees it, [1, 1, R, R] in 0..1."""
+        return map_to_tensor(self.region.seen, self.subject.weight.device)
 
 
 def view(request: EditRequest | ProjectRequest, model: Model, device: torch.device) -> View:
     """What the request shows to the model. GanEditError when nothing is selected, or nothing of it is in the crop."""
     whole = place_of(request)
-    mask = None if request.mask is None else _pixels(request.mask)
-    if mask is not None and not mask.any():
-        raise nothing_selected() if mask.shape == (whole.height, whole.width) else outside_crop()
+    came = None if request.mask is None else from_message(request.mask).astype(np.uint8, copy=False)
+    if came is not None and not came.any():
+        raise nothing_selected() if came.shape == (whole.height, whole.width) else outside_crop()
     resolution = model.generator.resolution
-    crop = choose_crop(request, mask, model.info.align_points, resolution)
+    crop = choose_crop(request, came, model.info.align_points, resolution)
     feather = request.settings.feather if isinstance(request.settings, EditSettings) else 0.0
     part = crop.surroundings(whole.height, whole.width, feather)
     place = Place(part.x, part.y, whole.width, whole.height)
     photo = _cut(request.photo, whole, part)
     everywhere = np.full(photo.shape[:2], 255, np.uint8)
     selection = everywhere if request.mask is None else _cut(request.mask, whole, part).astype(np.uint8)
-    box = _changeable(crop, selection, place)
-    selected = crop.extract(selection.astype(np.float32) / np.float32(255), cv2.BORDER_CONSTANT, place)
+    region = Region.of(Part(selection, place), crop, feather)
     # Beyond the photo's border and under transparent pixels there is nothing to be reproduced.
     seen = photo[..., 3].astype(bool) if photo.shape[2] == 4 else everywhere.astype(bool)
     weight = crop.extract(seen.astype(np.float32), cv2.BORDER_CONSTANT, place)
     if request.settings.selected_only:
-        weight = weight * selected
+        weight = weight * region.seen
     if not weight.any():
         raise GanEditError("empty_photo", "The part to edit is fully transparent.", "Choose another layer or part.")
     colours = crop.extract(photo[..., :3], place=place) / np.float32(WHITE[photo.dtype.name])
     channels = model.generator.image_channels
     subject = Subject(
         to_tensor(colours, channels, device),
-        torch.from_numpy(weight)[None, None].to(device),
-        torch.from_numpy(selected)[None, None].to(device),
+        map_to_tensor(weight, device),
+        map_to_tensor(region.seen, device),
     )
-    return View(photo, selection, place, crop, box, colours, subject)
-
-
-def _pixels(array: Array) -> Mask:
-    return from_message(array).astype(np.uint8, copy=False)
+    return View(Part(photo, place), region, colours, subject)
 
 
 def _cut(array: Array, came: Place, part: Box) -> AnyImage:
@@ -95,16 +79,7 @@ def _cut(array: Array, came: Place, part: Box) -> AnyImage:
     x, y = part.x - came.x, part.y - came.y
     if x < 0 or y < 0 or x + part.width > width or y + part.height > height:
         raise WireError("The part of the photo that came does not hold what the model looks at.")
-    return part_of(from_message(array), came, part)
-
-
-def _changeable(crop: Crop, selection: Mask, place: Place) -> Box:
-    footprint = crop.footprint(place.height, place.width)
-    assert footprint is not None  # else there are no surroundings
-    inside = bounding_box(part_of(selection, place, footprint).astype(np.uint8))
-    if inside is None:
-        raise outside_crop()
-    return Box(footprint.x + inside.x, footprint.y + inside.y, inside.width, inside.height)
+    return Part(from_message(array), came).within(part)
 
 
 @dataclass(frozen=True)
@@ -122,20 +97,18 @@ class Scribble:
 
 def scribble(request: EditRequest, seen: View) -> Scribble:
     """The request's scribble. GanEditError when nothing is painted inside the selection."""
-    height, width = seen.photo.shape[:2]
-    strokes = _cut(request.scribble, place_of(request), Box(seen.place.x, seen.place.y, width, height)).astype(np.uint8)
-    painted = painted_in(strokes, seen.selection, seen.crop, seen.place)
+    place, (height, width) = seen.photo.place, seen.photo.pixels.shape[:2]
+    strokes = _cut(request.scribble, place_of(request), Box(place.x, place.y, width, height)).astype(np.uint8)
+    painted = painted_in(strokes, seen.region.selection, seen.region.crop)
     if not painted.cover.any():
         raise nothing_painted()
     return painted
 
 
-def painted_in(strokes: Mask, selection: Mask, crop: Crop, place: Place | None = None) -> Scribble:
-    """What is painted with ``strokes`` [h, w, 4] where the ``selection`` [h, w] is not 0, as seen in ``crop``.
-
-    ``place``: where both lie in the photo that the crop is of; None where they are all of it.
-    """
-    alpha = np.where(selection > 0, strokes[..., 3] / np.float32(255), 0).astype(np.float32)
+def painted_in(strokes: Mask, selection: Part, crop: Crop) -> Scribble:
+    """What is painted with ``strokes`` [h, w, 4], which lie where the ``selection`` does, and where that is not 0."""
+    place = selection.place
+    alpha = np.where(selection.pixels.astype(np.uint8) > 0, strokes[..., 3] / np.float32(255), 0).astype(np.float32)
     cover = crop.extract(alpha, cv2.BORDER_CONSTANT, place)
     laid = np.zeros((*alpha.shape, 4), np.float32)
     laid[..., :3] = to_unit(strokes[..., :3]) * alpha[..., None]

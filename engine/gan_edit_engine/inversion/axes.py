@@ -59,7 +59,7 @@ def wants_axes(settings: ProjectSettings) -> bool:
     return settings.axes == "image" and settings.space != "z"
 
 
-def movable(start: Tensor, axes: Axes | None, optimizer: str) -> tuple[Tensor, Callable[[], Tensor]]:
+def search_coordinates(start: Tensor, axes: Axes | None, optimizer: str) -> tuple[Tensor, Callable[[], Tensor]]:
     """What an ``optimizer`` changes to search from the latent ``start``, and what gives the latent it stands for.
 
     ``axes``: those along which it moves, for latents in W or W+ [1, L, w_dim]; None for the latent's own.
@@ -80,14 +80,14 @@ def find_axes(generator: generators.Generator, w: Tensor, mean: Tensor) -> Gener
     """
     random = torch.Generator().manual_seed(_SEED)
     gradients = []
-    for number, probed in enumerate(torch.lerp(mean, w, _TRUNCATION_PSI), start=1):
+    for probed in torch.lerp(mean, w, _TRUNCATION_PSI):
         ws = probed.expand(1, generator.num_ws, -1).clone().requires_grad_()
         image: Tensor = generator.synthesis(ws)
         (gradient,) = torch.autograd.grad((image * _random_change(image, random)).sum(), ws)
         # How strongly an image answers says nothing about the directions in which it does.
         # What is no number is left to the search itself, which says so.
         gradients.append((gradient[0] / gradient.norm().clamp_min(_TINY)).nan_to_num(0.0, 0.0, 0.0))
-        yield Step(number, len(w), 0.0, image.detach())
+        yield Step(0.0, image.detach())
     by_layer = torch.stack(gradients, dim=1).cpu()  # [num_ws, PROBES, w_dim]; not every device has the decomposition
     return Axes(_frame(by_layer.sum(0, keepdim=True), mean.device), _frame(by_layer, mean.device))
 

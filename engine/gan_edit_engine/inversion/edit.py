@@ -15,13 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_edit_engine import generators
-from gan_edit_engine.inversion.axes import movable
-from gan_edit_engine.inversion.invert import Inversion, synthesise
-from gan_edit_engine.inversion.latents import Statistics
+from gan_edit_engine.inversion.axes import search_coordinates
 from gan_edit_engine.inversion.losses import area_averaged
-from gan_edit_engine.inversion.optimize import Step, adam, late_decay
-from gan_edit_engine.inversion.precision import dtype_of
+from gan_edit_engine.inversion.optimize import Adam, Step, late_decay, over
+from gan_edit_engine.inversion.prepared import Prepared
+from gan_edit_engine.inversion.subject import Drawing, Inversion, synthesise
 from gan_edit_engine.inversion.terms import (
     FollowPaint,
     KeepInside,
@@ -65,65 +63,56 @@ class Edited:
 
 
 def follow_scribble(
-    generator: generators.Generator, statistics: Statistics, projected: Inversion, wish: Wish, settings: EditSettings
+    prepared: Prepared[EditSettings], projected: Inversion, wish: Wish
 ) -> Generator[Step, None, Edited]:
     """Yields a Step per optimisation step; returns the :class:`Edited` latent."""
-    along_w = max(1, round(settings.edit_steps * _MEANING_SHARE))
-    ws, move = yield from _along_w(generator, statistics, projected, wish, settings, along_w)
-    if along_w < settings.edit_steps:
-        ws = yield from _in_w_plus(generator, statistics, projected, wish, settings, along_w, ws, move)
+    steps = prepared.settings.edit_steps
+    along_w = max(1, round(steps * _MEANING_SHARE))
+    ws = yield from _along_w(prepared, projected, wish, along_w)
+    if along_w < steps:
+        ws = yield from _in_w_plus(prepared, projected, wish, ws, steps - along_w)
     with torch.no_grad():
-        return Edited(ws, synthesise(generator, ws, projected.noise, residual=projected.residual))
+        return Edited(ws, synthesise(prepared.generator, ws, Drawing(projected.noise, projected.residual)))
 
 
 def _along_w(
-    generator: generators.Generator,
-    statistics: Statistics,
-    projected: Inversion,
-    wish: Wish,
-    settings: EditSettings,
-    steps: int,
-) -> Generator[Step, None, tuple[Tensor, Tensor]]:
-    """(ws [1, num_ws, w_dim], move [1, K]) after a search in which all layers move alike, on a small image."""
-    side = min(_MEANING_SIDE, generator.resolution)
+    prepared: Prepared[EditSettings], projected: Inversion, wish: Wish, steps: int
+) -> Generator[Step, None, Tensor]:
+    """ws [1, num_ws, w_dim] after a search in which all layers move alike, on a small image."""
+    settings, basis = prepared.settings, prepared.statistics.basis
+    side = min(_MEANING_SIDE, prepared.generator.resolution)
+    drawing = Drawing(projected.noise, projected.residual, prepared.dtype, side)
     terms = [*_terms(projected, wish, settings, side), StayTypical(settings.edit_prior_weight)]
-    move = torch.zeros([1, statistics.basis.shape[1]], device=projected.ws.device).requires_grad_()
+    move = torch.zeros([1, basis.shape[1]], device=projected.ws.device).requires_grad_()
 
     def moved() -> Tensor:
-        return projected.ws + (move @ statistics.basis.T)[:, None]
+        return projected.ws + (move @ basis.T)[:, None]
 
-    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
+    def evaluate(_taken: int) -> tuple[Tensor, Tensor]:
         ws = moved()
-        image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision), side, projected.residual)
+        image = synthesise(prepared.generator, ws, drawing)
         return total(terms, Look(image, ws, move)), image
 
-    for step in adam([move], evaluate, steps, _MEANING_RATE, late_decay):
-        yield Step(step.index, settings.edit_steps, step.loss, step.image)
-    return moved().detach(), move.detach()
+    yield from Adam([move], evaluate, over(steps, _MEANING_RATE, late_decay)).run(steps)
+    return moved().detach()
 
 
 def _in_w_plus(
-    generator: generators.Generator,
-    statistics: Statistics,
-    projected: Inversion,
-    wish: Wish,
-    settings: EditSettings,
-    taken: int,
-    centre: Tensor,
-    move: Tensor,
+    prepared: Prepared[EditSettings], projected: Inversion, wish: Wish, centre: Tensor, steps: int
 ) -> Generator[Step, None, Tensor]:
     """ws [1, num_ws, w_dim] after a search near ``centre`` in which each layer moves by itself."""
-    near = StayNear(settings.edit_prior_weight, centre, statistics.std)
+    settings, generator = prepared.settings, prepared.generator
+    drawing = Drawing(projected.noise, projected.residual, prepared.dtype)
+    near = StayNear(settings.edit_prior_weight, centre, prepared.statistics.std)
     terms = [*_terms(projected, wish, settings, generator.resolution), near]
-    moved, latent = movable(centre, statistics.axes_for(settings), "adam")
+    coordinates, latent = search_coordinates(centre, prepared.axes, "adam")
 
-    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
+    def evaluate(_taken: int) -> tuple[Tensor, Tensor]:
         ws = latent()
-        image = synthesise(generator, ws, projected.noise, dtype_of(settings.precision), residual=projected.residual)
-        return total(terms, Look(image, ws, move)), image
+        image = synthesise(generator, ws, drawing)
+        return total(terms, Look(image, ws)), image
 
-    for step in adam([moved], evaluate, settings.edit_steps - taken, _W_PLUS_RATE, late_decay):
-        yield Step(taken + step.index, settings.edit_steps, step.loss, step.image)
+    yield from Adam([coordinates], evaluate, over(steps, _W_PLUS_RATE, late_decay)).run(steps)
     return latent().detach()
 
 

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from gan_edit_engine import generators
 from gan_edit_engine.inversion.anatomy import Anatomy, StayWhole, places, unit
-from gan_edit_engine.inversion.invert import synthesise
-from gan_edit_engine.inversion.latents import Statistics, map_to_w, random_z
+from gan_edit_engine.inversion.latents import map_to_w, random_z
 from gan_edit_engine.inversion.losses import area_averaged
-from gan_edit_engine.inversion.optimize import Step, adam, late_decay
-from gan_edit_engine.inversion.precision import dtype_of
+from gan_edit_engine.inversion.optimize import Adam, Step, late_decay, over
+from gan_edit_engine.inversion.prepared import Prepared
+from gan_edit_engine.inversion.subject import synthesise
 from gan_edit_engine.inversion.terms import FollowPaint, Look, StayLikely, Term, total
-from gan_edit_protocol.settings import ImagineSettings
+from gan_edit_protocol.settings import ImagineSettings, ProjectSettings
 
 LOOKED_AT_ONCE = 8
 """Random images; a cancellation waits no longer."""
@@ -58,69 +58,61 @@ def looks_of(settings: ImagineSettings) -> int:
 
 
 def imagine(
-    generator: generators.Generator,
-    statistics: Statistics,
-    asked: Asked,
-    settings: ImagineSettings,
-    steps: int,
-    precision: str = "float32",
+    prepared: Prepared[ProjectSettings], asked: Asked, settings: ImagineSettings, steps: int
 ) -> Generator[Step, None, list[Imagined]]:
     """Likely images that follow the paint, one from each of K different starts.
 
     Yields a Step for each of `looks_of` the settings, then for each of ``steps``. K is the number of candidates, or of
     samples where there are fewer.
     """
-    side, looks = min(_SIDE, generator.resolution), looks_of(settings)
+    generator, statistics = prepared.generator, prepared.statistics
+    side = min(_SIDE, generator.resolution)
     follow = _follow(asked, settings.scribble_weight, side)
-    starts, believable = yield from _starts(generator, statistics, asked, follow, settings, side)
+    starts, believable = yield from _starts(prepared, asked, follow, settings, side)
     move = torch.zeros([len(starts), statistics.basis.shape[1]], device=starts.device).requires_grad_()
 
     def moved() -> Tensor:
-        return _spread(generator, starts + move @ statistics.basis.T)
+        return _expanded(generator, starts + move @ statistics.basis.T)
 
-    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
+    def evaluate(_taken: int) -> tuple[Tensor, Tensor]:
         ws = moved()
-        with generator.computing_in(dtype_of(precision)):
+        with generator.computing_in(prepared.dtype):
             images, features = generator.small_image_and_features(ws, side)
         return total([follow, *believable], Look(images, ws, move, features)), images
 
-    for step in adam([move], evaluate, steps, _RATE, late_decay):
-        yield Step(looks + step.index, looks + steps, step.loss / len(starts), step.image)
+    for step in Adam([move], evaluate, over(steps, _RATE, late_decay)).run(steps):
+        yield Step(step.loss / len(starts), step.image)
     return [_imagined(generator, believable, ws, side) for ws in moved().detach().contiguous().split(1)]
 
 
 @torch.no_grad()
 def _imagined(generator: generators.Generator, believable: list[Term], ws: Tensor, side: int) -> Imagined:
     _, features = generator.small_image_and_features(ws, side)
-    image = synthesise(generator, ws, {})
-    return Imagined(ws, image, total(believable, Look(image, ws, ws[:, 0], features)).item())
+    image = synthesise(generator, ws)
+    return Imagined(ws, image, total(believable, Look(image, ws, features=features)).item())
 
 
 @torch.no_grad()
 def _starts(
-    generator: generators.Generator,
-    statistics: Statistics,
-    asked: Asked,
-    follow: Term,
-    settings: ImagineSettings,
-    side: int,
+    prepared: Prepared[ProjectSettings], asked: Asked, follow: Term, settings: ImagineSettings, side: int
 ) -> Generator[Step, None, tuple[Tensor, list[Term]]]:
     """w [K, w_dim] of the random images that lose least, the best first; and the terms of what is believable."""
+    generator, statistics = prepared.generator, prepared.statistics
     z = random_z(generator, settings.samples, settings.seed, statistics.mean.device)
     w = torch.lerp(statistics.mean, map_to_w(generator, z, settings.class_label), _TRUNCATION_PSI)
     losses: list[float] = []
     likely = StayLikely(settings.prior_weight, statistics)
     coarse, best = [], (math.inf, w)
     fine = torch.zeros([])  # a scalar, which may be added to on any device
-    for number, some in enumerate(w.split(LOOKED_AT_ONCE), start=1):
-        ws = _spread(generator, some)
+    for some in w.split(LOOKED_AT_ONCE):
+        ws = _expanded(generator, some)
         images, features = generator.small_image_and_features(ws, side)
         coarse.append(places(features, _WHOLE))
         fine = fine + places(features, _OPEN).sum(0, keepdim=True)
         for image, one in zip(images.split(1), ws.split(1), strict=True):
-            losses.append(total([follow, likely], Look(image, one, one[:, 0])).item())
+            losses.append(total([follow, likely], Look(image, one)).item())
             best = min(best, (losses[-1], image), key=lambda pair: pair[0])
-        yield Step(number, looks_of(settings), *best)
+        yield Step(*best)
     seen = torch.cat(coarse)
     whole = Anatomy(_WHOLE, unit(seen.sum(0, keepdim=True)), torch.ones_like(asked.painted), _USUALLY_WHOLE)
     wide_open = Anatomy(_OPEN, unit(fine), asked.painted, _USUALLY_OPEN)
@@ -137,5 +129,5 @@ def _follow(asked: Asked, weight: float, side: int) -> FollowPaint:
     return FollowPaint(weight, paint, painted)
 
 
-def _spread(generator: generators.Generator, w: Tensor) -> Tensor:
+def _expanded(generator: generators.Generator, w: Tensor) -> Tensor:
     return w[:, None].expand(-1, generator.num_ws, -1)

@@ -27,24 +27,24 @@ _TINY = 1e-6
 
 
 @dataclass(frozen=True)
-class FeatureSpread:
+class FeatureStatistics:
     """Mean and standard deviation [1, C, 1, 1] of each channel over typical images, by the side of the maps."""
 
     mean: dict[int, Tensor]
     std: dict[int, Tensor]
 
 
-def feature_spread(generator: generators.Generator, ws: Tensor, done: int = 0) -> Generator[Step, None, FeatureSpread]:
-    """Of the images of latents ws [N, num_ws, w_dim]; yields a Step for each of them, ``done`` being behind."""
+def feature_statistics(generator: generators.Generator, ws: Tensor) -> Generator[Step, None, FeatureStatistics]:
+    """Of the images of latents ws [N, num_ws, w_dim]; yields a Step for each of them."""
     found: dict[int, list[Tensor]] = {}
-    for number, one in enumerate(ws.split(1), start=1):
+    for one in ws.split(1):
         with torch.no_grad():
             maps = _features(generator, one, "const")
         for side, features in maps.items():
             found.setdefault(side, []).append(features)
-        yield Step(done + number, done + len(ws), 0.0, one)
+        yield Step(0.0, one)
     together = {side: torch.cat(parts) for side, parts in found.items()}
-    return FeatureSpread(
+    return FeatureStatistics(
         {side: features.mean((0, 2, 3), keepdim=True) for side, features in together.items()},
         {side: features.std((0, 2, 3), keepdim=True).clamp_min(_TINY) for side, features in together.items()},
     )
@@ -63,7 +63,7 @@ def _features(generator: generators.Generator, ws: Tensor, noise: Noise) -> dict
 
 @torch.no_grad()
 def kinship(
-    generator: generators.Generator, spread: FeatureSpread, ws: Tensor, noise: Noise, strokes: Tensor
+    generator: generators.Generator, known: FeatureStatistics, ws: Tensor, noise: Noise, strokes: Tensor
 ) -> Tensor:
     """For each stroke how much every place is of the kind that it lies on: [N, 1, R, R] in 0..1, 1 is like under it.
 
@@ -72,7 +72,7 @@ def kinship(
     alike = torch.zeros_like(strokes)
     maps = _features(generator, ws, noise)
     for side, features in maps.items():
-        seen = F.normalize((features - spread.mean[side]) / spread.std[side], dim=1)
+        seen = F.normalize((features - known.mean[side]) / known.std[side], dim=1)
         weight = area_averaged(strokes, side, side)
         likeness = (seen * F.normalize(_mean(seen, weight), dim=1)).sum(1, keepdim=True)
         likeness = likeness / _mean(likeness, weight).clamp_min(_TINY)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.inversion.axes import Axes, wants_axes
-from gan_edit_engine.inversion.kin import FeatureSpread
+from gan_edit_engine.inversion.kin import FeatureStatistics
 from gan_edit_engine.inversion.losses import latent_distance
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -18,16 +18,15 @@ from gan_edit_protocol.settings import ProjectSettings
 _STATISTICS_SAMPLES = 10_000  # as many as the official projector draws
 _STATISTICS_SEED = 123
 _DIRECTIONS = 128  # in which an edit moves along W: 71 % of the variance of the default's w
-_INVERSE_SLOPE = 5.0  # the mapping ends in a leaky ReLU of slope .2, and this undoes it
 
 
 @dataclass(frozen=True)
 class Statistics:
     """Mean [w_dim] and scalar standard deviation (root mean square distance per dimension) of w.
 
-    ``p_mean`` [w_dim] and ``p_whitening`` [w_dim, w_dim] make the coordinates of P-space: w before the mapping's last
-    leaky ReLU, whitened, where the model's latents are nearly a unit Gaussian (Zhu et al., "Improved StyleGAN
-    Embedding: Where are the Good Latents?", 2020).
+    ``p_mean`` [w_dim] and ``p_whitening`` [w_dim, w_dim] make the coordinates of P-space: w before the leaky ReLU of
+    slope ``w_slope`` that the mapping ends in, whitened, where the model's latents are nearly a unit Gaussian (Zhu et
+    al., "Improved StyleGAN Embedding: Where are the Good Latents?", 2020).
 
     ``basis`` [w_dim, K]: the K directions in which samples differ most, each as long as its standard deviation.
 
@@ -40,8 +39,9 @@ class Statistics:
     p_mean: Tensor
     p_whitening: Tensor
     basis: Tensor
+    w_slope: float
     axes: Axes | None = None
-    features: FeatureSpread | None = None
+    features: FeatureStatistics | None = None
 
     def axes_for(self, settings: ProjectSettings) -> Axes | None:
         """The axes along which a search by ``settings`` moves."""
@@ -53,7 +53,7 @@ class Statistics:
 
     def gaussian_distance(self, latents: Tensor) -> Tensor:
         """Mean square of latents [..., w_dim] in P-space: minus twice their log likelihood, per dimension."""
-        return ((_to_p(latents) - self.p_mean) @ self.p_whitening).square().mean()
+        return ((_to_p(latents, self.w_slope) - self.p_mean) @ self.p_whitening).square().mean()
 
 
 def random_z(generator: Generator, count: int, seed: int, device: torch.device) -> Tensor:
@@ -89,7 +89,7 @@ def statistics(generator: Generator, device: torch.device, class_label: int = 0)
     """Mean and spread of w over 10,000 samples (Karras et al., StyleGAN2, 2020, projection to latent space)."""
     w = map_to_w(generator, random_z(generator, _STATISTICS_SAMPLES, _STATISTICS_SEED, device), class_label)
     mean = w.mean(0)
-    p = _to_p(w).cpu().double()  # not every device has the decomposition, nor double precision
+    p = _to_p(w, generator.w_slope).cpu().double()  # not every device has the decomposition, nor double precision
     values, vectors = torch.linalg.eigh(torch.cov(p.T))
     # Directions in which samples hardly differ would punish what no eye sees; a floor under their spread prevents that.
     whitening = vectors * values.clamp_min(1e-3 * values.max()).rsqrt()
@@ -99,6 +99,7 @@ def statistics(generator: Generator, device: torch.device, class_label: int = 0)
         p_mean=p.mean(0).float().to(device),
         p_whitening=whitening.float().contiguous().to(device),  # as it comes back from a file, to the last bit
         basis=_basis(w),
+        w_slope=generator.w_slope,
     )
 
 
@@ -116,5 +117,5 @@ def check_space(generator: Generator, space: str) -> None:
         raise GanEditError("no_such_space", f"This model has no latent space {space}.", f"It offers {offered}.")
 
 
-def _to_p(w: Tensor) -> Tensor:
-    return F.leaky_relu(w, _INVERSE_SLOPE)
+def _to_p(w: Tensor, w_slope: float) -> Tensor:
+    return F.leaky_relu(w, 1 / w_slope)

@@ -23,15 +23,12 @@ from gan_edit_engine.inversion.losses import area_averaged, gram, style_distance
 from gan_edit_engine.library.perceptual_files import perceptual_weights
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0
+from gan_edit_engine.networks.lpips import Lpips, unit_length
 from gan_edit_engine.networks.vgg import Vgg, read_layers
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
 _LITE0_MAPS = 3  # strides 2, 4 and 8
-_LPIPS_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
-# ImageNet's mean and standard deviation for images in −1..1, 2·(.485, .456, .406) − 1 and 2·(.229, .224, .225), which
-# VGG's weights expect, in the rounding that LPIPS was trained with.
-_IMAGENET_MEAN, _IMAGENET_STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _HUB_VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's file, where torch.hub keeps it
 _MIN_SIDE = 128  # smaller images are enlarged: the networks were trained on objects of 100 pixels and more
 _MIN_LPIPS_SIDE = 64  # LPIPS was trained on patches of this side
@@ -58,17 +55,16 @@ class Target:
 class Perceptual(nn.Module):
     """The perceptual loss by one network; ``name`` says which.
 
-    ``network``: gives feature maps [N, C_i, H_i, W_i] of images [N, 1 or 3, H, W] in −1..1. ``heads``: for each map a
-    weight of each channel [C_i], or none for LPIPS-like distances with equal weights, which are averaged over the maps
-    instead of summed: by ``shares``, one number for each map, or alike. ``least_side``: what images are not shrunk
-    below. ``digest``: tells networks of one ``name`` apart.
+    ``network``: gives feature maps [N, C_i, H_i, W_i] of images [N, 1 or 3, H, W] in −1..1. Of `Lpips` the distances
+    are summed; those of others, which weigh all channels alike, are averaged over the maps: by ``shares``, one number
+    for each map, or alike. ``least_side``: what images are not shrunk below. ``digest``: tells networks of one
+    ``name`` apart.
     """
 
     def __init__(
         self,
         name: str,
         network: nn.Module,
-        heads: Sequence[Tensor] = (),
         shares: Sequence[float] | None = None,
         least_side: int = _MIN_SIDE,
         digest: str = "",
@@ -77,9 +73,6 @@ class Perceptual(nn.Module):
         self.digest = digest
         self.name, self._least_side = name, least_side
         self.network, self._shares = network, shares
-        self._head_names = [f"head_{number}" for number in range(len(heads))]
-        for head_name, head in zip(self._head_names, heads, strict=True):
-            self.register_buffer(head_name, head, persistent=False)
 
     @torch.no_grad()
     def target(self, image: Tensor, weight: Tensor, style: bool = False, side: int = sys.maxsize) -> Target:
@@ -92,7 +85,7 @@ class Perceptual(nn.Module):
         maps = self._maps(image, side)
         weights = [area_averaged(weight, m.shape[-2], m.shape[-1]) for m in maps]
         grams = [gram(m, w) for m, w in zip(maps, weights, strict=True)] if style else []
-        return Target([_unit(m) for m in maps], weights, grams, side)
+        return Target([unit_length(m) for m in maps], weights, grams, side)
 
     def side_seen(self, side: int, wanted: int) -> int:
         """The side at which images of ``side`` pixels are compared where ``wanted`` is asked for: none is enlarged."""
@@ -113,14 +106,11 @@ class Perceptual(nn.Module):
         return self._content(maps, target), self._mean(style_distances(grams, target.grams))
 
     def _content(self, maps: list[Tensor], target: Target) -> Tensor:
-        squares = [(_unit(ours) - theirs).square() for ours, theirs in zip(maps, target.maps, strict=True)]
-        if self._head_names:
-            heads = map(self.get_buffer, self._head_names)
-            squares = [s * head[:, None, None] for s, head in zip(squares, heads, strict=True)]
-        distances = [
-            weighted_mean(s.sum(1, keepdim=True), weight) for s, weight in zip(squares, target.weights, strict=True)
-        ]
-        return torch.stack(distances).sum() if self._head_names else self._mean(distances)
+        ours = [unit_length(m) for m in maps]
+        if isinstance(self.network, Lpips):
+            return torch.stack(_means(self.network.differences(ours, target.maps), target.weights)).sum()
+        differences = [(a - b).square().sum(1, keepdim=True) for a, b in zip(ours, target.maps, strict=True)]
+        return self._mean(_means(differences, target.weights))
 
     def _mean(self, distances: Sequence[Tensor]) -> Tensor:
         """The mean over the maps by their shares."""
@@ -128,11 +118,11 @@ class Perceptual(nn.Module):
         return torch.stack([share * d for share, d in zip(shares, distances, strict=True)]).sum() / sum(shares)
 
 
-def _unit(features: Tensor) -> Tensor:
-    return F.normalize(features, dim=1, eps=1e-10)
+def _means(differences: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
+    return [weighted_mean(d, weight) for d, weight in zip(differences, weights, strict=True)]
 
 
-def settled_choice(choice: str) -> str:
+def resolved_choice(choice: str) -> str:
     """The perceptual network that ``choice`` stands for on this machine.
 
     "auto" is the first of LPIPS, VGG-19 and EfficientNet-lite0 whose weights are here; the last always are.
@@ -147,22 +137,22 @@ def load_perceptual(
     dtype: torch.dtype = torch.float32,
     weights: Callable[[], Mapping[str, Tensor]] | None = None,
 ) -> Perceptual:
-    """A perceptual network by name (see `settled_choice`), on ``device``; ``layers``: of a VGG, see ``read_layers``.
+    """A perceptual network by name (see `resolved_choice`), on ``device``; ``layers``: of a VGG, see ``read_layers``.
 
     ``dtype``: what a VGG computes in; the others are small, and bfloat16 would make them slower. ``weights``: gives
     what `vgg_weights` gave for the same VGG, which the network then shares.
 
     Downloads nothing. Raises GanEditError when the network is not installed or a layer does not exist.
     """
-    choice = settled_choice(choice)
+    choice = resolved_choice(choice)
     if choice not in VGGS:
         return Perceptual("efficientnet-lite0", _Lite0Maps()).to(device)
     architecture = VGGS[choice]
     shares = {} if choice == "vgg16-lpips" else read_layers(architecture, layers)
     state = weights() if weights else vgg_weights(architecture, device, dtype)
     if not shares:
-        return _lpips(state, dtype, device)
-    network = _VggMaps(Vgg(architecture, state, tuple(shares), dtype), enlarges=True)
+        return _lpips(state, dtype).to(device)
+    network = _EnlargedVgg(Vgg(architecture, state, tuple(shares), dtype))
     return Perceptual(architecture, network, shares=tuple(shares.values())).to(device)
 
 
@@ -181,13 +171,11 @@ def load_lpips(device: torch.device, dtype: torch.dtype = torch.float32) -> Perc
 
     ``dtype``: what the convolutions compute in; the distances themselves are always float32.
     """
-    return _lpips(vgg_weights("vgg16", device, dtype), dtype, device)
+    return _lpips(vgg_weights("vgg16", device, dtype), dtype).to(device)
 
 
-def _lpips(state: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Perceptual:
-    network = _VggMaps(Vgg("vgg16", state, _LPIPS_LAYERS, dtype), enlarges=False)
-    heads = [state[f"lin{number}"].float() for number in range(len(_LPIPS_LAYERS))]
-    return Perceptual("vgg16-lpips", network, heads, least_side=_MIN_LPIPS_SIDE).to(device)
+def _lpips(state: Mapping[str, Tensor], dtype: torch.dtype) -> Perceptual:
+    return Perceptual("vgg16-lpips", Lpips(state, dtype), least_side=_MIN_LPIPS_SIDE)
 
 
 def discriminator_features(discriminator: Discriminator) -> Perceptual:
@@ -232,21 +220,15 @@ class _Lite0Maps(nn.Module):
         return self.lite0.features(_enlarge(image).expand(-1, 3, -1, -1), _LITE0_MAPS)
 
 
-class _VggMaps(nn.Module):
-    """The maps of a VGG for images [N, 1 or 3, H, W] in −1..1; ``enlarges`` small ones first."""
+class _EnlargedVgg(nn.Module):
+    """The maps of a VGG for images [N, 1 or 3, H, W] in −1..1, of which it sees small ones enlarged."""
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, vgg: Vgg, enlarges: bool) -> None:
+    def __init__(self, vgg: Vgg) -> None:
         super().__init__()
-        self.vgg, self.enlarges = vgg, enlarges
-        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
+        self.vgg = vgg
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        image = _enlarge(image) if self.enlarges else image
-        maps: list[Tensor] = self.vgg((image.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        maps: list[Tensor] = self.vgg(_enlarge(image))
         return maps
 
 

@@ -17,13 +17,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gan_edit_engine import generators
-from gan_edit_engine.inversion.invert import Inversion, Objective, Subject, invert, psnr, synthesise
-from gan_edit_engine.inversion.latents import Statistics
-from gan_edit_engine.inversion.optimize import ResultT, Step
-from gan_edit_engine.inversion.perceptual import Perceptual
+from gan_edit_engine.inversion.invert import invert
+from gan_edit_engine.inversion.optimize import Step, counted
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.start import FromEncoder, FromLatent
+from gan_edit_engine.inversion.subject import Drawing, Inversion, Subject, psnr, synthesise
 from gan_edit_engine.inversion.tuning import Delta, tune
-from gan_edit_engine.library.encoders import ModelEncoder
-from gan_edit_engine.library.models import Model, weights_key
 from gan_edit_engine.system.atomic_write import replacing
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -55,49 +54,31 @@ def steps_of(settings: ProjectSettings, search: bool = True) -> int:
 
 
 def project(
-    model: Model,
-    statistics: Statistics,
-    perceptual: Perceptual,
-    subject: Subject,
-    settings: ProjectSettings,
-    folder: Path,
-    given: Inversion | None = None,
-    search: bool = True,
-    encoder: ModelEncoder | None = None,
+    projector: Projector[ProjectSettings], subject: Subject, given: FromLatent | None = None
 ) -> Generator[Step, None, Projection]:
-    """Yields a Step per optimisation step, none when the projection is found in ``folder``; returns it.
+    """Yields a Step per optimisation step, none when the projection is kept from last time; returns it.
 
-    ``encoder``: the one whose answer the search starts from, if any. ``given``: the latent to start from; without
-    ``search`` it stays as it is, and only the tuning is done to it.
+    ``given``: the latent to start from, which may be one to keep: then only the tuning is done to it.
     """
-    generator = model.generator
-    if given is not None and not search and not settings.tuning_steps:
-        return Projection(given, generator)
-    file = folder / f"{_key(model, perceptual, subject, settings, encoder, given, search)}.safetensors"
-    kept = _read(file, generator, subject) if settings.cache else None
-    if kept is not None:
-        return kept
-    inversion, delta, tuned = given, Delta({}), 0
-    if inversion is None or search:
-        start = _answer(encoder, generator, subject) if encoder is not None else given
-        searching = invert(generator, statistics, perceptual, subject, settings, start)
-        inversion, _ = yield from _renumbered(searching, 0, steps_of(settings))
+    generator, settings = projector.generator, projector.settings
+    inversion = given.inversion if given is not None and given.kept else None
+    if inversion is not None and not settings.tuning_steps:
+        return Projection(inversion, generator)
+    folder = projector.folder if settings.cache else None
+    file = folder / f"{_key(projector, subject, given)}.safetensors" if folder is not None else None
+    known = _read(file, generator, subject) if file is not None else None
+    if known is not None:
+        return known
+    inversion = inversion or (yield from invert(projector, subject, given))
+    delta, tuned = Delta({}), 0
     if settings.tuning_steps:
-        objective = Objective(generator, statistics, perceptual, _tuned_for(subject, settings), settings)
         outside = 1 - subject.selection if settings.tuning_selected_only and subject.selection is not None else None
-        done, of = steps_of(settings, search) - settings.tuning_steps, steps_of(settings, search)
-        delta, tuned = yield from _renumbered(tune(generator, objective, inversion, settings, outside), done, of)
-    if settings.cache:
+        tuning = tune(projector, _tuned_for(subject, settings), inversion, outside)
+        delta, tuned = yield from counted(tuning)
+    if file is not None:
         write_projection(file, inversion, delta)
     projection = _tuned(generator, inversion, delta, subject)
     return dataclasses.replace(projection, steps=inversion.steps + tuned)
-
-
-@torch.no_grad()
-def _answer(encoder: ModelEncoder, generator: generators.Generator, subject: Subject) -> Inversion:
-    ws = encoder.network(subject.image.expand(-1, 3, -1, -1))
-    image = synthesise(generator, ws, {})
-    return Inversion(ws, image, psnr(image, subject))
 
 
 def _tuned_for(subject: Subject, settings: ProjectSettings) -> Subject:
@@ -107,50 +88,31 @@ def _tuned_for(subject: Subject, settings: ProjectSettings) -> Subject:
     return dataclasses.replace(subject, weight=subject.weight * subject.selection)
 
 
-def _renumbered(
-    steps: Generator[Step, None, ResultT], done: int, of: int
-) -> Generator[Step, None, tuple[ResultT, int]]:
-    """The steps as part of a longer way; returns what they return, and how many they were."""
-    taken = 0
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value, taken
-        taken = step.index
-        yield Step(done + step.index, of, step.loss, step.image)
-
-
 def _tuned(generator: generators.Generator, inversion: Inversion, delta: Delta, subject: Subject) -> Projection:
     if not delta.factors:
         return Projection(inversion, generator)
     tuned = delta.applied(generator)
     with torch.no_grad():
-        image = synthesise(tuned, inversion.ws, inversion.noise, residual=inversion.residual)
+        image = synthesise(tuned, inversion.ws, Drawing(inversion.noise, inversion.residual))
     return Projection(dataclasses.replace(inversion, image=image, psnr=psnr(image, subject)), tuned)
 
 
-def _key(
-    model: Model,
-    perceptual: Perceptual,
-    subject: Subject,
-    settings: ProjectSettings,
-    encoder: ModelEncoder | None,
-    given: Inversion | None,
-    search: bool,
-) -> str:
+def _key(projector: Projector[ProjectSettings], subject: Subject, given: FromLatent | None) -> str:
     """Everything that the projection depends on: pixels, where they count, model, networks, settings, given latent."""
+    settings, start = projector.settings, projector.start(given)
     # Of the quality only what it stands for counts.
     names = [field.name for field in dataclasses.fields(ProjectSettings) if field.name != "quality"]
     digest = hashlib.sha256()
-    networks = [weights_key(model), perceptual.name, perceptual.digest, encoder and encoder.sha256]
-    digest.update(json.dumps([_FORMAT, *networks, search]).encode())
+    perceptual, encoder = projector.perceptual, start.encoder.sha256 if isinstance(start, FromEncoder) else None
+    networks = [projector.key, perceptual.name, perceptual.digest, encoder]
+    digest.update(json.dumps([_FORMAT, *networks, given is None or not given.kept]).encode())
     digest.update(json.dumps({name: getattr(settings, name) for name in names}, sort_keys=True).encode())
     tensors = [subject.image, subject.weight]
     if settings.tuning_selected_only and subject.selection is not None:
         tensors.append(subject.selection)
     if given is not None:
-        tensors += [given.ws, *given.noise.values(), *([] if given.residual is None else [given.residual])]
+        latent = given.inversion
+        tensors += [latent.ws, *latent.noise.values(), *([] if latent.residual is None else [latent.residual])]
     for tensor in tensors:
         digest.update(str(tuple(tensor.shape)).encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
@@ -197,7 +159,7 @@ def _read(file: Path, generator: generators.Generator, subject: Subject) -> Proj
         delta = Delta({name: (a[name].float(), b[name].float()) for name in a})
         residual = tensors["residual"].float() if "residual" in tensors else None
         with torch.no_grad():
-            image = synthesise(generator, ws, noise, residual=residual)
+            image = synthesise(generator, ws, Drawing(noise, residual))
         inversion = Inversion(ws, image, psnr(image, subject), steps, noise, tensors.get("z"), residual)
         return _tuned(generator, inversion, delta, subject)
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError):

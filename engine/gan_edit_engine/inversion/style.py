@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_edit_engine import generators
 from gan_edit_engine.inversion.latents import Statistics
 from gan_edit_engine.inversion.losses import latent_distance
-from gan_edit_engine.inversion.optimize import Step, adam
+from gan_edit_engine.inversion.optimize import Adam, Step, over, ramped
 from gan_edit_engine.inversion.perceptual import Perceptual
 from gan_edit_protocol.settings import InterpolateSettings
 
@@ -27,28 +27,27 @@ def transfer_style(
     generator: generators.Generator,
     statistics: Statistics,
     perceptual: Perceptual,
-    content: Tensor,
-    style: Tensor,
+    latents: Tensor,
     settings: InterpolateSettings,
 ) -> Generator[Step, None, Tensor]:
-    """Yields a Step per optimisation step; returns w+ [num_ws, w_dim] that starts from ``content``, of that shape.
+    """Yields a Step per optimisation step; returns w+ [num_ws, w_dim] that starts from the first of ``latents``.
 
-    ``style``: w+ of the same shape. Raises GanEditError when the optimisation finds no image.
+    ``latents`` [2, num_ws, w_dim]: w+ of the content and of the style. Raises GanEditError when the optimisation finds
+    no image.
     """
-    start, other = content[None], style[None]
+    start = latents[:1]
     with torch.no_grad():
-        shown, liked = generator.synthesis(start), generator.synthesis(other)
-    everywhere = torch.ones_like(shown[:, :1])
-    target = dataclasses.replace(
-        perceptual.target(shown, everywhere), grams=perceptual.target(liked, everywhere, style=True).grams
-    )
+        content, style = (generator.synthesis(ws[None]) for ws in latents)
+    everywhere = torch.ones_like(content[:, :1])
+    grams = perceptual.target(style, everywhere, style=True).grams
+    target = dataclasses.replace(perceptual.target(content, everywhere), grams=grams)
     ws = start.clone().requires_grad_()
 
-    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
+    def evaluate(_taken: int) -> tuple[Tensor, Tensor]:
         image = generator.synthesis(ws)
         kept, styled = perceptual.compare(image, target)
         prior = latent_distance(ws, start, statistics.std)
         return kept + settings.style_weight * styled + _PRIOR_WEIGHT * prior, image
 
-    yield from adam([ws], evaluate, settings.steps, _RATE)
+    yield from Adam([ws], evaluate, over(settings.steps, _RATE, ramped)).run(settings.steps)
     return ws.detach()[0]

@@ -1,6 +1,6 @@
-"""The terms of an edit's loss, one class each.
+"""The terms of what a search is asked for, one class each: first a projection's, then an edit's.
 
-A term is made once for an edit and the side at which images are looked at, and called with each :class:`Look`. Images
+A term is made once for a search and the side at which images are looked at, and called with each :class:`Look`. Images
 are [1, C, S, S] in −1..1, weights [1, 1, S, S] in 0..1.
 """
 
@@ -14,8 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_edit_engine.inversion.coarse_to_fine import CoarseToFine
 from gan_edit_engine.inversion.latents import Statistics
-from gan_edit_engine.inversion.losses import latent_distance, pixel_loss, weighted_mean
+from gan_edit_engine.inversion.losses import latent_distance, noise_regularity, pixel_loss, weighted_mean
+from gan_edit_engine.inversion.perceptual import Perceptual
+from gan_edit_engine.inversion.subject import Subject
 
 _SQUARES = 8  # along the image's side: paint is compared by means over as many squares, which overlap by half
 _BY_PIXELS = 0.2  # of the paint's term compares pixel by pixel, so that a stroke's ends count too
@@ -24,16 +27,19 @@ _TURN = 0.15  # change (RMS of the channels, −1..1) at which keeping a place c
 
 @dataclass(frozen=True)
 class Look:
-    """An image of the search, the latent ws [1, num_ws, w_dim] that it is of, and how far that went along W.
+    """An image of the search and the ``latent`` that it is of: ws [1, num_ws, w_dim], in a projection through W or Z
+    what is searched there.
 
-    ``move`` [1, K]: in units of the model's own spread along each direction. ``features`` [1, C, S, S], coarse to fine:
-    what the image is drawn from, where a term asks for it.
+    ``move`` [1, K]: how far the latent went along W, in units of the model's own spread along each direction.
+    ``features`` [1, C, S, S], coarse to fine: what the image is drawn from. Both only where a term asks for them.
+    ``share`` 0..1: of the steps that lie behind.
     """
 
     image: Tensor
-    ws: Tensor
-    move: Tensor
+    latent: Tensor
+    move: Tensor | None = None
     features: Sequence[Tensor] = ()
+    share: float = 1.0
 
 
 class Term(Protocol):
@@ -47,6 +53,69 @@ class Term(Protocol):
 def total(terms: Iterable[Term], look: Look) -> Tensor:
     """The weighted sum."""
     return torch.stack([term.weight * term(look) for term in terms]).sum()
+
+
+class ReproducePixels:
+    """The pixels are the subject's, by squared (l2) or absolute (l1) differences."""
+
+    def __init__(self, weight: float, subject: Subject, norm: str = "l2") -> None:
+        self.weight, self._subject, self._norm = weight, subject, norm
+
+    def __call__(self, look: Look) -> Tensor:
+        return pixel_loss(look.image, self._subject.image, self._subject.weight, self._norm)
+
+
+class LookAlike:
+    """To a frozen network the image looks like the subject: the perceptual loss."""
+
+    def __init__(self, weight: float, perceptual: Perceptual, targets: CoarseToFine) -> None:
+        self.weight, self._perceptual, self._targets = weight, perceptual, targets
+
+    def __call__(self, look: Look) -> Tensor:
+        return self._perceptual.loss(look.image, self._targets.at(look.share))
+
+
+class LookAlikeInStyle:
+    """As :class:`LookAlike`, and ``style_weight`` times the difference of textures, for which it looks but once."""
+
+    weight = 1.0
+
+    def __init__(self, weight: float, style_weight: float, perceptual: Perceptual, targets: CoarseToFine) -> None:
+        self._weights, self._perceptual, self._targets = (weight, style_weight), perceptual, targets
+
+    def __call__(self, look: Look) -> Tensor:
+        content, style = self._perceptual.compare(look.image, self._targets.at(look.share))
+        return self._weights[0] * content + self._weights[1] * style
+
+
+class BeNormal:
+    """z stays as short as the model's own."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, look: Look) -> Tensor:
+        return look.latent.square().mean()
+
+
+class StayNearMean:
+    """w or w+ stays near the mean, in units of the model's spread."""
+
+    def __init__(self, weight: float, statistics: Statistics) -> None:
+        self.weight, self._statistics = weight, statistics
+
+    def __call__(self, look: Look) -> Tensor:
+        return self._statistics.distance(look.latent)
+
+
+class BeNoise:
+    """Noise maps that are searched too carry no picture."""
+
+    def __init__(self, weight: float, noises: Sequence[Tensor]) -> None:
+        self.weight, self._noises = weight, noises
+
+    def __call__(self, look: Look) -> Tensor:
+        return noise_regularity(self._noises)
 
 
 class FollowPaint:
@@ -109,6 +178,7 @@ class StayTypical:
         self.weight = weight
 
     def __call__(self, look: Look) -> Tensor:
+        assert look.move is not None  # it is a term of searches along W
         return look.move.square().mean()
 
 
@@ -122,7 +192,7 @@ class StayLikely:
         self.weight, self._statistics = weight, statistics
 
     def __call__(self, look: Look) -> Tensor:
-        return len(look.ws) * self._statistics.gaussian_distance(look.ws)
+        return len(look.latent) * self._statistics.gaussian_distance(look.latent)
 
 
 class StayNear:
@@ -132,4 +202,4 @@ class StayNear:
         self.weight, self._centre, self._std = weight, centre, std
 
     def __call__(self, look: Look) -> Tensor:
-        return latent_distance(look.ws, self._centre, self._std)
+        return latent_distance(look.latent, self._centre, self._std)

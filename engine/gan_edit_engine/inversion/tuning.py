@@ -15,11 +15,13 @@ from torch import Tensor
 from torch.func import functional_call
 
 from gan_edit_engine import generators
-from gan_edit_engine.inversion.invert import Inversion, NoiseMaps, Objective, stop_condition
+from gan_edit_engine.inversion.invert import image_terms, stop_condition
 from gan_edit_engine.inversion.latents import map_to_w, random_z
 from gan_edit_engine.inversion.losses import pixel_loss
-from gan_edit_engine.inversion.optimize import Step, adam, until
-from gan_edit_engine.inversion.precision import dtype_of
+from gan_edit_engine.inversion.optimize import Adam, Step, over, ramped, until
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.subject import Inversion, NoiseMaps, Subject
+from gan_edit_engine.inversion.terms import Look, total
 from gan_edit_protocol.settings import ProjectSettings
 
 RANK = 8
@@ -51,28 +53,26 @@ class Delta:
 
 
 def tune(
-    generator: generators.Generator,
-    objective: Objective,
-    pivot: Inversion,
-    settings: ProjectSettings,
-    outside: Tensor | None = None,
+    projector: Projector[ProjectSettings], subject: Subject, pivot: Inversion, outside: Tensor | None = None
 ) -> Generator[Step, None, Delta]:
-    """Yields a Step per optimisation step; returns the :class:`Delta` that makes the pivot's latent give the photo.
+    """Yields a Step per optimisation step; returns the :class:`Delta` that makes the pivot's latent give the subject.
 
     ``outside`` [1, 1, R, R] in 0..1: where the pivot's image has to stay as it was.
     """
+    generator, settings = projector.generator, projector.settings
+    terms = image_terms(projector.perceptual, subject, settings)
     delta = _identity(generator.synthesis, settings.seed)
     draws = iter(range(settings.seed + 1, settings.seed + 1 + settings.tuning_steps))
 
     def image_of(ws: Tensor, noise: NoiseMaps, residual: Tensor | None = None) -> Tensor:
         weights = delta.weights(generator.synthesis)
-        with generator.computing_in(dtype_of(settings.precision)), generator.adding(residual):
+        with generator.computing_in(projector.dtype), generator.adding(residual):
             image: Tensor = functional_call(generator.synthesis, weights, (ws,), {"noise": noise or "const"})
         return image
 
-    def evaluate(_share: float) -> tuple[Tensor, Tensor]:
+    def evaluate(_taken: int) -> tuple[Tensor, Tensor]:
         image = image_of(pivot.ws, pivot.noise, pivot.residual)
-        loss = objective.look(image)
+        loss = total(terms, Look(image, pivot.ws))
         if outside is not None:
             loss = loss + pixel_loss(image, pivot.image, outside)
         if settings.tuning_locality:
@@ -84,8 +84,8 @@ def tune(
         return loss, image
 
     parameters = [factor for pair in delta.factors.values() for factor in pair]
-    steps = adam(parameters, evaluate, settings.tuning_steps, settings.tuning_rate)
-    yield from until(steps, stop_condition(objective.subject, settings))
+    search = Adam(parameters, evaluate, over(settings.tuning_steps, settings.tuning_rate, ramped))
+    yield from until(search.run(settings.tuning_steps), stop_condition(subject, settings))
     # In the precision in which it is kept, so that the first edit and the next give the same image.
     return Delta(
         {name: (a.detach().half().float(), b.detach().half().float()) for name, (a, b) in delta.factors.items()}

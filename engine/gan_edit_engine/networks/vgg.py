@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import reprlib
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gan_edit_protocol.errors import GanEditError
 
-CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-"""Convolutions in each block; a 2×2 maximum pooling lies between blocks."""
+# What VGG's weights expect of images in −1..1: ImageNet's mean and standard deviation, 2·(.485, .456, .406) − 1 and
+# 2·(.229, .224, .225), in the rounding that LPIPS was trained with.
+_IMAGENET_MEAN, _IMAGENET_STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
-def layer_names(architecture: str) -> tuple[str, ...]:
-    """All layers of "vgg16" or "vgg19" in order: conv1_1, conv1_2, conv2_1 …"""
-    blocks = enumerate(CONVOLUTIONS[architecture], start=1)
-    return tuple(f"conv{block}_{number}" for block, count in blocks for number in range(1, count + 1))
+def _features(architecture: str) -> nn.Sequential:
+    """torchvision's layers of "vgg16" or "vgg19" but the classifier's, without memory for their weights."""
+    # Brings 0.4 s and 13 MB, which only who looks through a VGG is to wait for.
+    from torchvision import models  # noqa: PLC0415
+
+    with torch.device("meta"):
+        network: nn.Sequential = models.get_model(architecture, weights=None, init_weights=False).features
+    return network
+
+
+@functools.cache
+def convolutions(architecture: str) -> dict[str, int]:
+    """All layers of "vgg16" or "vgg19" in order, conv1_1, conv1_2, conv2_1 …, and where torchvision has them."""
+    places, block, number = {}, 1, 0
+    for place, layer in enumerate(_features(architecture)):
+        if isinstance(layer, nn.Conv2d):
+            number += 1
+            places[f"conv{block}_{number}"] = place
+        elif isinstance(layer, nn.MaxPool2d):
+            block, number = block + 1, 0
+    return places
 
 
 def read_layers(architecture: str, text: str) -> dict[str, float]:
@@ -28,7 +46,7 @@ def read_layers(architecture: str, text: str) -> dict[str, float]:
     A weight is a number above 0, relative to the other layers'; without one it is 1. GanEditError for a text that names
     no layer, an unknown one, one twice, or a weight that is none.
     """
-    known = layer_names(architecture)
+    known = convolutions(architecture)
     found: dict[str, float] = {}
     for part in text.split() or [""]:
         name, colon, weight = part.partition(":")
@@ -56,11 +74,15 @@ def _read_weight(name: str, text: str) -> float:
 
 
 class Vgg(nn.Module):
-    """The convolutions of a VGG up to the last of ``layers``, with weights under torchvision's ``features.N`` names.
+    """torchvision's VGG up to the last of ``layers``, frozen, with weights under its ``features.N`` names.
 
-    ``layers``: names such as conv1_2; a map is what comes out of the layer's ReLU.
-    Computes in ``dtype``, gives float32.
+    ``layers``: names such as conv1_2; a map is what comes out of the layer's ReLU. The weights are shared with
+    ``state`` where it is in ``dtype`` already; they move with the network and are missing from its state. Computes in
+    ``dtype``, gives float32.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -70,32 +92,21 @@ class Vgg(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
+        from torchvision.models.feature_extraction import create_feature_extractor  # noqa: PLC0415 - as above
+
         self.dtype = dtype
-        names = layer_names(architecture)
-        self.layers = frozenset(layers)
-        self.depth = max(names.index(name) for name in layers) + 1
-        self.names = names[: self.depth]
-        for name, position in zip(self.names, _positions(architecture), strict=False):
-            self.register_buffer(f"{name}_weight", state[f"features.{position}.weight"].to(dtype))
-            self.register_buffer(f"{name}_bias", state[f"features.{position}.bias"].to(dtype))
+        places = convolutions(architecture)
+        relus = {str(places[name] + 1): name for name in layers}
+        self.extractor = create_feature_extractor(_features(architecture), relus)
+        for place, layer in self.extractor.named_children():
+            if isinstance(layer, nn.Conv2d):
+                for kind in ("weight", "bias"):
+                    delattr(layer, kind)
+                    layer.register_buffer(kind, state[f"features.{place}.{kind}"].to(dtype), persistent=False)
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """The chosen maps, in order, of an image [N, 3, H, W] normalised as the weights expect."""
-        maps = []
-        x = x.to(self.dtype)
-        for name in self.names:
-            if name.endswith("_1") and name != "conv1_1":
-                x = F.max_pool2d(x, kernel_size=2)
-            x = F.relu(F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1))
-            if name in self.layers:
-                maps.append(x.float())
-        return maps
-
-
-def _positions(architecture: str) -> list[int]:
-    """The place of each convolution in torchvision's ``features``: a ReLU after each, a pooling after each block."""
-    positions, position = [], 0
-    for count in CONVOLUTIONS[architecture]:
-        positions += [position + 2 * number for number in range(count)]
-        position += 2 * count + 1
-    return positions
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """The chosen maps, in the order of ``layers``, of images [N, 1 or 3, H, W] in −1..1."""
+        normalised = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
+        return [m.float() for m in self.extractor(normalised.to(self.dtype)).values()]

@@ -15,7 +15,7 @@ QUEUED_MESSAGES = 200
 
 
 def bind(context: zmq.Context[zmq.Socket[bytes]], public: bytes, secret: bytes) -> zmq.Socket[bytes]:
-    """A ROUTER at a port of its own, with the engine's CURVE keys (Z85). A ``zap.Doorkeeper`` must exist before.
+    """A ROUTER at a port of its own, with the engine's CURVE keys (Z85). A ``zap.ZapHandler`` must exist before.
 
     It has no heartbeats, for a client may be stopped for as long as it likes; the system tells when its process ends.
     """

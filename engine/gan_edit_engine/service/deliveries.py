@@ -12,7 +12,7 @@ import zmq
 
 from gan_edit_engine.service.surroundings import lives
 from gan_edit_protocol import wire
-from gan_edit_protocol.messages import FINAL_EVENTS, Event
+from gan_edit_protocol.events import FINAL_EVENTS, Event
 from gan_edit_protocol.transport import process_of
 
 RETURN_SECONDS = 2.0

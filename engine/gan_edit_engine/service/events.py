@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gan_edit_protocol.messages import Event, Failed, JobRequest
+from gan_edit_protocol.events import Event, Failed
+from gan_edit_protocol.requests import JobRequest
 
 
 @dataclass(frozen=True)

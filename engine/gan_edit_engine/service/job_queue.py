@@ -37,7 +37,9 @@ from gan_edit_engine.service.events import (
     WorkerReady,
     WorkerSaid,
 )
-from gan_edit_protocol.messages import FINAL_EVENTS, Accepted, Array, Cancelled, Event, Failed, JobRequest, Progress
+from gan_edit_protocol.entries import carried_bytes
+from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Progress
+from gan_edit_protocol.requests import JobRequest
 
 CANCEL_SECONDS = 0.7
 """A worker that has not ended a cancelled job after this long is killed; the client may wait one second in all."""
@@ -146,8 +148,8 @@ class JobQueue:
             return Failed("bad_message", "A job of this name is in the queue already.", "Send it again.")
         if len(self._jobs) >= MAX_JOBS:
             return Failed("queue_full", f"{MAX_JOBS} jobs are waiting already.", "Wait until some are done.")
-        waiting = sum(array_bytes_of(job.request) for job in self._jobs if job.request is not None)
-        brought = array_bytes_of(stimulus.request)
+        waiting = sum(carried_bytes(job.request) for job in self._jobs if job.request is not None)
+        brought = carried_bytes(stimulus.request)
         if waiting and brought and waiting + brought > MAX_WAITING_BYTES:
             return Failed("queue_full", "The photos of the waiting jobs fill the queue.", "Wait until some are done.")
         return None
@@ -275,8 +277,3 @@ class JobQueue:
         job.told_at = self._now
         if job.client is not None:
             self._instructions.append(Send(job.client, job.job, event))
-
-
-def array_bytes_of(request: JobRequest) -> int:
-    """The bytes of all arrays of a request."""
-    return sum(len(value.data) for value in vars(request).values() if isinstance(value, Array))

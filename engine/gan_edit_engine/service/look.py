@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from gan_edit_engine.imaging.square import AlignPoints, Square, outside_crop
 from gan_edit_engine.library.models_folder import align_points, find_model
+from gan_edit_protocol.arrays import MAX_ARRAY_BYTES, MAX_SIDE
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import MAX_ARRAY_BYTES, MAX_SIDE, Box, Failed, Look, LookRequest
+from gan_edit_protocol.events import Failed, Look
+from gan_edit_protocol.geometry import Box
+from gan_edit_protocol.requests import LookRequest
 
 
 def answer(request: LookRequest) -> Look | Failed:

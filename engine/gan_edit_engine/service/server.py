@@ -25,19 +25,12 @@ from gan_edit_engine.service.one_engine import hold
 from gan_edit_engine.service.strangers import Strangers
 from gan_edit_engine.service.surroundings import Surroundings
 from gan_edit_engine.service.worker_process import WorkerProcess, explain_exit
-from gan_edit_engine.service.zap import Doorkeeper
+from gan_edit_engine.service.zap import ZapHandler
 from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
 from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import (
-    CancelRequest,
-    EngineStatus,
-    Event,
-    Failed,
-    LookRequest,
-    ShutdownRequest,
-    StatusRequest,
-)
+from gan_edit_protocol.events import EngineStatus, Event, Failed
+from gan_edit_protocol.requests import CancelRequest, LookRequest, ShutdownRequest, StatusRequest
 
 BUSY_POLL_MS = 50
 IDLE_POLL_MS = 500
@@ -89,7 +82,7 @@ class Service:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         server_public, server_secret = zmq.curve_keypair()
         client_public, client_secret = zmq.curve_keypair()
-        self._doorkeeper = Doorkeeper(self._context, client_public)
+        self._zap = ZapHandler(self._context, client_public)
         self._router = client_socket.bind(self._context, server_public, server_secret)
         self._workers = self._context.socket(zmq.PULL)
         self._workers.rcvhwm = 0
@@ -97,7 +90,7 @@ class Service:
         self._deliveries = Deliveries(self._router)
         self._strangers = Strangers(self._context, self._router, int(descriptors.limit() * STRANGERS_SHARE))
         self._poller = zmq.Poller()
-        for socket in (self._router, self._workers, self._doorkeeper.socket, self._strangers.socket):
+        for socket in (self._router, self._workers, self._zap.socket, self._strangers.socket):
             self._poller.register(socket, zmq.POLLIN)
         self._connection = Connection(
             endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
@@ -141,7 +134,7 @@ class Service:
             self._kill_worker()
         ended = [worker.join(2.0) for worker in self._dying.values()]
         self._strangers.close()
-        for socket in (self._router, self._workers, self._doorkeeper.socket):
+        for socket in (self._router, self._workers, self._zap.socket):
             socket.close()
         if all(ended):  # else term() would wait for the thread of a process that the system cannot end now
             self._context.term()
@@ -160,8 +153,8 @@ class Service:
     def _poll(self) -> None:
         busy = self._queue.waiting or self._deliveries.waiting
         ready = dict(self._poller.poll(BUSY_POLL_MS if busy else IDLE_POLL_MS))
-        if self._doorkeeper.socket in ready:
-            self._doorkeeper.answer_one()
+        if self._zap.socket in ready:
+            self._zap.answer_one()
         if self._strangers.socket in ready:
             self._strangers.look()
         if self._router in ready:

@@ -19,7 +19,7 @@ import zmq
 
 from gan_edit_engine.system import out_of_memory
 from gan_edit_protocol.errors import WireError
-from gan_edit_protocol.messages import Failed
+from gan_edit_protocol.events import Failed
 from gan_edit_protocol.transport import read_message, write_message
 
 ENDPOINT = "inproc://workers"

@@ -15,7 +15,7 @@ ENDPOINT = "inproc://zeromq.zap.01"
 VERSION = b"1.0"
 
 
-class Doorkeeper:
+class ZapHandler:
     """Owns the ZAP socket of ``context``; ``client_public`` is the Z85 text of the one key that may enter.
 
     It must exist before a CURVE server binds: libzmq lets everyone in where no handler is.

@@ -6,7 +6,7 @@ import errno
 import re
 
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Failed
+from gan_edit_protocol.events import Failed
 
 EXIT_CODE = 112
 """A worker ends with it whose memory was full, and a new one takes its place. No shell, signal or Python uses it."""

@@ -50,10 +50,10 @@ class EncoderSettings:
     bf16: bool = False
 
 
-def new_encoder(generator: Generator, spread: Statistics) -> Encoder:
+def new_encoder(generator: Generator, statistics: Statistics) -> Encoder:
     """An untrained encoder for ``generator``; it begins at the mean w."""
-    encoder = Encoder(EncoderConfig(generator.num_ws, generator.w_dim, spread.std))
-    encoder.w_avg.copy_(spread.mean)
+    encoder = Encoder(EncoderConfig(generator.num_ws, generator.w_dim, statistics.std))
+    encoder.w_avg.copy_(statistics.mean)
     return encoder
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from gan_edit_engine.inversion.losses import area_averaged
 from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0
-from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
+from gan_edit_engine.networks.lpips import Lpips
 
 # Every model is measured at this side, larger ones area-averaged down to it, so that the figures compare.
 SIDE = 64
@@ -21,12 +21,13 @@ LITE0_SIDE = 128
 class Vgg16Features(nn.Module):
     """Spatial mean of conv5_3: images [N, 3, 64, 64] in -1..1 -> [N, 512]."""
 
-    def __init__(self, network: Vgg16Lpips) -> None:
+    def __init__(self, network: Lpips) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network.maps(images)[-1].mean(dim=(2, 3))
+        conv5_3: Tensor = self.network(images)[-1]
+        return conv5_3.mean(dim=(2, 3))
 
 
 class Lite0Features(nn.Module):
@@ -54,7 +55,7 @@ def all_features(features: nn.Module, images: Tensor, batch: int = 50) -> NDArra
 
 
 @torch.no_grad()
-def diversity(network: Vgg16Lpips, images: Tensor, pairs: int, seed: int = 0, batch: int = 25) -> float:
+def diversity(network: Lpips, images: Tensor, pairs: int, seed: int = 0, batch: int = 25) -> float:
     """Mean LPIPS between ``pairs`` random disjoint pairs of byte images [N, 3, R, R]."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: 2 * pairs]
     first, second = to_floats(images[order[:pairs]]), to_floats(images[order[pairs:]])

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_edit_engine.generators import Generator
 from gan_edit_engine.imaging.crop import Crop, to_unit
 from gan_edit_engine.imaging.image_files import read_picture
 from gan_edit_engine.imaging.view import to_colours, to_tensor
-from gan_edit_engine.inversion.invert import Subject, psnr
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, load_lpips
+from gan_edit_engine.inversion.prepared import Projector
 from gan_edit_engine.inversion.projection import project
-from gan_edit_engine.library.models import Model
-from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol import messages
+from gan_edit_engine.inversion.subject import Subject, psnr
+from gan_edit_protocol import geometry
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
@@ -55,14 +55,14 @@ def photo_files(folder: Path) -> list[Path]:
     return files
 
 
-def subject_of(file: Path, model: Model, device: torch.device) -> Subject:
+def subject_of(file: Path, generator: Generator, device: torch.device) -> Subject:
     """The photo's largest centred square as the model's image; it should show what the model knows, aligned."""
     pixels = read_picture(file).pixels[..., :3]
     height, width = pixels.shape[:2]
-    square = messages.Crop(width / 2, height / 2, float(min(height, width)))
+    square = geometry.Crop(width / 2, height / 2, float(min(height, width)))
     colours = to_unit(np.ascontiguousarray(pixels))
-    seen = Crop.of_square(square, model.generator.resolution).extract(colours, cv2.BORDER_REPLICATE)
-    image = to_tensor(seen, model.generator.image_channels, device)
+    seen = Crop.of_square(square, generator.resolution).extract(colours, cv2.BORDER_REPLICATE)
+    image = to_tensor(seen, generator.image_channels, device)
     return Subject(image, torch.ones_like(image[:, :1]))
 
 
@@ -87,9 +87,7 @@ class Judge:
 
 def evaluate(
     files: list[Path],
-    model_name: str,
-    settings: ProjectSettings,
-    workspace: Workspace,
+    projector: Projector[ProjectSettings],
     begin: Callable[[str], None],
     skip: Callable[[str, GanEditError], None] | None = None,
 ) -> Iterator[Score]:
@@ -98,23 +96,19 @@ def evaluate(
     ``skip(name, why)`` is called for each that is no picture, or one too small to look at, and the others go on;
     without it the first such one is the end.
     """
-    judge = Judge(workspace.device)
-    settings = workspace.settled(settings)
-    model, spread = result_of(workspace.searchable(model_name, settings))
-    perceptual = workspace.perceptual(settings, model_name)
-    encoder = workspace.encoder(model, settings)
+    device = projector.statistics.mean.device
+    judge = Judge(device)
     for file in files:
         begin(file.name)
         try:
-            subject = subject_of(file, model, workspace.device)
+            subject = subject_of(file, projector.generator, device)
         except GanEditError as error:
             if skip is None:
                 raise
             skip(file.name, error)
             continue
         started = time.perf_counter()
-        search = project(model, spread, perceptual, subject, settings, workspace.projections, encoder=encoder)
-        found = result_of(search)
+        found = result_of(project(projector, subject))
         seconds = time.perf_counter() - started
         yield judge.score(file.name, found.inversion.image, subject, seconds, found.steps)
 

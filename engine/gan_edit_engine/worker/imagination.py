@@ -10,24 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_edit_engine import generators
 from gan_edit_engine.imaging.arrays import from_message, to_message
-from gan_edit_engine.imaging.crop import Box, Crop, Image, from_unit
+from gan_edit_engine.imaging.crop import Box, Crop, Image, Part, from_unit
 from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import Scribble, map_to_tensor, painted_in, to_colours, to_tensor
-from gan_edit_engine.inversion.axes import PROBES
 from gan_edit_engine.inversion.imagine import Asked, Imagined, imagine, looks_of
-from gan_edit_engine.inversion.invert import Inversion
-from gan_edit_engine.inversion.kin import SAMPLES
-from gan_edit_engine.inversion.latents import Statistics
 from gan_edit_engine.inversion.optimize import Step
+from gan_edit_engine.inversion.prepared import Prepared
+from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.inversion.terms import FollowPaint
 from gan_edit_engine.worker.follow import follow
-from gan_edit_engine.worker.progress import report
+from gan_edit_engine.worker.progress import exploring, report
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol import messages
+from gan_edit_protocol import geometry
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, ImagineRequest, Progress
+from gan_edit_protocol.events import FramesReady, Progress
+from gan_edit_protocol.requests import ImagineRequest
 from gan_edit_protocol.settings import EditSettings, ImagineSettings
 
 _SHARE = 0.7  # of the steps are the search for likely images; in the others each of them follows the scribble
@@ -51,30 +49,30 @@ def imagine_scribble(request: ImagineRequest, workspace: Workspace) -> Generator
     """Yields Progress for each look and step; returns the candidates, best first. GanEditError without any paint."""
     settings = request.settings
     along_w = max(1, round(settings.steps * _SHARE))
-    following = workspace.settled(_following(settings, max(1, settings.steps - along_w)))
-    exploring = workspace.editable(request.model, following)
-    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES + SAMPLES, previews=False)
-    generator = model.generator
+    following = _following(settings, max(1, settings.steps - along_w))
+    looks = workspace.looks(request.model, following)
+    prepared = yield from exploring(workspace.explore(request.model, following), looks)
+    generator = prepared.generator
     painted = _painted(request, generator.resolution)
     asked = Asked(
         to_tensor(painted.colours, generator.image_channels, workspace.device),
         map_to_tensor(painted.cover, workspace.device),
     )
-    count, looks = min(settings.candidates, settings.samples), looks_of(settings)
-    total = looks + along_w + count * following.edit_steps
-    searching = imagine(generator, spread, asked, settings, along_w, following.precision)
+    count, first_looks = min(settings.candidates, settings.samples), looks_of(settings)
+    total = first_looks + along_w + count * following.edit_steps
+    searching = imagine(prepared, asked, settings, along_w)
     found = yield from report(searching, "Imagining", 0, total)
     candidates = []
     for number, one in enumerate(found):
-        done = looks + along_w + number * following.edit_steps
-        drawing = _followed(generator, spread, one, painted, asked, following)
+        done = first_looks + along_w + number * following.edit_steps
+        drawing = _followed(prepared, one, painted, asked)
         candidates.append((yield from report(drawing, "Following the scribble", done, total)))
     candidates.sort(key=lambda candidate: candidate.loss)
     return FramesReady(
         frames=to_message(np.stack([from_unit(each.picture, np.dtype(np.uint8)) for each in candidates])),
         latents=to_message(torch.cat([each.ws for each in candidates]).cpu().numpy().astype(np.float32)),
         errors=to_message(np.array([each.error for each in candidates], np.float32)),
-        model=model.info.name,
+        model=workspace.model(request.model)[0].info.name,
         seed=settings.seed,
     )
 
@@ -92,8 +90,8 @@ def _following(settings: ImagineSettings, steps: int) -> EditSettings:
 def _painted(request: ImagineRequest, resolution: int) -> Scribble:
     strokes = from_message(request.scribble).astype(np.uint8)
     height, width = strokes.shape[:2]
-    square = messages.Crop(width / 2, height / 2, float(min(height, width)))
-    whole = np.full((height, width), 255, np.uint8)
+    square = geometry.Crop(width / 2, height / 2, float(min(height, width)))
+    whole = Part.whole(np.full((height, width), 255, np.uint8))
     painted = painted_in(strokes, whole, Crop.of_square(square, resolution))
     if not painted.cover.any():
         where = "" if height == width else " in the square in its middle"
@@ -104,23 +102,18 @@ def _painted(request: ImagineRequest, resolution: int) -> Scribble:
 
 
 def _followed(
-    generator: generators.Generator,
-    spread: Statistics,
-    imagined: Imagined,
-    painted: Scribble,
-    asked: Asked,
-    settings: EditSettings,
+    prepared: Prepared[EditSettings], imagined: Imagined, painted: Scribble, asked: Asked
 ) -> Generator[Step, None, _Candidate]:
     """The image, in which the scribble is followed as in a photo of which all is selected."""
-    start = Inversion(imagined.ws, imagined.image, psnr=0.0)
+    start, weight = Inversion(imagined.ws, imagined.image, psnr=0.0), prepared.settings.scribble_weight
     picture, everywhere = to_colours(imagined.image), torch.ones_like(asked.painted)
-    followed = yield from follow(generator, spread, start, picture, painted, everywhere, settings)
+    followed = yield from follow(prepared, start, picture, painted, everywhere)
     whole = Crop(0.0, 0.0, 1.0, 0.0, len(picture))
     box = Box(0, 0, len(picture), len(picture))
-    picture = np.asarray(transfer(whole, box, picture, followed.maps), np.float32)
+    picture = np.asarray(transfer(whole, box, Part.whole(picture), followed.maps), np.float32)
     channels = asked.paint.shape[1]
     drawn = to_tensor(np.clip(picture, 0, 1), channels, asked.paint.device)
-    unlike = FollowPaint(settings.scribble_weight, asked.paint, asked.painted).by_means(drawn).item()
+    unlike = FollowPaint(weight, asked.paint, asked.painted).by_means(drawn).item()
     changed = (drawn - imagined.image.clamp(-1, 1)).square().mean().item()
-    loss = settings.scribble_weight * (unlike + changed) + imagined.doubt
+    loss = weight * (unlike + changed) + imagined.doubt
     return _Candidate(picture, followed.ws, loss, math.sqrt(unlike) / 2)

@@ -19,7 +19,8 @@ from gan_edit_engine.library.models import Model
 from gan_edit_engine.worker.progress import preview, report
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, InterpolateRequest, Progress
+from gan_edit_protocol.events import FramesReady, Progress
+from gan_edit_protocol.requests import InterpolateRequest
 
 ANSWER_BYTES = 64 << 20
 """Frames that one answer may take; the client asks for the others."""
@@ -30,13 +31,13 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Yields[Pro
 
     The frames are those from ``request.first`` on, as many as :data:`ANSWER_BYTES` holds.
     """
-    model, spread = workspace.model(request.model, request.settings.class_label)
+    model, known = workspace.model(request.model, request.settings.class_label)
     settings, generator = request.settings, model.generator
     check_latents(request, generator, model.info.name)
     given = torch.from_numpy(from_message(request.latents).astype(np.float32)).to(workspace.device)
     if settings.mode == "style":
         perceptual = workspace.perceptual(settings, request.model)
-        searching = transfer_style(generator, spread, perceptual, given[0], given[1], settings)
+        searching = transfer_style(generator, known, perceptual, given[:2], settings)
         chosen = (yield from report(searching, "Transferring the style", 0, settings.steps + 1))[None]
         done = settings.steps
     else:
@@ -62,7 +63,7 @@ def check_latents(request: InterpolateRequest, generator: Generator, name: str) 
     settings, mode, shape = request.settings, request.settings.mode, list(request.latents.shape[1:])
     check_count(from_message(request.latents), settings)
     # A model without w has z in its place.
-    if mode == "spherical" and len(shape) == 2 and "w" in generator.spaces:
+    if mode == "spherical" and len(shape) == 2 and generator.has_w:
         raise GanEditError(
             "bad_latent",
             "The mode spherical goes through z, and not all of these latents have one.",

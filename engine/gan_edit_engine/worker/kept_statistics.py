@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gan_edit_engine.inversion.axes import Axes, Frame
-from gan_edit_engine.inversion.kin import FeatureSpread
+from gan_edit_engine.inversion.kin import FeatureStatistics
 from gan_edit_engine.inversion.latents import Statistics
 from gan_edit_engine.library.models import Model, weights_key
 from gan_edit_engine.system.atomic_write import replacing
@@ -27,8 +27,9 @@ from gan_edit_protocol.errors import GanEditError
 
 KEPT = 8
 """Files that are kept, 15 MB for the default's 12 layers of 512; those that were not used for longest go first."""
-_FORMAT = "1"  # goes up whenever what a file holds, or how it is found, changes
+_FORMAT = "2"  # goes up whenever what a file holds, or how it is found, changes
 _ALWAYS = ("mean", "p_mean", "p_whitening", "basis")
+_NUMBERS = ("std", "w_slope")
 
 
 def statistics_file(folder: Path, model: Model, class_label: int, device: torch.device) -> Path:
@@ -43,7 +44,8 @@ def write_statistics(file: Path, statistics: Statistics) -> None:
     with suppress(OSError, GanEditError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with replacing(file) as part:
-            save_file(tensors, part, {"std": repr(statistics.std), "sha256": _digest(tensors)})
+            numbers = {name: repr(getattr(statistics, name)) for name in _NUMBERS}
+            save_file(tensors, part, {**numbers, "sha256": _digest(tensors)})
         _forget_oldest(file.parent)
 
 
@@ -58,10 +60,11 @@ def read_statistics(file: Path, device: torch.device) -> Statistics | None:
         os.utime(file)
         tensors = {name: value.to(device) for name, value in found.items()}
         plain = {name: tensors[name] for name in _ALWAYS}
-        std, axes, features = float(header["std"]), _axes(tensors), _features(tensors)
+        std, w_slope = (float(header[name]) for name in _NUMBERS)
+        axes, features = _axes(tensors), _features(tensors)
     except (OSError, SafetensorError, ValueError, KeyError):
         return None
-    return Statistics(**plain, std=std, axes=axes, features=features)
+    return Statistics(**plain, std=std, w_slope=w_slope, axes=axes, features=features)
 
 
 def _tensors(statistics: Statistics) -> dict[str, Tensor]:
@@ -83,10 +86,10 @@ def _axes(tensors: Mapping[str, Tensor]) -> Axes | None:
     return Axes(*(Frame(tensors[f"axes.{name}"], tensors[f"reach.{name}"]) for name in ("w", "w_plus")))
 
 
-def _features(tensors: Mapping[str, Tensor]) -> FeatureSpread | None:
+def _features(tensors: Mapping[str, Tensor]) -> FeatureStatistics | None:
     if "features" not in tensors:
         return None
-    return FeatureSpread(*(_by_side(tensors, f"features.{name}.") for name in ("mean", "std")))
+    return FeatureStatistics(*(_by_side(tensors, f"features.{name}.") for name in ("mean", "std")))
 
 
 def _by_side(tensors: Mapping[str, Tensor], prefix: str) -> dict[int, Tensor]:

@@ -25,7 +25,8 @@ from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol import wire
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FINAL_EVENTS, Cancelled, CancelRequest, EngineStatus, Event, Failed, JobRequest
+from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Event, Failed
+from gan_edit_protocol.requests import CancelRequest, JobRequest
 from gan_edit_protocol.transport import read_message, write_message
 
 NO_JOB = "0" * 32

@@ -8,37 +8,34 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gan_edit_engine.imaging.arrays import to_message
-from gan_edit_engine.imaging.crop import AnyImage, Mask, feather_inwards, from_unit
+from gan_edit_engine.imaging.crop import AnyImage, from_unit
 from gan_edit_engine.imaging.preflight import check_request
 from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import View, scribble, to_colours, view
-from gan_edit_engine.inversion.axes import PROBES
-from gan_edit_engine.inversion.invert import Inversion, check_search
-from gan_edit_engine.inversion.kin import SAMPLES
-from gan_edit_engine.inversion.latents import Statistics, label, random_z
+from gan_edit_engine.inversion.invert import check_search
+from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.projection import project, steps_of
+from gan_edit_engine.inversion.start import FromLatent
+from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.library.models import Model, outline
 from gan_edit_engine.worker.follow import follow
 from gan_edit_engine.worker.imagination import imagine_scribble
 from gan_edit_engine.worker.interpolation import check_latents, interpolate
-from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, pack_latent, pack_noise, pack_residual
-from gan_edit_engine.worker.progress import report
+from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, latent_of, pack_values
+from gan_edit_engine.worker.progress import exploring, report
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import (
+from gan_edit_protocol.events import FramesReady, Progress, ResultReady
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import (
     EditRequest,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
-    Progress,
     ProjectRequest,
     RandomRequest,
-    ResultReady,
 )
-from gan_edit_protocol.settings import ProjectSettings
 
 
 def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
@@ -69,7 +66,7 @@ def _check_latent(request: JobRequest) -> None:
     if isinstance(request, InterpolateRequest):
         check_latents(request, generator, name)
     elif isinstance(request, EditRequest | ProjectRequest) and request.latent is not None:
-        check_latent(request.latent, request.noise, generator, name)
+        check_latent(request.latent, generator, name)
 
 
 def _frames(
@@ -91,9 +88,7 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
         image = to_colours(generator.synthesis(ws))
     return ResultReady(
         to_message(from_unit(image, np.dtype(np.uint8))),
-        pack_latent(ws),
-        z=pack_latent(z),
-        truncation_psi=settings.truncation_psi,
+        Latent(pack_values(ws), z=pack_values(z), truncation_psi=settings.truncation_psi),
         model=model.info.name,
     )
 
@@ -103,17 +98,16 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     seen = view(request, model, workspace.device)
     given = _given(request, model, seen)
     check_search(model.generator, request.settings, given is not None)
-    settings = workspace.settled(request.settings)
-    perceptual = workspace.perceptual(settings, request.model)
-    encoder = workspace.encoder(model, settings) if given is None else None
-    model, spread = yield from _searchable(request.model, settings, workspace)
-    steps = project(model, spread, perceptual, seen.subject, settings, workspace.projections, given, encoder=encoder)
-    found = yield from report(steps, "Projecting the photo", 0, steps_of(settings))
-    image = seen.crop.insert(to_colours(found.inversion.image), seen.box)
-    pixels = from_unit(image, seen.photo.dtype)
-    result = _result(seen, pixels, _blend(seen, feather=0.0), found.inversion, model)
-    z = None if found.inversion.z is None else pack_latent(found.inversion.z)
-    return dataclasses.replace(result, z=z, perceptual=perceptual.name, steps=found.steps)
+    projector = yield from exploring(
+        workspace.prepare(request.model, request.settings, given is None),
+        workspace.looks(request.model, request.settings),
+    )
+    steps = project(projector, seen.subject, FromLatent(given) if given is not None else None)
+    found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings))
+    image = seen.region.crop.insert(to_colours(found.inversion.image), seen.region.box)
+    pixels = from_unit(image, seen.photo.pixels.dtype)
+    result = _result(seen, pixels, found.inversion, model)
+    return dataclasses.replace(result, perceptual=projector.perceptual.name, steps=found.steps)
 
 
 def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
@@ -123,69 +117,44 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     given = _given(request, model, seen)
     if given is None:
         check_search(model.generator, request.settings, given=False)
-    settings = workspace.settled(request.settings)
-    perceptual = workspace.perceptual(settings, request.model)
+    projector = yield from exploring(
+        workspace.prepare(request.model, request.settings, given is None),
+        workspace.looks(request.model, request.settings),
+    )
+    settings = projector.settings
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
-    encoder = workspace.encoder(model, settings) if given is None else None
-    exploring = workspace.editable(request.model, settings)
-    model, spread = yield from report(exploring, "Exploring the model", 0, PROBES + SAMPLES, previews=False)
-    searching = project(
-        model, spread, perceptual, seen.subject, settings, workspace.projections, given, given is None, encoder
-    )
+    searching = project(projector, seen.subject, FromLatent(given, kept=True) if given is not None else None)
     projection = yield from report(searching, "Projecting the photo", 0, total)
-    projected, generator = projection.inversion, projection.generator
-    following = follow(generator, spread, projected, seen.colours, painted, _selected(seen), settings)
+    projected = projection.inversion
+    editor = dataclasses.replace(projector, generator=projection.generator)
+    following = follow(editor, projected, seen.colours, painted, seen.selected)
     followed = yield from report(following, "Following the scribble", projection_steps, total)
-    pixels = transfer(seen.crop, seen.box, seen.photo, followed.maps, settings.strength, seen.place)
+    pixels = transfer(seen.region.crop, seen.region.box, seen.photo, followed.maps, settings.strength)
+    result = _result(seen, pixels, projected, model)
     return dataclasses.replace(
-        _result(seen, pixels, _blend(seen, settings.feather), projected, model),
-        latent=pack_latent(followed.ws),
-        latent_start=pack_latent(projected.ws),
-        perceptual=perceptual.name,
+        result,
+        latent=result.latent.moved_to(pack_values(followed.ws)),
+        latent_start=result.latent.ws,
+        perceptual=projector.perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
 
 
-def _selected(seen: View) -> Tensor:
-    assert seen.subject.selection is not None  # `view` always says what it is
-    return seen.subject.selection
-
-
-def _searchable(
-    model: str, settings: ProjectSettings, workspace: Workspace
-) -> Generator[Progress, None, tuple[Model, Statistics]]:
-    looks = workspace.searchable(model, settings)
-    return (yield from report(looks, "Exploring the model", 0, PROBES, previews=False))
-
-
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
-    return (
-        None
-        if request.latent is None
-        else given_inversion(request.latent, request.noise, request.residual, model, seen.subject)
-    )
+    return None if request.latent is None else given_inversion(request.latent, model, seen.subject)
 
 
-def _blend(seen: View, feather: float) -> Mask:
-    """The selection in the box, softened on its inside and at the crop's border; ``feather`` in percent of the crop."""
-    radius = feather / 100 * seen.crop.size
-    selection = seen.in_box(feather_inwards(seen.selection, radius)).astype(np.uint8)
-    covered = seen.crop.coverage(seen.box, radius)
-    return np.asarray(np.round(selection * covered), dtype=np.uint8)
-
-
-def _result(seen: View, colours: AnyImage, mask: Mask, inversion: Inversion, model: Model) -> ResultReady:
-    image = seen.in_box(seen.photo).copy()
+def _result(seen: View, colours: AnyImage, inversion: Inversion, model: Model) -> ResultReady:
+    region = seen.region
+    image = seen.photo.within(region.box).copy()
     image[..., :3] = colours
     return ResultReady(
         image=to_message(image),
-        latent=pack_latent(inversion.ws),
-        noise=pack_noise(inversion.noise),
-        residual=pack_residual(inversion.residual),
-        mask=to_message(mask),
-        x=seen.box.x,
-        y=seen.box.y,
+        latent=latent_of(inversion),
+        mask=to_message(region.mask),
+        x=region.box.x,
+        y=region.box.y,
         model=model.info.name,
         psnr=inversion.psnr,
     )

@@ -11,7 +11,8 @@ from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.crop import Image, from_unit
 from gan_edit_engine.imaging.view import to_colours
 from gan_edit_engine.inversion.optimize import ResultT, Step
-from gan_edit_protocol.messages import Array, Progress
+from gan_edit_protocol.arrays import Array
+from gan_edit_protocol.events import Progress
 
 _PREVIEW_EVERY = 10  # steps
 _PREVIEW_SIDE = 256
@@ -24,14 +25,21 @@ def report(
 
     ``previews``: with pictures of what the steps look at, where that is what becomes of the photo.
     """
+    taken = 0
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        shown = previews and step.index % _PREVIEW_EVERY == 0
+        taken += step.taken
+        shown = previews and taken % _PREVIEW_EVERY == 0
         picture = preview(to_colours(step.image)) if shown else None
-        yield Progress(stage, done + step.index, of, step.loss, picture)
+        yield Progress(stage, min(done + taken, of), of, step.loss, picture)
+
+
+def exploring(looks: Generator[Step, None, ResultT], count: int) -> Generator[Progress, None, ResultT]:
+    """The looks at a model, ``count`` of them, which are no pictures of what becomes of the photo."""
+    return report(looks, "Exploring the model", 0, count, previews=False)
 
 
 def preview(colours: Image) -> Array:

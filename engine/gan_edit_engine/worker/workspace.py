@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.inversion.axes import PROBES, find_axes, wants_axes
-from gan_edit_engine.inversion.kin import SAMPLES, feature_spread
+from gan_edit_engine.inversion.kin import SAMPLES, feature_statistics
 from gan_edit_engine.inversion.latents import Statistics, label, map_to_w, random_z, statistics
 from gan_edit_engine.inversion.optimize import Step
 from gan_edit_engine.inversion.perceptual import (
@@ -22,17 +22,25 @@ from gan_edit_engine.inversion.perceptual import (
     Perceptual,
     discriminator_features,
     load_perceptual,
-    settled_choice,
+    resolved_choice,
     vgg_weights,
 )
 from gan_edit_engine.inversion.precision import dtype_of, faster_precision
+from gan_edit_engine.inversion.prepared import Prepared, Projector
 from gan_edit_engine.library.encoders import ModelEncoder, open_encoder
-from gan_edit_engine.library.models import Model, discriminator_identity, model_identity, open_discriminator, open_model
+from gan_edit_engine.library.models import (
+    Model,
+    discriminator_identity,
+    model_identity,
+    open_discriminator,
+    open_model,
+    weights_key,
+)
 from gan_edit_engine.library.models_folder import encoder_path, file_identity
 from gan_edit_engine.worker.kept_statistics import read_statistics, statistics_file, write_statistics
 from gan_edit_engine.worker.recent import Recent
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.settings import InterpolateSettings, ProjectSettings
+from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings
 
 SettingsT = TypeVar("SettingsT", bound=ProjectSettings)
 
@@ -47,7 +55,7 @@ class _Opened:
     """A model and what was found out about its latents, by class."""
 
     model: Model
-    spreads: Recent[int, Statistics] = field(default_factory=lambda: Recent(_CLASSES_KEPT))
+    statistics: Recent[int, Statistics] = field(default_factory=lambda: Recent(_CLASSES_KEPT))
 
 
 class Workspace:
@@ -70,9 +78,9 @@ class Workspace:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
     def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
-        """The model of a name or file, and the spread of its latents of a class."""
+        """The model of a name or file, and what its latents of a class are like."""
         opened = self._opened(name)
-        return opened.model, opened.spreads.get(class_label, lambda: self._known(opened.model, class_label))
+        return opened.model, opened.statistics.get(class_label, lambda: self._known(opened.model, class_label))
 
     def _known(self, model: Model, class_label: int) -> Statistics:
         kept = read_statistics(self._statistics_file(model, class_label), self.device)
@@ -81,35 +89,61 @@ class Workspace:
     def _opened(self, name: str) -> _Opened:
         return self._models.get(model_identity(name), lambda: _Opened(open_model(name, self.device)))
 
-    def searchable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
-        """As `model`, with the axes along which ``settings`` search; yields a Step for each look at the model.
+    def explore(self, name: str, settings: SettingsT) -> Generator[Step, None, Prepared[SettingsT]]:
+        """The model with what a search by ``settings`` must know of it; yields a Step for each look at the model.
 
-        They are found once for each model, in a few seconds, and kept.
+        What is found out is found out once for each model, in a few seconds, and kept: the axes along which a search
+        moves, and for an edit what the model's features are like, by which strokes find what they lie on.
         """
         opened = self._opened(name)
-        model, spread = self.model(name, settings.class_label)
-        if not wants_axes(settings) or spread.axes is not None or "w" not in model.generator.spaces:
-            return model, spread
-        w = map_to_w(model.generator, random_z(model.generator, PROBES, 0, self.device), settings.class_label)
-        spread = dataclasses.replace(spread, axes=(yield from find_axes(model.generator, w, spread.mean)))
-        return self._explored(opened, settings, spread)
+        model, known = self.model(name, settings.class_label)
+        generator = model.generator
+        missing = self._missing(name, settings)
+        if "axes" in missing:
+            w = map_to_w(generator, random_z(generator, PROBES, 0, self.device), settings.class_label)
+            known = dataclasses.replace(known, axes=(yield from find_axes(generator, w, known.mean)))
+            self._keep(opened, settings, known)
+        if "features" in missing:
+            z = random_z(generator, SAMPLES, 0, self.device)
+            ws = generator.mapping(z, label(generator, SAMPLES, settings.class_label, self.device))
+            known = dataclasses.replace(known, features=(yield from feature_statistics(generator, ws)))
+            self._keep(opened, settings, known)
+        return Prepared(generator, known, self._resolved(settings))
 
-    def editable(self, name: str, settings: ProjectSettings) -> Generator[Step, None, tuple[Model, Statistics]]:
-        """As `searchable`, with what the model's features are like, by which strokes find what they lie on."""
-        opened = self._opened(name)
-        model, spread = yield from self.searchable(name, settings)
-        if spread.features is None:
-            z = random_z(model.generator, SAMPLES, 0, self.device)
-            ws = model.generator.mapping(z, label(model.generator, SAMPLES, settings.class_label, self.device))
-            spread = dataclasses.replace(spread, features=(yield from feature_spread(model.generator, ws, PROBES)))
-            return self._explored(opened, settings, spread)
-        return model, spread
+    def looks(self, name: str, settings: ProjectSettings) -> int:
+        """How many looks at the model `explore` will take; 0 where all is known."""
+        missing = self._missing(name, settings)
+        return PROBES * ("axes" in missing) + SAMPLES * ("features" in missing)
 
-    def _explored(self, opened: _Opened, settings: ProjectSettings, spread: Statistics) -> tuple[Model, Statistics]:
-        """Keep what was found out about a model, here and on disk."""
-        opened.spreads.put(settings.class_label, spread)
-        write_statistics(self._statistics_file(opened.model, settings.class_label), spread)
-        return opened.model, spread
+    def _missing(self, name: str, settings: ProjectSettings) -> set[str]:
+        """What a search must know and nobody has found out."""
+        model, known = self.model(name, settings.class_label)
+        missing = set()
+        if wants_axes(settings) and known.axes is None and model.generator.has_w:
+            missing.add("axes")
+        if isinstance(settings, EditSettings) and known.features is None:
+            missing.add("features")
+        return missing
+
+    def prepare(
+        self, name: str, settings: SettingsT, with_encoder: bool = True
+    ) -> Generator[Step, None, Projector[SettingsT]]:
+        """As `explore`, with all that a projection needs; ``with_encoder``: unless the job brings its latent along.
+
+        Raises GanEditError when a network that the settings name is not installed.
+        """
+        model, _ = self.model(name, settings.class_label)
+        encoder = self.encoder(model, settings) if with_encoder else None
+        perceptual = self.perceptual(self._resolved(settings), name)
+        ready = yield from self.explore(name, settings)
+        return Projector(
+            ready.generator, ready.statistics, ready.settings, perceptual, encoder, weights_key(model), self.projections
+        )
+
+    def _keep(self, opened: _Opened, settings: ProjectSettings, known: Statistics) -> None:
+        """What was found out about a model, here and on disk."""
+        opened.statistics.put(settings.class_label, known)
+        write_statistics(self._statistics_file(opened.model, settings.class_label), known)
 
     def _statistics_file(self, model: Model, class_label: int) -> Path:
         return statistics_file(self.explored, model, class_label, self.device)
@@ -136,7 +170,7 @@ class Workspace:
             return None
         return self._encoders.get((file_identity(file), model.digest), lambda: open_encoder(model))
 
-    def settled(self, settings: SettingsT) -> SettingsT:
+    def _resolved(self, settings: SettingsT) -> SettingsT:
         """``settings`` with the precision that "auto" stands for on this device.
 
         L-BFGS keeps float32: its line search takes the rounding of a coarser format for the shape of the loss.
@@ -148,7 +182,7 @@ class Workspace:
 
     def perceptual(self, settings: ProjectSettings | InterpolateSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""
-        choice = settled_choice(settings.perceptual)
+        choice = resolved_choice(settings.perceptual)
         if choice == "discriminator":
             key = choice, discriminator_identity(model)
             return self._perceptual.get(key, lambda: discriminator_features(open_discriminator(model, self.device)))

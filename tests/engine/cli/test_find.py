@@ -17,7 +17,7 @@ from gan_edit_engine.cli.looking import find_place
 from gan_edit_engine.finding.choice import chosen_face
 from gan_edit_engine.finding.find import Face
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
-from gan_edit_protocol.messages import Crop
+from gan_edit_protocol.geometry import Crop
 from shipped_pictures import shipped
 
 TRUTH = chelsea_turned(0)[1].points

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from gan_edit_engine.cli.latent_files import KeptLatent, read_latent, read_latent_of, write_latent
+from gan_edit_engine.cli.latent_files import read_latent, read_latent_of, write_latent
+from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.latent import Latent
+from protocol.stored import DATA, STORED
 
 LATENT = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 def test_noise_residual_z_truncation_and_model_come_back_with_the_latent(tmp_path: Path) -> None:
-    kept = KeptLatent(
-        LATENT,
-        np.ones((1, 1024), np.float32),
-        np.zeros(4, np.float32),
-        0.7,
-        "cats128",
-        np.full((2, 3, 3), 0.5, np.float16),
+    latent = Latent(
+        to_message(LATENT),
+        noise=to_message(np.ones((1, 1024), np.float32)),
+        residual=to_message(np.full((2, 3, 3), 0.5, np.float16).view(np.uint16)),
+        z=to_message(np.zeros(4, np.float32)),
+        truncation_psi=0.7,
+        model="cats128",
     )
-    write_latent(tmp_path / "a.safetensors", kept)
-    again = read_latent(tmp_path / "a.safetensors")
-    assert again.noise is not None
-    assert again.z is not None
-    assert (again.latent == LATENT).all()
-    assert (again.noise == 1).all()
-    assert again.z.shape == (4,)
-    assert (again.truncation_psi, again.model) == (0.7, "cats128")
-    assert again.residual is not None
-    assert again.residual.dtype == np.float16
-    assert (again.residual == 0.5).all()
+    write_latent(tmp_path / "a.safetensors", latent)
+    assert read_latent(tmp_path / "a.safetensors") == latent
+    written = load_file(tmp_path / "a.safetensors")
+    assert {name: values.dtype.name for name, values in written.items()} == {
+        "latent": "float32",
+        "noise": "float32",
+        "residual": "float16",
+        "z": "float32",
+    }
+
+
+@pytest.mark.parametrize("name", ["all", "edit", "of_the_first_version"])
+def test_files_that_earlier_versions_wrote_are_read(name: str) -> None:
+    expected = dataclasses.replace(STORED, model="cats128")
+    if name == "edit":
+        expected = dataclasses.replace(expected, z=None, residual=None, truncation_psi=1.0)
+    if name == "of_the_first_version":
+        expected = Latent(STORED.ws, model="cats128")
+    assert read_latent(DATA / "latents" / f"{name}.safetensors") == expected
+
+
+@pytest.mark.parametrize("name", ["all", "edit"])
+def test_a_file_is_written_as_earlier_versions_wrote_it(tmp_path: Path, name: str) -> None:
+    stored = DATA / "latents" / f"{name}.safetensors"
+    write_latent(tmp_path / "again", read_latent(stored))
+    (header, values), (stored_header, stored_values) = in_two(tmp_path / "again"), in_two(stored)
+    assert json.loads(header) == json.loads(stored_header)
+    assert values == stored_values
+
+
+def in_two(path: Path) -> tuple[bytes, bytes]:
+    """A safetensors file's header, whose entries have no order, and its values."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    return content[8:end], content[end:]
 
 
 def test_a_file_with_nothing_but_a_latent_is_read(tmp_path: Path) -> None:
@@ -49,6 +78,8 @@ def test_a_file_with_nothing_but_a_latent_is_read(tmp_path: Path) -> None:
         ({"latent": LATENT[0]}, {}),
         ({"latent": LATENT.astype(np.float64)}, {}),
         ({"latent": LATENT, "z": LATENT}, {}),
+        ({"latent": LATENT, "residual": np.zeros((2, 3, 3), np.uint16)}, {}),
+        ({"latent": LATENT, "residual": np.zeros((2, 3, 3), np.float32)}, {}),
         ({"latent": LATENT}, {"truncation_psi": "nan"}),
         ({"latent": LATENT}, {"truncation_psi": "much"}),
     ],
@@ -60,7 +91,7 @@ def test_what_is_no_latent_is_refused(tmp_path: Path, tensors: dict[str, np.ndar
 
 
 def test_a_latent_of_another_model_is_refused_by_both_names(tmp_path: Path) -> None:
-    write_latent(tmp_path / "a.safetensors", KeptLatent(LATENT, model="cats128"))
+    write_latent(tmp_path / "a.safetensors", Latent(to_message(LATENT), model="cats128"))
     for model in ("default", "cats128", "/elsewhere/cats128.safetensors"):
         assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats128"
     with pytest.raises(GanEditError, match="of the model cats128, not dogs"):
@@ -82,9 +113,7 @@ def test_a_latent_of_another_model_is_refused_by_both_names(tmp_path: Path) -> N
 def test_what_the_official_projector_writes_is_a_latent(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     np.savez(tmp_path / "projected_w.npz", **arrays)
     again = read_latent_of(tmp_path / "projected_w.npz", "any")
-    assert again.latent.dtype == np.float32
-    assert (again.latent == LATENT).all()
-    assert (again.noise, again.z, again.model) == (None, None, "")
+    assert again == Latent(to_message(LATENT))
 
 
 @pytest.mark.parametrize(

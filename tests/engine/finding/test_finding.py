@@ -20,7 +20,7 @@ from gan_edit_engine.finding.pyramid import AREA, cut_square, pyramid, reduced
 from gan_edit_engine.finding.weights import Finding, load_finder, read_finding, save_finder
 from gan_edit_engine.imaging.square import Square
 from gan_edit_engine.library.models_folder import default_model_path
-from gan_edit_protocol.messages import Align
+from gan_edit_protocol.geometry import Align
 from shipped_pictures import JUDGED_BY, shipped
 
 CANONICAL = ((0.29, 0.405), (0.73, 0.405))

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.inversion.invert import synthesise
 from gan_edit_engine.inversion.latents import random_z
+from gan_edit_engine.inversion.subject import Drawing, synthesise
 
 CPU = torch.device("cpu")
 OTHERS = {
@@ -103,11 +103,11 @@ def test_the_small_image_of_others_is_the_image_by_areas(family):
 def test_who_asks_for_a_small_image_gets_one_of_that_side_with_its_gradient(family):
     generator = ALL[family]()
     ws = latents(generator, 1).requires_grad_()
-    small = synthesise(generator, ws, {}, side=generator.resolution // 2)
+    small = synthesise(generator, ws, Drawing(side=generator.resolution // 2))
     assert small.shape[-2:] == (generator.resolution // 2, generator.resolution // 2)
     small.square().sum().backward()
     assert ws.grad.abs().max() > 0
-    whole = synthesise(generator, ws, {}, side=2 * generator.resolution)
+    whole = synthesise(generator, ws, Drawing(side=2 * generator.resolution))
     assert torch.equal(whole, generator.synthesis(ws))
 
 

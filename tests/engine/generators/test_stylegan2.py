@@ -17,7 +17,8 @@ from gan_edit_engine.generators.layers import (
     up_conv_reference,
     upsample,
 )
-from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config, SynthesisLayer
+from gan_edit_engine.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from gan_edit_engine.generators.stylegan2_blocks import SynthesisLayer
 from gan_edit_engine.library.models import open_model
 
 SMALL = {"z_dim": 16, "w_dim": 24, "resolution": 16, "channel_base": 256, "channel_max": 16, "mapping_layers": 2}

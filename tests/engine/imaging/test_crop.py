@@ -14,13 +14,14 @@ from gan_edit_engine.imaging.crop import (
     bounding_box,
     choose_crop,
     composite,
-    feather_inwards,
     from_unit,
     to_unit,
 )
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align, Array, EditRequest, ProjectRequest
-from gan_edit_protocol.messages import Crop as Square
+from gan_edit_protocol.geometry import Align
+from gan_edit_protocol.geometry import Crop as Square
+from gan_edit_protocol.requests import EditRequest, ProjectRequest
 
 EYES = ((0.29, 0.405), (0.73, 0.405))
 coordinates = st.floats(-2000, 2000)
@@ -128,23 +129,6 @@ def test_a_crop_that_cannot_be_is_refused_in_plain_words(changes, selected, cano
     mask = np.full((40, 60), 255 if selected else 0, np.uint8)
     with pytest.raises(GanEditError, match=words):
         choose_crop(request(**changes), mask, canonical, 64)
-
-
-def test_a_feather_fades_inwards_and_never_grows():
-    mask = np.zeros((50, 50), np.uint8)
-    mask[10:40, 10:40] = 200
-    soft = feather_inwards(mask, 5)
-    assert (soft <= mask).all()
-    assert soft[25, 25] == 200
-    assert 0 < soft[11, 25] < 100
-    assert (soft[mask == 0] == 0).all()
-
-
-def test_the_photos_border_is_not_an_edge_of_the_selection():
-    mask = np.full((30, 30), 255, np.uint8)
-    assert (feather_inwards(mask, 5) == 255).all()
-    mask[:, 20:] = 0
-    assert feather_inwards(mask, 5)[0, 0] == 255
 
 
 photos = st.sampled_from(["uint8", "uint16", "float32"]).flatmap(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gan_edit_engine.imaging.crop import Crop, Image
+from gan_edit_engine.imaging.crop import Crop, Image, Part
 from gan_edit_engine.imaging.heal import Patch, add_texture, heal
 from gan_edit_engine.imaging.meaning import meaning
+from gan_edit_engine.imaging.strokes import Strokes
 from gan_edit_engine.imaging.transfer import maps_of, transfer
-from gan_edit_protocol.messages import Box, Place
-from gan_edit_protocol.messages import Crop as Square
+from gan_edit_protocol.geometry import Box, Place
+from gan_edit_protocol.geometry import Crop as Square
 
 SIDE = 64
 SPOT = (slice(28, 36), slice(24, 34))
@@ -90,15 +91,15 @@ def test_a_large_photo_is_mended_with_its_own_hairs():
     guide = crop.extract(photo) / np.float32(65535)
     plain, stroke = np.full_like(guide, 0.5), np.zeros((SIDE, SIDE), np.float32)
     stroke[29:35, 25:31] = 1
-    meant = meaning(guide, plain, plain, plain, stroke[None], stroke[None])
+    meant = meaning(guide, plain, plain, Strokes(stroke[None], plain), stroke[None])
     maps, box = maps_of(guide, plain, plain, meant, np.float32((1, 1, 1))), Box(100, 120, 90, 80)
-    edited = transfer(crop, box, photo, maps) / 65535
+    edited = transfer(crop, box, Part.whole(photo), maps) / 65535
     here = edited[30:50, 30:50]
     assert np.abs(here.mean((0, 1)) - 0.5).max() < 0.03
     assert here.std((0, 1)).min() > 0.7 * 0.1
-    assert np.array_equal(transfer(crop, box, photo, maps, strength=0), photo[box.slices])
+    assert np.array_equal(transfer(crop, box, Part.whole(photo), maps, strength=0), photo[box.slices])
     crop, box = Crop.of_square(Square(167, 165, 320), SIDE), Box(107, 125, 90, 80)
-    part = transfer(crop, box, photo, maps, place=Place(7, 5, 400, 400))
+    part = transfer(crop, box, Part(photo, Place(7, 5, 400, 400)), maps)
     assert np.array_equal(part / 65535, edited), "nor does it matter that only a part of the photo came"
 
 
@@ -106,9 +107,7 @@ def test_texture_changes_nothing_beside_its_place():
     photo = np.random.default_rng(0).normal(0, 0.5, (SIDE, SIDE, 3)).astype(np.float32)
     crop, where = Crop.of_square(Square(32, 32, 64), SIDE), painted()
     result = photo.copy()
-    add_texture(
-        result, photo, Place(0, 0, SIDE, SIDE), crop, Box(0, 0, SIDE, SIDE), Patch(where, (10, 4)), 0 * photo, 1.0
-    )
+    add_texture(Part.whole(result), Part.whole(photo), crop, Patch(where, (10, 4), 0 * photo), strength=1.0)
     changed = (result != photo).any(-1)
     assert changed[SPOT].all()
     assert not changed[:24].any()

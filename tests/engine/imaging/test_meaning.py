@@ -7,6 +7,7 @@ import pytest
 
 from gan_edit_engine.imaging.crop import Image
 from gan_edit_engine.imaging.meaning import Meaning, meaning
+from gan_edit_engine.imaging.strokes import Strokes
 
 SIDE = 64
 FUR, BLUE, GREEN = (0.7, 0.55, 0.4), (0.3, 0.5, 0.8), (0.3, 0.7, 0.3)
@@ -29,7 +30,7 @@ PHOTO = plain(*FUR)
 def of(
     before: Image, after: Image, paint: Image | None = None, strokes: Image = STROKE[None], counts: Image = REGION[None]
 ) -> Meaning:
-    return meaning(PHOTO, before, after, plain(*BLUE) if paint is None else paint, strokes, counts)
+    return meaning(PHOTO, before, after, Strokes(strokes, plain(*BLUE) if paint is None else paint), counts)
 
 
 def test_the_paints_colour_arrives_where_its_stroke_counts_and_nowhere_else():
@@ -73,7 +74,7 @@ def test_colour_is_judged_by_what_a_stroke_lies_on():
     """A pupil under a stroke, half of its pixels and hardly meant, does not make the iris brighter than the paint."""
     photo, strokes = PHOTO.copy(), STROKE.copy()
     photo[28:34, 15:20], strokes[28:34, 15:20] = 0.02, 0.001
-    meant = meaning(photo, photo, photo, plain(*BLUE), strokes[None], REGION[None])
+    meant = meaning(photo, photo, photo, Strokes(strokes[None], plain(*BLUE)), REGION[None])
     np.testing.assert_allclose((photo + meant.change)[30, 12], BLUE, atol=0.03)
 
 
@@ -99,7 +100,7 @@ def stripes(every: int, low: float = 0.3, high: float = 0.6, shift: int = 0) -> 
 
 def newness(before: Image, after: Image) -> float:
     """Of a photo that the model knows."""
-    meant = meaning(before, before, after, plain(*BLUE), STROKE[None], REGION[None])
+    meant = meaning(before, before, after, Strokes(STROKE[None], plain(*BLUE)), REGION[None])
     return float(meant.new[8:-8, 8:-8].mean())
 
 
@@ -124,14 +125,14 @@ def test_a_structure_that_comes_is_new_and_one_that_got_lost_in_a_blur_is_not():
 
 
 def gone(photo: Image, before: Image, paint: Image, stroke: Image, count: Image) -> Image:
-    return meaning(photo, before, before, paint, stroke[None], count[None]).over
+    return meaning(photo, before, before, Strokes(stroke[None], paint), count[None]).over
 
 
 def test_a_scar_that_the_model_does_not_know_is_painted_over():
     photo = PHOTO.copy()
     photo[30:32, 10:50] = 0.05
     stroke = area(slice(27, 35), slice(8, 52))
-    meant = meaning(photo, PHOTO, PHOTO, PHOTO, stroke[None], stroke[None])
+    meant = meaning(photo, PHOTO, PHOTO, Strokes(stroke[None], PHOTO), stroke[None])
     assert meant.over[31, 20:40].min() > 0.9
     assert meant.over[20].max() == 0
     assert np.abs(meant.base - PHOTO)[31, 20:40].max() < 0.05
@@ -146,7 +147,7 @@ ON_MOST_OF_IT = area(slice(25, 40), slice(22, 42))
 
 
 def test_a_thing_under_paint_of_the_colour_around_it_goes_whole():
-    meant = meaning(OPEN, OPEN, OPEN, PHOTO, ON_MOST_OF_IT[None], EYE[None])
+    meant = meaning(OPEN, OPEN, OPEN, Strokes(ON_MOST_OF_IT[None], PHOTO), EYE[None])
     assert meant.over[EYE > 0].min() > 0.9, "with what is beside the stroke"
     assert np.abs(meant.base + meant.change - PHOTO)[EYE > 0].max() < 0.1
     assert meant.matte[EYE > 0].min() > 0.9
@@ -165,7 +166,7 @@ def test_a_pupil_beside_paint_of_the_iriss_own_colour_stays():
 def test_what_the_model_makes_of_a_thing_that_goes_is_not_asked():
     tinted = OPEN.copy()
     tinted[EYE > 0] = (0.9, 0.1, 0.9)
-    meant = meaning(OPEN, OPEN, tinted, PHOTO, ON_MOST_OF_IT[None], EYE[None])
+    meant = meaning(OPEN, OPEN, tinted, Strokes(ON_MOST_OF_IT[None], PHOTO), EYE[None])
     assert np.abs(meant.base + meant.change - PHOTO)[EYE > 0].max() < 0.1
 
 
@@ -176,7 +177,7 @@ def test_dark_paint_takes_light_away_in_proportion():
     stroke, everywhere = np.zeros((1, SIDE, SIDE), np.float32), np.ones((1, SIDE, SIDE), np.float32)
     stroke[0, 20:40, 5:30] = 1
     dark = np.broadcast_to(PHOTO[30, 10] * 0.2, photo.shape).astype(np.float32)
-    result = photo + meaning(photo, photo, photo, dark, stroke, everywhere).change
+    result = photo + meaning(photo, photo, photo, Strokes(stroke, dark), everywhere).change
     assert result[30, 10] == pytest.approx(dark[30, 10], abs=0.05)
     assert result[30, 50].min() > 0.02
 

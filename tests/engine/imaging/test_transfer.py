@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from gan_edit_engine.imaging import transfer as transfer_module
-from gan_edit_engine.imaging.crop import LUMA, Crop, Image
+from gan_edit_engine.imaging.crop import LUMA, Crop, Image, Part
 from gan_edit_engine.imaging.meaning import Meaning, meaning
+from gan_edit_engine.imaging.strokes import Strokes
 from gan_edit_engine.imaging.transfer import maps_of, transfer
-from gan_edit_protocol.messages import Crop as Square
+from gan_edit_protocol.geometry import Crop as Square
 
 SIDE, MODEL = 320, 64
 CROP = Crop.of_square(Square(SIDE / 2, SIDE / 2, SIDE), MODEL)
@@ -50,7 +51,7 @@ def lay(
     change = np.broadcast_to(np.float32(change), guide.shape)
     meant = Meaning(guide, 0 * EVERYWHERE, change, matte, np.full_like(EVERYWHERE, new))
     seen = np.full_like(guide, 0.5) if after is None else after
-    return transfer(CROP, BOX, photo, maps_of(guide, guide, seen, meant, np.float32(brightest)))
+    return transfer(CROP, BOX, Part.whole(photo), maps_of(guide, guide, seen, meant, np.float32(brightest)))
 
 
 def recoloured(photo: Image, matte: Image = DISC, **more) -> Image:
@@ -175,8 +176,8 @@ def test_a_new_structure_takes_the_old_ones_place():
     guide = small(photo)
     blurred = guide + 0.5 * (guide.mean((0, 1)) - guide)  # the model's image of the photo: half of its contrast
     after = small(wanted)
-    meant = meaning(guide, blurred, after, 0 * guide, 0 * EVERYWHERE[None], EVERYWHERE[None])
-    edited = transfer(CROP, BOX, photo, maps_of(guide, blurred, after, meant, np.float32((1, 1, 1))))
+    meant = meaning(guide, blurred, after, Strokes(0 * EVERYWHERE[None], 0 * guide), EVERYWHERE[None])
+    edited = transfer(CROP, BOX, Part.whole(photo), maps_of(guide, blurred, after, meant, np.float32((1, 1, 1))))
     inside = (slice(40, -40), slice(40, -40))
     old, new = (edited[inside].mean((axis, 2)).std() for axis in (1, 0))
     assert old < 0.5 * contrast(photo)
@@ -228,6 +229,6 @@ def test_the_change_stays_within_the_crop_that_is_turned():
     change = np.broadcast_to(np.float32(BLUE) - np.float32(IRIS), guide.shape)
     meant = Meaning(guide, 0 * EVERYWHERE, change, matte, 0 * EVERYWHERE)
     box = crop.footprint(SIDE, SIDE)
-    edited = transfer(crop, box, photo, maps_of(guide, guide, guide, meant, np.float32(BLUE)))
+    edited = transfer(crop, box, Part.whole(photo), maps_of(guide, guide, guide, meant, np.float32(BLUE)))
     covered = crop.coverage(box, 8)[..., None] == 1
     assert np.abs(np.where(covered, edited - disc(0.2, BLUE)[box.slices], 0)).mean() < 0.02

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.inversion.axes import PROBES, Axes, find_axes, movable
+from gan_edit_engine.inversion.axes import PROBES, Axes, find_axes, search_coordinates
 from gan_edit_engine.inversion.edit import Wish, follow_scribble
-from gan_edit_engine.inversion.invert import Inversion, Subject, invert, psnr
+from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import Statistics, map_to_w, random_z, statistics
 from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.prepared import Prepared, Projector
+from gan_edit_engine.inversion.subject import Inversion, Subject, psnr
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
@@ -41,7 +43,7 @@ def change(generator: Generator, start: Tensor, number: int, axes: Axes, optimiz
     """Of the image, a short way along axis ``number`` of each layer, in the mean of the layers."""
     changes = []
     for layer in range(generator.num_ws):
-        coordinates, latent = movable(start, axes, optimizer)
+        coordinates, latent = search_coordinates(start, axes, optimizer)
         with torch.no_grad():
             coordinates[0, layer, number] = 0.01
             changes.append((generator.synthesis(latent()) - generator.synthesis(start)).norm())
@@ -79,7 +81,7 @@ def test_a_broken_model_has_axes_and_its_search_says_what_is_wrong(tiny_generato
         assert torch.isfinite(frame.reach).all()
     subject = Subject(torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
     settings = ProjectSettings(steps=2, perceptual_weight=0.0)
-    search = invert(broken, dataclasses.replace(found, axes=axes), perceptual, subject, settings)
+    search = invert(Projector(broken, dataclasses.replace(found, axes=axes), settings, perceptual), subject)
     with pytest.raises(GanEditError, match="ran away"):
         result_of(search)
 
@@ -87,11 +89,12 @@ def test_a_broken_model_has_axes_and_its_search_says_what_is_wrong(tiny_generato
 @pytest.fixture(scope="module")
 def default() -> tuple[Generator, Statistics, Subject]:
     """The default model with its axes, and an image of two of its latents that no search begins at."""
-    model, spread = result_of(Workspace(CPU).searchable("default", ProjectSettings()))
-    w = map_to_w(model.generator, random_z(model.generator, 2, 99, CPU))
+    known = result_of(Workspace(CPU).explore("default", ProjectSettings()))
+    generator = known.generator
+    w = map_to_w(generator, random_z(generator, 2, 99, CPU))
     with torch.no_grad():
-        image = model.generator.synthesis(w.repeat_interleave(model.generator.num_ws // 2, dim=0)[None])
-    return model.generator, spread, Subject(image, torch.ones_like(image[:, :1]))
+        image = generator.synthesis(w.repeat_interleave(generator.num_ws // 2, dim=0)[None])
+    return generator, known.statistics, Subject(image, torch.ones_like(image[:, :1]))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
@@ -100,15 +103,14 @@ def test_a_search_along_the_axes_comes_closer(default, perceptual, optimizer):
 
     def closeness(axes: str) -> float:
         settings = ProjectSettings(steps=25, perceptual_weight=0.0, axes=axes, optimizer=optimizer)
-        return result_of(invert(generator, spread, perceptual, subject, settings)).psnr
+        return result_of(invert(Projector(generator, spread, settings, perceptual), subject)).psnr
 
     assert closeness("image") > closeness("own") + 0.5
 
 
 def test_an_edit_along_the_axes_follows_the_scribble_closer(default, monkeypatch):
-    monkeypatch.setattr(
-        "gan_edit_engine.inversion.edit._MEANING_SHARE", 0
-    )  # axes are for the steps in W+: all but one here
+    # Axes are for the steps in W+: all but one here.
+    monkeypatch.setattr("gan_edit_engine.inversion.edit._MEANING_SHARE", 0)
     generator, spread, subject = default
     start = spread.mean.expand(1, generator.num_ws, -1)
     projected = Inversion(start, generator.synthesis(start), 0.0)
@@ -117,7 +119,7 @@ def test_an_edit_along_the_axes_follows_the_scribble_closer(default, monkeypatch
         settings = EditSettings(edit_steps=25, axes=axes)
         everywhere = subject.weight
         wish = Wish(subject.image, everywhere, everywhere, everywhere, everywhere)
-        edited = result_of(follow_scribble(generator, spread, projected, wish, settings))
+        edited = result_of(follow_scribble(Prepared(generator, spread, settings), projected, wish))
         return psnr(edited.image, subject)
 
     assert closeness("image") > closeness("own") + 0.5
@@ -128,7 +130,7 @@ def test_axes_that_are_not_wanted_change_nothing(spread, tiny_generator, percept
     settings = ProjectSettings(**{"steps": 10, "perceptual_weight": 0.0, **other})
     subject = Subject(torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
     known, unknown = (
-        result_of(invert(tiny_generator, s, perceptual, subject, settings))
+        result_of(invert(Projector(tiny_generator, s, settings, perceptual), subject))
         for s in (spread, dataclasses.replace(spread, axes=None))
     )
     assert torch.equal(known.ws, unknown.ws)
@@ -138,8 +140,8 @@ def test_a_workspace_finds_the_axes_of_a_model_once(tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path))
     workspace = Workspace(CPU)
     looks = [
-        [step.index for step in workspace.searchable("default", settings)]
+        [step.taken for step in workspace.explore("default", settings)]
         for settings in (ProjectSettings(axes="own"), ProjectSettings(), ProjectSettings(seed=3))
     ]
-    assert looks == [[], list(range(1, PROBES + 1)), []]
+    assert looks == [[], [1] * PROBES, []]
     assert workspace.model("default")[1].axes is not None

@@ -18,9 +18,10 @@ from gan_edit_engine.cli import models as models_cli
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion import projection
-from gan_edit_engine.inversion.invert import Inversion, Subject
 from gan_edit_engine.inversion.latents import random_z, statistics
 from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.subject import Inversion, Subject
 from gan_edit_engine.library import encoders, importing, models
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE, default_model_path, encoder_path
 from gan_edit_engine.networks.digest import weights_digest
@@ -28,7 +29,8 @@ from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Progress, ProjectRequest, ResultReady
+from gan_edit_protocol.events import Progress, ResultReady
+from gan_edit_protocol.requests import ProjectRequest
 from gan_edit_protocol.settings import ProjectSettings
 
 CPU = torch.device("cpu")
@@ -58,19 +60,16 @@ def ws(tiny_generator: Generator) -> torch.Tensor:
 
 
 @pytest.fixture
-def run_search(tiny_generator, perceptual, ws, tmp_path):
+def run_search(tiny_generator, perceptual, ws):
     """Projects the image of ``ws`` from an encoder."""
     image = tiny_generator.synthesis(ws[None])
     subject = Subject(image, torch.ones(1, 1, 16, 16))
-    info = models.ModelInfo("tiny", "stylegan2", 16, None, "", "", "", "0" * 64, tmp_path / "tiny.safetensors")
-    model, spread = models.Model(tiny_generator, info), statistics(tiny_generator, CPU)
+    spread = statistics(tiny_generator, CPU)
 
     def run(encoder: Encoder, **settings) -> Inversion:
         chosen = ProjectSettings(**{**STILL, "cache": False, **settings})
-        steps = projection.project(
-            model, spread, perceptual, subject, chosen, tmp_path, encoder=encoders.ModelEncoder(encoder, "")
-        )
-        return result_of(steps).inversion
+        projector = Projector(tiny_generator, spread, chosen, perceptual, encoders.ModelEncoder(encoder, ""))
+        return result_of(projection.project(projector, subject)).inversion
 
     return run
 
@@ -158,9 +157,9 @@ def project(workspace: Workspace, **settings) -> tuple[int, ResultReady]:
 
 def test_an_attached_encoder_is_where_projections_start_at_once(mine, tmp_path, ws, tiny_generator):
     workspace = Workspace(CPU)
-    before = from_message(project(workspace)[1].latent)
+    before = from_message(project(workspace)[1].latent.ws)
     encoders.attach_encoder("mine", encoder_file(tmp_path, ws, tiny_generator))
-    after = from_message(project(workspace)[1].latent)
+    after = from_message(project(workspace)[1].latent.ws)
     assert np.abs(before - ws.numpy()).max() > 0.5
     assert np.abs(after - ws.numpy()).max() < 0.02
 

@@ -14,12 +14,14 @@ from gan_edit_engine.inversion.anatomy import Anatomy, StayWhole, places, unit
 from gan_edit_engine.inversion.imagine import Asked, Imagined, imagine, looks_of
 from gan_edit_engine.inversion.latents import map_to_w, random_z, statistics
 from gan_edit_engine.inversion.optimize import Step, result_of
+from gan_edit_engine.inversion.prepared import Prepared
 from gan_edit_engine.inversion.terms import FollowPaint, Look, StayLikely
-from gan_edit_protocol.settings import ImagineSettings
+from gan_edit_protocol.settings import EditSettings, ImagineSettings
 
 CPU = torch.device("cpu")
 STEPS = 20
 QUICK = ImagineSettings(samples=20, candidates=3)
+PLAIN = EditSettings(precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def asked() -> Asked:
 def imagined(tiny_generator, spread, asked):
     def run(steps: int = STEPS, **changes: object) -> list[Imagined]:
         settings = dataclasses.replace(QUICK, **changes)
-        return result_of(imagine(tiny_generator, spread, asked, settings, steps))
+        return result_of(imagine(Prepared(tiny_generator, spread, PLAIN), asked, settings, steps))
 
     return run
 
@@ -107,10 +109,10 @@ def test_whose_latent_is_less_likely_is_doubted_more(imagined, spread):
 
 def test_every_look_and_every_step_is_told_with_a_picture(tiny_generator, spread, asked):
     steps: list[Step] = []
-    result_of(imagine(tiny_generator, spread, asked, QUICK, 4), steps.append)
+    result_of(imagine(Prepared(tiny_generator, spread, PLAIN), asked, QUICK, 4), steps.append)
     looks = looks_of(QUICK)
     assert looks == 3
-    assert [step.index for step in steps] == [1, 2, 3, 4, 5, 6, 7]
+    assert [step.taken for step in steps] == [1] * 7
     assert all(step.image.shape[1:] == (3, 16, 16) for step in steps)
     losses = [step.loss for step in steps[:looks]]
     assert losses == sorted(losses, reverse=True), "the picture shown is the best so far"
@@ -121,7 +123,7 @@ def test_other_families_imagine_too(make):
     generator: Generator = make()
     size = generator.resolution
     asked = Asked(torch.full([1, 3, size, size], 0.3), torch.ones(1, 1, size, size))
-    found = result_of(imagine(generator, statistics(generator, CPU), asked, QUICK, 2))
+    found = result_of(imagine(Prepared(generator, statistics(generator, CPU), PLAIN), asked, QUICK, 2))
     assert len(found) == 3
     assert all(one.ws.shape == (1, generator.num_ws, generator.w_dim) for one in found)
     assert all(torch.isfinite(one.image).all() for one in found)
@@ -132,7 +134,7 @@ def test_other_families_imagine_too(make):
 
 def look(generator: Generator, ws: Tensor) -> Look:
     image, features = generator.small_image_and_features(ws, 16)
-    return Look(image, ws, ws[:, 0], features)
+    return Look(image, ws, features=features)
 
 
 def test_several_latents_cost_what_each_of_them_costs(tiny_generator, spread, asked):

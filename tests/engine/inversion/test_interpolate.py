@@ -20,7 +20,8 @@ from gan_edit_engine.inversion.style import transfer_style
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, InterpolateRequest, RandomRequest
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import InterpolateRequest, RandomRequest
 from gan_edit_protocol.settings import InterpolateSettings, RandomSettings
 
 LATENTS = torch.tensor([[[0.0, 0.0]], [[3.0, 0.0]], [[3.0, 6.0]]])
@@ -73,16 +74,16 @@ def test_more_latents_than_a_mode_knows_are_refused_instead_of_left_out(mode, co
 
 def test_style_transfer_takes_on_the_textures_and_keeps_the_picture(tiny_generator, perceptual):
     spread = statistics(tiny_generator, torch.device("cpu"))
-    content, style = tiny_generator.mapping(random_z(tiny_generator, 2, 5, torch.device("cpu")))
+    latents = content, style = tiny_generator.mapping(random_z(tiny_generator, 2, 5, torch.device("cpu")))
     everywhere = torch.ones(1, 1, 16, 16)
     shown = perceptual.target(tiny_generator.synthesis(content[None]), everywhere)
-    liked = perceptual.target(tiny_generator.synthesis(style[None]), everywhere, style=True)
+    styled = perceptual.target(tiny_generator.synthesis(style[None]), everywhere, style=True)
 
     def distances(weight: float) -> tuple[float, float]:
         settings = InterpolateSettings(mode="style", style_weight=weight, steps=40)
-        steps = transfer_style(tiny_generator, spread, perceptual, content, style, settings)
+        steps = transfer_style(tiny_generator, spread, perceptual, latents, settings)
         image = tiny_generator.synthesis(result_of(steps)[None])
-        return perceptual.loss(image, shown).item(), perceptual.compare(image, liked)[1].item()
+        return perceptual.loss(image, shown).item(), perceptual.compare(image, styled)[1].item()
 
     (kept, before), (changed, after) = distances(0.0), distances(5.0)
     assert after < 0.5 * before
@@ -119,7 +120,7 @@ def test_the_way_on_the_sphere_ends_in_the_random_images_themselves(workspace):
         list(perform(RandomRequest(settings=RandomSettings(seed=seed, truncation_psi=psi)), workspace))[-1]
         for seed, psi in ((1, 0.5), (2, 0.8))
     ]
-    zs = np.stack([from_message(each.z) for each in drawn])
+    zs = np.stack([from_message(each.latent.z) for each in drawn])
     frames = from_message(frames_of(workspace, zs, (0.5, 0.8), mode="spherical", frames=3).frames)
     for frame, each in zip(frames[[0, -1]], drawn, strict=True):
         assert np.abs(frame.astype(int) - from_message(each.image)).max() <= 1

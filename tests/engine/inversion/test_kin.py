@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_edit_engine import generators
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.inversion.kin import FeatureSpread, feature_spread, kinship
+from gan_edit_engine.inversion.kin import FeatureStatistics, feature_statistics, kinship
 from gan_edit_engine.inversion.latents import random_z
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.library.models import open_model
@@ -39,7 +39,7 @@ class Drawn(Generator):
 
 
 WS = torch.zeros(1, 1, 4)
-PLAIN = FeatureSpread(
+PLAIN = FeatureStatistics(
     dict.fromkeys((8, 16, 32, 64, 128), torch.zeros(1, 2, 1, 1)),
     dict.fromkeys((8, 16, 32, 64, 128), torch.ones(1, 2, 1, 1)),
 )
@@ -83,7 +83,7 @@ def test_opposite_features_are_no_kin_and_never_less_than_none():
 def test_features_count_by_what_is_unusual_in_them(left, right, mean, std):
     """Channels are centred and scaled."""
     usual = (torch.tensor(values)[None, :, None, None].float() for values in (mean, std))
-    spread = FeatureSpread(*({SIDE: values} for values in usual))
+    spread = FeatureStatistics(*({SIDE: values} for values in usual))
     kin = kinship(Drawn(halves(SIDE, left, right)), spread, WS, "const", LEFT)
     assert kin[..., SIDE // 2 :].max() < 1e-6
     assert kin[..., : SIDE // 2].min() == pytest.approx(1)
@@ -95,7 +95,7 @@ def test_the_two_largest_sides_up_to_64_are_asked_and_the_last_map_of_each():
     kin = kinship(Drawn(*maps), PLAIN, WS, "const", LEFT)
     assert kin[0, 0, 16, 4] == pytest.approx(1)
     assert kin[0, 0, 16, 28] == pytest.approx(0, abs=1e-6)
-    assert list(result_of(feature_spread(Drawn(*maps), WS)).mean) == [16, 64]
+    assert list(result_of(feature_statistics(Drawn(*maps), WS)).mean) == [16, 64]
 
 
 def test_finer_features_than_are_asked_for_are_not_even_computed():
@@ -109,7 +109,7 @@ def test_finer_features_than_are_asked_for_are_not_even_computed():
 
 
 def test_the_spread_is_each_channels_over_places_and_images():
-    spread = result_of(feature_spread(Drawn(halves(16, (3, 5), (1, 5))), WS.expand(9, -1, -1)))
+    spread = result_of(feature_statistics(Drawn(halves(16, (3, 5), (1, 5))), WS.expand(9, -1, -1)))
     assert spread.mean[16].flatten().tolist() == [2, 5]
     assert spread.std[16].flatten().tolist() == pytest.approx([1, 1e-6], rel=1e-3)
 
@@ -124,7 +124,7 @@ def test_a_stroke_of_one_pixel_finds_its_kind():
 def test_every_family_has_features_that_tell_places_apart(tiny_generator, family):
     generator = {"stylegan2": lambda: tiny_generator, "stylegan3": small_stylegan3, "dcgan": small_dcgan}[family]()
     ws = generator.mapping(random_z(generator, 6, 0, CPU))
-    spread = result_of(feature_spread(generator, ws))
+    spread = result_of(feature_statistics(generator, ws))
     assert 1 <= len(spread.mean) <= 2
     side = generator.resolution
     strokes = torch.zeros(2, 1, side, side)
@@ -143,7 +143,7 @@ def test_a_stroke_in_one_eye_finds_the_other_and_not_the_fur():
     """On the default model's own typical face, whose eyes lie on its alignment points."""
     model = open_model("default", CPU)
     generator, side = model.generator, model.generator.resolution
-    spread = result_of(feature_spread(generator, generator.mapping(random_z(generator, 4, 0, CPU))))
+    spread = result_of(feature_statistics(generator, generator.mapping(random_z(generator, 4, 0, CPU))))
     ws = generator.w_avg.expand(1, generator.num_ws, -1)
     (left_x, left_y), (right_x, right_y) = model.info.align_points
     painted = np.zeros((side, side), np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 
 import pytest
 import torch
@@ -17,23 +18,43 @@ from gan_edit_engine.inversion.losses import (
     style_distances,
     weighted_mean,
 )
-from gan_edit_engine.inversion.optimize import Plateau, Step, adam, lbfgs, minimise, ramped, until
+from gan_edit_engine.inversion.optimize import (
+    LBFGS,
+    Adam,
+    Evaluate,
+    Plateau,
+    Schedule,
+    Step,
+    counted,
+    late_decay,
+    over,
+    ramped,
+    result_of,
+    steady,
+    until,
+)
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.settings import ProjectSettings
+
+
+def parabola(x: torch.Tensor, at: float) -> Evaluate:
+    return lambda _taken: ((x - at).square().sum(), x)
+
+
+def by_adam(x: torch.Tensor, evaluate: Evaluate, steps: int, schedule: Schedule = ramped) -> list[Step]:
+    return list(Adam([x], evaluate, over(steps, 0.1, schedule)).run(steps))
 
 
 def test_it_finds_the_minimum_of_a_parabola_and_reports_each_step():
     x = torch.zeros(1, 3, 2, 2, requires_grad=True)
-    steps = list(adam([x], lambda _: ((x - 0.7).square().sum(), x), 300, 0.1))
-    assert [s.index for s in steps] == list(range(1, 301))
-    assert steps[0].of == 300
+    steps = by_adam(x, parabola(x, 0.7), 300)
+    assert [s.taken for s in steps] == [1] * 300
     assert steps[0].loss == pytest.approx(12 * 0.49)
     assert torch.allclose(x, torch.tensor(0.7), atol=1e-3)
 
 
 def test_neither_the_first_nor_the_last_step_is_lost():
     x = torch.zeros(1, requires_grad=True)
-    (only,) = adam([x], lambda _: ((x - 1).square().sum(), x), 1, 0.1)
+    (only,) = by_adam(x, parabola(x, 1), 1)
     assert only.loss == 1
     assert x.item() > 0
 
@@ -46,21 +67,60 @@ def test_the_rate_ramps_up_over_a_twentieth_and_down_over_the_last_quarter():
     assert ramped(1) == 0
 
 
+def test_a_search_goes_on_for_as_long_as_it_is_asked_to():
+    x = torch.zeros(1, requires_grad=True)
+    search = Adam([x], parabola(x, 0.7), lambda _taken: 0.05)
+    for _ in range(200):
+        search.step()
+    assert search.taken == 200
+    assert x.item() == pytest.approx(0.7, abs=1e-2)
+
+
+def test_another_loss_is_followed_from_where_the_search_is_with_its_moments():
+    x, y = (torch.zeros(1, requires_grad=True) for _ in range(2))
+    search, fresh = (Adam([at], parabola(at, 1), lambda _taken: 0.05) for at in (x, y))
+    for _ in range(10):
+        search.step()
+    here = x.item()
+    with torch.no_grad():
+        y += here
+    for each, at in ((search, x), (fresh, y)):
+        each.retarget(parabola(at, -1))
+        each.step()
+    assert y.item() < here < x.item(), "the moments of the old loss still carry it on, a fresh search turns at once"
+    for _ in range(300):
+        search.step()
+    assert x.item() == pytest.approx(-1, abs=1e-2)
+
+
+def test_lbfgs_follows_another_loss_from_where_it_is_even_after_its_end():
+    x = torch.zeros(1, requires_grad=True)
+    search = LBFGS([x], parabola(x, 1))
+    list(search.run(50))
+    assert search.finished
+    search.retarget(parabola(x, -1))
+    list(search.run(100))
+    assert x.item() == pytest.approx(-1, abs=1e-3)
+
+
 def test_a_loss_that_is_no_number_ends_in_a_plain_error():
     x = torch.zeros(1, requires_grad=True)
-    with pytest.raises(GanEditError, match="ran away"):
-        list(adam([x], lambda _: ((x * math.inf).sum(), x), 5, 0.1))
-    with pytest.raises(GanEditError, match="ran away"):
-        list(lbfgs([x], lambda _: ((x * math.inf).sum(), x), 5))
+
+    def endless(_taken: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return (x * math.inf).sum(), x
+
+    for search in (Adam([x], endless, lambda _taken: 0.1), LBFGS([x], endless)):
+        with pytest.raises(GanEditError, match="ran away"):
+            search.step()
 
 
 def test_a_step_too_far_is_taken_back_with_half_the_rate():
     x = torch.zeros(1, requires_grad=True)
 
-    def cliff(_share: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def cliff(_taken: int) -> tuple[torch.Tensor, torch.Tensor]:
         return ((x - 0.9).square().sum() if x.item() <= 1 else x.sum() * math.nan), x
 
-    losses = [step.loss for step in adam([x], cliff, 100, 1.5, schedule=lambda t: 1.0)]
+    losses = [step.loss for step in Adam([x], cliff, lambda _taken: 1.5).run(100)]
     assert all(math.isfinite(loss) for loss in losses)
     assert losses[-1] < 0.01
 
@@ -68,57 +128,63 @@ def test_a_step_too_far_is_taken_back_with_half_the_rate():
 def test_lbfgs_takes_a_step_too_far_back_with_half_the_rate():
     x = torch.zeros(1, requires_grad=True)
 
-    def cliff(_share: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def cliff(_taken: int) -> tuple[torch.Tensor, torch.Tensor]:
         return ((x - 0.9).square().sum() if x.item() <= 0.95 else x.sum() * math.nan), x
 
-    losses = [step.loss for step in lbfgs([x], cliff, 50)]
+    losses = [step.loss for step in LBFGS([x], cliff).run(50)]
     assert losses[-1] < 1e-6
     assert x.item() == pytest.approx(0.9, abs=1e-3)
 
 
-def test_the_settings_choose_the_optimiser_and_its_schedule():
-    def first_move(**settings) -> float:
+def test_the_schedule_says_how_far_a_step_goes():
+    def first_move(schedule: Schedule) -> float:
         x = torch.zeros(1, requires_grad=True)
-        next(minimise([x], lambda _: ((x - 9).square().sum(), x), 100, ProjectSettings(learning_rate=0.1, **settings)))
+        Adam([x], parabola(x, 9), over(100, 0.1, schedule)).step()
         return x.item()
 
-    assert first_move(schedule="constant") == pytest.approx(0.1, rel=1e-3)
-    assert first_move() == pytest.approx(0.01, rel=1e-3)
-    assert first_move(optimizer="lbfgs") == pytest.approx(9, rel=1e-3)
+    assert first_move(steady) == pytest.approx(0.1, rel=1e-3)
+    assert first_move(ramped) == pytest.approx(0.01, rel=1e-3)
+    assert first_move(late_decay) == pytest.approx(0.1, rel=1e-3)
 
 
 def test_lbfgs_finds_the_minimum_of_a_narrow_valley():
     x = torch.tensor([-1.2, 1.0], requires_grad=True)
-    steps = list(lbfgs([x], lambda _: ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2, x), 200))
+    steps = list(LBFGS([x], lambda _taken: ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2, x)).run(200))
     assert torch.allclose(x, torch.ones(2), atol=1e-3)
-    assert steps[-1].index <= steps[-1].of == 200
+    assert sum(step.taken for step in steps) <= 200
 
 
-def test_a_loss_is_told_how_far_the_search_is_and_a_line_search_always_the_end():
+def test_a_loss_is_told_how_many_steps_were_taken():
     x = torch.zeros(1, requires_grad=True)
-    shares: list[float] = []
+    told: list[int] = []
 
-    def evaluate(share: float) -> tuple[torch.Tensor, torch.Tensor]:
-        shares.append(share)
+    def evaluate(taken: int) -> tuple[torch.Tensor, torch.Tensor]:
+        told.append(taken)
         return (x - 1).square().sum(), x
 
-    list(adam([x], evaluate, 4, 0.1))
-    assert shares == [0, 0.25, 0.5, 0.75]
-    shares.clear()
-    list(lbfgs([x], evaluate, 4))
-    assert set(shares) == {1}
+    by_adam(x, evaluate, 4)
+    assert told == [0, 1, 2, 3]
 
 
 def test_steps_end_where_a_condition_is_met():
     x = torch.zeros(1, requires_grad=True)
-    steps = adam([x], lambda _: ((x - 1).square().sum(), x), 100, 0.1)
-    assert [s.index for s in until(steps, lambda s: s.index == 3)] == [1, 2, 3]
+    steps = Adam([x], parabola(x, 1), lambda _taken: 0.1).run(100)
+    assert len(list(until(steps, lambda step: step.loss < 0.7))) == 3
+
+
+def test_steps_are_counted_with_what_they_lead_to():
+    def steps() -> Generator[Step, None, str]:
+        for taken in (0, 3, 1):
+            yield Step(1.0, torch.zeros(1), taken)
+        return "there"
+
+    assert result_of(counted(steps())) == ("there", 4)
 
 
 def test_a_plateau_is_seen_after_as_many_steps_as_one_has_patience():
     def seen(patience: int) -> list[bool]:
         plateau = Plateau(patience)
-        return [plateau(Step(i, 9, loss, torch.zeros(1))) for i, loss in enumerate([5, 4, 4, 4, 3.9999, 3], start=1)]
+        return [plateau(Step(loss, torch.zeros(1))) for loss in (5, 4, 4, 4, 3.9999, 3)]
 
     assert seen(3) == [False, False, False, False, True, False]
     assert not any(seen(0))

@@ -16,7 +16,8 @@ from torchvision.models import EfficientNet_B0_Weights
 from gan_edit_engine.generators.discriminator import Discriminator, DiscriminatorConfig
 from gan_edit_engine.inversion.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0
-from gan_edit_engine.networks.vgg import Vgg, read_layers
+from gan_edit_engine.networks.lpips import Lpips
+from gan_edit_engine.networks.vgg import Vgg, convolutions, read_layers
 from gan_edit_protocol.errors import GanEditError
 
 CPU = torch.device("cpu")
@@ -92,19 +93,51 @@ def test_gray_images_are_looked_at_as_gray_photos(cat, perceptual):
     assert perceptual.loss(gray.expand(-1, 3, -1, -1), target).item() == pytest.approx(0, abs=1e-9)
 
 
-def test_vggs_maps_lie_where_torchvision_has_them(cat):
+def test_vggs_maps_are_torchvisions_of_the_normalised_image(cat):
     torch.manual_seed(0)
     network = torchvision.models.vgg19(weights=None).eval()
     layers = ("conv1_2", "conv3_4", "conv5_1")
     maps = Vgg("vgg19", network.features.state_dict(prefix="features."), layers)(cat)
+    mean, std = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
+    normalised = (cat - mean[:, None, None]) / std[:, None, None]
     for ours, end in zip(maps, (4, 18, 30), strict=True):
         with torch.no_grad():
-            torch.testing.assert_close(ours, network.features[:end](cat))
+            assert torch.equal(ours, network.features[:end](normalised))
 
 
-def test_only_the_layers_up_to_the_last_one_asked_for_are_kept():
+def untrained_vgg16() -> dict[str, torch.Tensor]:
+    """With heads, as the library keeps LPIPS."""
+    torch.manual_seed(0)
     state = torchvision.models.vgg16(weights=None).features.state_dict(prefix="features.")
-    assert Vgg("vgg16", state, ("conv1_1", "conv2_1")).names == ("conv1_1", "conv1_2", "conv2_1")
+    return state | {f"lin{i}": torch.rand(width) for i, width in enumerate((64, 128, 256, 512, 512))}
+
+
+def test_a_vgg_ends_with_the_last_layer_asked_for_and_is_frozen_shared_and_in_no_state():
+    state = untrained_vgg16()
+    network = Vgg("vgg16", state, ("conv1_1", "conv2_1"))
+    weights = {name: buffer for name, buffer in network.named_buffers() if "extractor" in name}
+    assert len(weights) == 2 * len(("conv1_1", "conv1_2", "conv2_1"))
+    assert {w.data_ptr() for w in weights.values()} <= {w.data_ptr() for w in state.values()}
+    assert not list(network.parameters())
+    assert not network.state_dict()
+
+
+def test_every_layer_of_a_vgg_has_its_published_name():
+    counts = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # Simonyan & Zisserman, 2014, table 1: D and E
+    for architecture, blocks in counts.items():
+        names = [f"conv{block}_{i + 1}" for block, count in enumerate(blocks, start=1) for i in range(count)]
+        assert list(convolutions(architecture)) == names
+
+
+def test_lpips_of_an_evaluation_and_of_a_search_are_the_same_number(cat):
+    lpips = Lpips(untrained_vgg16())
+    one, other = cat[..., :64, :64], cat[..., 100:164, 100:164]
+    found = lpips.distance(torch.cat([one, one]), torch.cat([other, one]))
+    loss = Perceptual("vgg16-lpips", lpips)
+    target = loss.target(other, torch.ones(1, 1, 64, 64))
+    assert loss.loss(one, target).item() == pytest.approx(found[0].item(), rel=1e-5)
+    assert found[0] > 0
+    assert found[1] == 0
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from gan_edit_engine.inversion import precision
-from gan_edit_engine.inversion.invert import Subject, invert
+from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import statistics
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.precision import dtype_of, faster_precision, speedup
+from gan_edit_engine.inversion.prepared import Projector
+from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.networks.vgg import Vgg
 from gan_edit_engine.worker import workspace
 from gan_edit_protocol.settings import ProjectSettings
@@ -72,7 +74,7 @@ def test_a_search_in_bfloat16_finds_an_image_as_near_and_gives_it_in_float32(tin
     for choice in ("float32", "bfloat16"):
         settings = ProjectSettings(steps=80, precision=choice)
         found[choice] = result_of(
-            invert(tiny_generator, statistics(tiny_generator, CPU), perceptual, subject, settings)
+            invert(Projector(tiny_generator, statistics(tiny_generator, CPU), settings, perceptual), subject)
         )
     exact, coarse = found["float32"], found["bfloat16"]
     assert not torch.equal(exact.ws, coarse.ws)
@@ -90,9 +92,13 @@ def test_features_of_a_vgg_in_bfloat16_are_nearly_the_same_numbers() -> None:
     assert 0 < (exact - coarse).abs().max() < 0.03 * exact.max()
 
 
-def test_auto_is_settled_before_a_search_and_l_bfgs_stays_exact(monkeypatch) -> None:
+def test_auto_is_resolved_before_a_search_and_l_bfgs_stays_exact(monkeypatch) -> None:
     monkeypatch.setattr(workspace, "faster_precision", lambda device, cache: "bfloat16")
     desk = workspace.Workspace(CPU)
-    assert desk.settled(ProjectSettings()).precision == "bfloat16"
-    assert desk.settled(ProjectSettings(precision="float32")).precision == "float32"
-    assert desk.settled(ProjectSettings(optimizer="lbfgs")).precision == "float32"
+
+    def resolved(**settings) -> str:
+        return result_of(desk.explore("default", ProjectSettings(axes="own", **settings))).settings.precision
+
+    assert resolved() == "bfloat16"
+    assert resolved(precision="float32") == "float32"
+    assert resolved(optimizer="lbfgs") == "float32"

@@ -9,10 +9,14 @@ import torch
 from small_generators import small_dcgan, small_stylegan2, small_stylegan3
 
 from gan_edit_engine.generators import Generator
-from gan_edit_engine.inversion.invert import Inversion, Subject, invert, synthesise, without_residual
+from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import random_z, statistics
 from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.prepared import Projector
 from gan_edit_engine.inversion.projection import write_projection
+from gan_edit_engine.inversion.residual import without_residual
+from gan_edit_engine.inversion.start import FromLatent
+from gan_edit_engine.inversion.subject import Drawing, Inversion, Subject, synthesise
 from gan_edit_engine.inversion.tuning import Delta
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
@@ -33,7 +37,8 @@ def strange() -> Subject:
 def search(tiny_generator, perceptual, strange):
     def run(given: Inversion | None = None, **settings) -> Inversion:
         chosen = ProjectSettings(**{"steps": 40, "perceptual_weight": 0.0, "residual": True, **settings})
-        return result_of(invert(tiny_generator, statistics(tiny_generator, CPU), perceptual, strange, chosen, given))
+        projector = Projector(tiny_generator, statistics(tiny_generator, CPU), chosen, perceptual)
+        return result_of(invert(projector, strange, FromLatent(given) if given else None))
 
     return run
 
@@ -47,9 +52,9 @@ def test_it_belongs_to_the_latent_and_is_kept_in_half_precision(search, tiny_gen
     found = search()
     assert found.residual.shape[1:] == tiny_generator.residual_shape
     assert torch.equal(found.residual, found.residual.half().float())
-    again = synthesise(tiny_generator, found.ws, found.noise, residual=found.residual)
+    again = synthesise(tiny_generator, found.ws, Drawing(found.noise, found.residual))
     assert torch.equal(again, found.image)
-    assert not torch.allclose(synthesise(tiny_generator, found.ws, found.noise), found.image, atol=0.05)
+    assert not torch.allclose(synthesise(tiny_generator, found.ws, Drawing(found.noise)), found.image, atol=0.05)
     assert search(residual=False).residual is None
 
 
@@ -75,7 +80,7 @@ def test_families_without_one_say_so(generator: Generator, perceptual):
     subject = Subject(torch.zeros(1, 3, *[generator.resolution] * 2), torch.ones(1, 1, *[generator.resolution] * 2))
     settings = ProjectSettings(steps=1, residual=True, space="z")
     with pytest.raises(GanEditError, match="StyleGAN2 models"):
-        result_of(invert(generator, statistics(generator, CPU), perceptual, subject, settings))
+        result_of(invert(Projector(generator, statistics(generator, CPU), settings, perceptual), subject))
     with pytest.raises(ValueError, match="no feature residual"), generator.adding(torch.zeros(1, 8, 8, 8)):
         pass
 
@@ -88,7 +93,7 @@ def test_one_of_another_size_is_refused_and_none_is_left_behind(tiny_generator):
     with tiny_generator.adding(torch.ones(1, *tiny_generator.residual_shape)):
         assert not torch.equal(tiny_generator.synthesis(ws), plain)
         with pytest.raises(ValueError, match="Unknown noise names"):
-            synthesise(tiny_generator, ws, {"b3": plain})
+            synthesise(tiny_generator, ws, Drawing({"b3": plain}))
     assert torch.equal(tiny_generator.synthesis(ws), plain)
 
 
@@ -96,7 +101,7 @@ def test_it_fades_where_something_changes_and_stays_elsewhere(search, tiny_gener
     found = search()
     left = torch.zeros(1, 1, 16, 16)
     left[..., :8] = 1
-    plain = synthesise(tiny_generator, found.ws, found.noise)
+    plain = synthesise(tiny_generator, found.ws, Drawing(found.noise))
     assert torch.equal(without_residual(tiny_generator, found, EVERYWHERE).image, plain)
     assert torch.equal(without_residual(tiny_generator, found, 0 * EVERYWHERE).image, found.image)
     half = without_residual(tiny_generator, found, left).image

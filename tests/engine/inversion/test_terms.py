@@ -1,4 +1,4 @@
-"""The terms of an edit's loss: each does what its docstring says, and an edit without it goes elsewhere."""
+"""The terms of the losses: each does what its docstring says, and a search without it goes elsewhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from gan_edit_engine.inversion.edit import Edited, Wish, follow_scribble
-from gan_edit_engine.inversion.invert import Inversion
-from gan_edit_engine.inversion.latents import random_z, statistics
-from gan_edit_engine.inversion.losses import latent_distance, pixel_loss
+from gan_edit_engine.inversion.invert import invert
+from gan_edit_engine.inversion.latents import Statistics, random_z, statistics
+from gan_edit_engine.inversion.losses import latent_distance, noise_regularity, pixel_loss
 from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.perceptual import Perceptual
+from gan_edit_engine.inversion.prepared import Prepared, Projector
+from gan_edit_engine.inversion.subject import Inversion, Subject
 from gan_edit_engine.inversion.terms import FollowPaint, KeepInside, KeepOutside, Look, StayNear, StayTypical, total
-from gan_edit_protocol.settings import EditSettings
+from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 CPU = torch.device("cpu")
 SIDE = 64
@@ -134,7 +137,7 @@ def run_edit(tiny_generator, projected) -> Run:
     spread = statistics(tiny_generator, CPU)
 
     def run(wish: Wish = WISH, **settings) -> Edited:
-        return result_of(follow_scribble(tiny_generator, spread, projected, wish, EditSettings(**settings)))
+        return result_of(follow_scribble(Prepared(tiny_generator, spread, EditSettings(**settings)), projected, wish))
 
     return run
 
@@ -195,3 +198,58 @@ def test_more_paint_on_the_selection_has_more_say_and_little_paint_still_some(ru
     for painted in (square(0, 1, 16), square(0, 3, 16), everywhere):
         run_edit(Wish(BLUE, painted, painted, everywhere, painted), edit_steps=1, scribble_weight=10.0)
     assert weights == [5, pytest.approx(10 * 9 / 256 / 0.03), 40]
+
+
+STRANGE = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
+"""No image of the generator: what a latent pays for coming near it shows."""
+LEFT = torch.zeros(1, 1, 16, 16)
+LEFT[..., :8] = 1
+
+
+def pixels(found: Inversion, _: Statistics, __: Perceptual) -> float:
+    return pixel_loss(found.image, STRANGE, LEFT).item()
+
+
+def likeness(found: Inversion, _: Statistics, perceptual: Perceptual) -> float:
+    return perceptual.loss(found.image, perceptual.target(STRANGE, LEFT)).item()
+
+
+def style(found: Inversion, _: Statistics, perceptual: Perceptual) -> float:
+    return perceptual.compare(found.image, perceptual.target(STRANGE, LEFT, style=True))[1].item()
+
+
+NEITHER = {"pixel_weight": 0.3, "perceptual_weight": 0.0, "steps": 40}
+ONLY_LIKE = {"pixel_weight": 0.0, "perceptual_weight": 1.0, "prior_weight": 0.0, "steps": 40}
+PROJECTION: dict[str, tuple[dict[str, object], Callable[[Inversion, Statistics, Perceptual], float]]] = {
+    "ReproducePixels": ({**NEITHER, "prior_weight": 0.0}, pixels),
+    "LookAlike": (ONLY_LIKE, likeness),
+    "LookAlikeInStyle": ({**ONLY_LIKE, "perceptual_weight": 0.0, "style_weight": 1.0}, style),
+    "BeNormal": ({**NEITHER, "space": "z", "prior_weight": 1.0}, lambda found, *_: found.z.square().mean().item()),
+    "StayNearMean": (
+        {**NEITHER, "prior": "l2", "prior_weight": 1.0},
+        lambda found, known, _: known.distance(found.ws).item(),
+    ),
+    "StayLikely": (
+        {**NEITHER, "prior": "gaussian", "prior_weight": 1.0},
+        lambda found, known, _: known.gaussian_distance(found.ws).item(),
+    ),
+    "BeNoise": (
+        {**NEITHER, "optimize_noise": True, "noise_weight": 100.0},
+        lambda found, *_: noise_regularity(found.noise.values()).item(),
+    ),
+}
+"""The settings with which each term has a say, and what it is there against."""
+
+
+@pytest.mark.parametrize("term", PROJECTION)
+def test_without_a_term_a_projection_does_what_the_term_is_against(tiny_generator, perceptual, monkeypatch, term):
+    settings, harm = PROJECTION[term]
+    known = statistics(tiny_generator, CPU)
+    projector = Projector(tiny_generator, known, ProjectSettings(**settings), perceptual)
+
+    def harmed() -> float:
+        return harm(result_of(invert(projector, Subject(STRANGE, LEFT))), known, perceptual)
+
+    held = harmed()
+    monkeypatch.setattr(f"gan_edit_engine.inversion.terms.{term}.__call__", lambda _self, look: 0 * look.image.sum())
+    assert harmed() > 1.15 * held

@@ -18,6 +18,11 @@ CONTENT = random.Random(0).randbytes(3_000_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "PAUSE", 0)
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     with serving(Site(CONTENT)) as served:
@@ -26,7 +31,7 @@ def site() -> Iterator[Site]:
 
 def fetch(site: Site, target: Path, sha256: str | None = None, size: int | None = None) -> list[tuple[int, int | None]]:
     seen: list[tuple[int, int | None]] = []
-    download(site.url, target, sha256, size, lambda done, total: seen.append((done, total)), pause=0)
+    download(site.url, target, sha256, size, lambda done, total: seen.append((done, total)))
     return seen
 
 

@@ -23,7 +23,7 @@ from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import ProjectRequest, RandomRequest
+from gan_edit_protocol.requests import ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 
 CPU = torch.device("cpu")
@@ -117,11 +117,11 @@ def test_axes_and_statistics_are_those_of_the_model_that_is_there_now(folder: Pa
     path = put(folder, generator(0))
     workspace = Workspace(CPU)
     settings = EditSettings()
-    first = result_of(workspace.editable("mine", settings))[1]
-    assert result_of(workspace.editable("mine", settings))[1] is first
+    first = result_of(workspace.explore("mine", settings)).statistics
+    assert result_of(workspace.explore("mine", settings)).statistics is first
     safetensors_file.write(path, generator(1), {})
-    second = result_of(workspace.editable("mine", settings))[1]
-    fresh = result_of(Workspace(CPU).editable("mine", settings))[1]
+    second = result_of(workspace.explore("mine", settings)).statistics
+    fresh = result_of(Workspace(CPU).explore("mine", settings)).statistics
     assert not torch.equal(first.mean, second.mean)
     assert torch.equal(second.mean, fresh.mean)
     assert torch.equal(second.axes.w.axes, fresh.axes.w.axes)
@@ -131,11 +131,11 @@ def test_axes_and_statistics_are_those_of_the_model_that_is_there_now(folder: Pa
 def test_what_was_explored_while_the_model_was_replaced_is_not_taken_for_the_new_ones(folder: Path) -> None:
     path = put(folder, generator(0))
     workspace = Workspace(CPU)
-    exploring = workspace.searchable("mine", ProjectSettings())
+    exploring = workspace.explore("mine", ProjectSettings())
     next(exploring)
     safetensors_file.write(path, generator(1), {})
     stale = result_of(exploring)[1]
-    found = result_of(workspace.searchable("mine", ProjectSettings()))[1]
+    found = result_of(workspace.explore("mine", ProjectSettings())).statistics
     assert not torch.equal(found.mean, stale.mean)
     assert torch.equal(found.mean, workspace.model("mine")[1].mean)
 

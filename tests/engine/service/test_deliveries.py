@@ -16,13 +16,16 @@ from gan_edit_engine.service import deliveries
 from gan_edit_engine.service.deliveries import RETURN_SECONDS, Deliveries
 from gan_edit_engine.service.strangers import _hang_up
 from gan_edit_protocol import wire
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.connection import Connection
-from gan_edit_protocol.messages import Accepted, Array, Failed, Progress, ResultReady, StatusRequest
+from gan_edit_protocol.events import Accepted, Failed, Progress, ResultReady
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import StatusRequest
 from gan_edit_protocol.transport import SocketTransport, client_name, process_of
 
 JOB = "a" * 32
 PREVIEW = Array("uint8", (256, 256, 3), bytes(256 * 256 * 3))
-RESULT = ResultReady(PREVIEW, Array("float32", (1, 1), bytes(4)))
+RESULT = ResultReady(PREVIEW, Latent(Array("float32", (1, 1), bytes(4))))
 
 
 @pytest.fixture

@@ -30,19 +30,13 @@ from gan_edit_engine.service.events import (
     WorkerSaid,
 )
 from gan_edit_engine.service.job_queue import CANCEL_SECONDS, MAX_JOBS, MAX_START_DEATHS, SHUTDOWN, JobQueue
-from gan_edit_protocol.messages import (
-    Accepted,
-    Array,
-    Cancelled,
-    Failed,
-    Progress,
-    ProjectRequest,
-    RandomRequest,
-    ResultReady,
-)
+from gan_edit_protocol.arrays import Array
+from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress, ResultReady
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import ProjectRequest, RandomRequest
 
 REQUEST = RandomRequest()
-RESULT = ResultReady(Array("uint8", (1, 1, 3), bytes(3)), Array("float32", (1, 1), bytes(4)))
+RESULT = ResultReady(Array("uint8", (1, 1, 3), bytes(3)), Latent(Array("float32", (1, 1), bytes(4))))
 PROGRESS = Progress("Projecting", 1, 10, 0.5)
 DEATH = Failed("worker_died", "The computing process crashed.", "Try again.")
 ANNA, BERT = b"anna", b"bert"

@@ -20,8 +20,10 @@ from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.service.worker_process import Exit, WorkerProcess, explain_exit
 from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
 from gan_edit_protocol.errors import JobFailedError
-from gan_edit_protocol.messages import MAX_NAME, EngineStatus, Failed, RandomRequest, ResultReady
+from gan_edit_protocol.events import EngineStatus, Failed, ResultReady
+from gan_edit_protocol.requests import RandomRequest
 from gan_edit_protocol.transport import SocketTransport
+from gan_edit_protocol.wire import MAX_NAME
 
 JOB = "a" * 32
 DEFAULT = RandomRequest()

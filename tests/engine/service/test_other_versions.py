@@ -19,8 +19,9 @@ from gan_edit_protocol import PROTOCOL_VERSION, connection, launch, wire
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, JobFailedError
+from gan_edit_protocol.events import ResultReady
 from gan_edit_protocol.launch import EngineCommand, clean_environment, connect, connect_or_start
-from gan_edit_protocol.messages import RandomRequest, ResultReady
+from gan_edit_protocol.requests import RandomRequest
 from gan_edit_protocol.transport import PipeTransport, SocketTransport
 
 OLDER, NEWER = PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1

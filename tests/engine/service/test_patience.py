@@ -18,7 +18,8 @@ from PIL import Image
 from gan_edit_engine.cli.install import engine_program
 from gan_edit_engine.service.server import CHECK_SECONDS
 from gan_edit_protocol import connection
-from gan_edit_protocol.messages import FINAL_EVENTS, Cancelled, Progress, RandomRequest, ResultReady
+from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, Progress, ResultReady
+from gan_edit_protocol.requests import RandomRequest
 
 pytestmark = [
     pytest.mark.slow,

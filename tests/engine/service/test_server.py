@@ -27,8 +27,9 @@ from gan_edit_engine.service.job_queue import SHUTDOWN
 from gan_edit_protocol import connection, wire
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, JobFailedError
+from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Failed, Progress, ResultReady
 from gan_edit_protocol.launch import EngineCommand, clean_environment, connect_or_start
-from gan_edit_protocol.messages import FINAL_EVENTS, Accepted, Cancelled, Failed, Progress, RandomRequest, ResultReady
+from gan_edit_protocol.requests import RandomRequest
 from gan_edit_protocol.settings import RandomSettings
 from gan_edit_protocol.transport import PipeTransport, SocketTransport
 from protocol.strategies import garbage_frames

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from gan_edit_engine.cli.latent_files import KeptLatent, write_latent
+from gan_edit_engine.cli.latent_files import write_latent
 from gan_edit_engine.system.atomic_write import check_place, make_folder, replacing
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.latent import Latent
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links as POSIX has them")
 
@@ -107,7 +109,7 @@ def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path: Path, umask: i
     try:
         with replacing(tmp_path / "a.txt") as part:
             part.write_text("new")
-        write_latent(tmp_path / "l.safetensors", KeptLatent(np.zeros((2, 3), np.float32)))
+        write_latent(tmp_path / "l.safetensors", Latent(Array("float32", (2, 3), bytes(24))))
     finally:
         os.umask(before)
     assert permissions(tmp_path / "a.txt") == 0o666 & ~umask

@@ -18,14 +18,15 @@ from disks import full_disk
 
 from gan_edit_engine.checkpoints import discriminator_file, safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import save_encoder
-from gan_edit_engine.cli.latent_files import KeptLatent, write_latent
+from gan_edit_engine.cli.latent_files import write_latent
 from gan_edit_engine.cli.synthesize import synthesize
 from gan_edit_engine.generators import Discriminator, DiscriminatorConfig, Generator
 from gan_edit_engine.imaging.animation import write_animation
+from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.image_files import Picture, write_png
-from gan_edit_engine.inversion.invert import Inversion
 from gan_edit_engine.inversion.precision import faster_precision
 from gan_edit_engine.inversion.projection import write_projection
+from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.inversion.tuning import Delta
 from gan_edit_engine.library.downloads import RECORD, known_sha256, remember_sha256
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
@@ -34,6 +35,7 @@ from gan_edit_engine.training.samples import save_grid
 from gan_edit_engine.training.state import RunFolder
 from gan_edit_protocol import connection
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.latent import Latent
 
 ROOM = 2000
 OLD = bytes(range(256)) * 20
@@ -45,7 +47,7 @@ LATENT = RANDOM.random((12, 512), dtype=np.float32)
 WRITERS: dict[str, Callable[[Path], object]] = {
     "r.png": lambda path: write_png(path, Picture(PIXELS)),
     "deep.png": lambda path: write_png(path, Picture(PIXELS.astype(np.uint16) * 257)),
-    "l.safetensors": lambda path: write_latent(path, KeptLatent(LATENT)),
+    "l.safetensors": lambda path: write_latent(path, Latent(to_message(LATENT))),
     "way.gif": lambda path: write_animation(path, FRAMES, 10),
     "way.webp": lambda path: write_animation(path, FRAMES, 10),
     "way.png": lambda path: write_animation(path, FRAMES, 10),

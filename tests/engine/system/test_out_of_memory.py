@@ -20,9 +20,11 @@ from gan_edit_engine.cli import app as cli
 from gan_edit_engine.service.worker_process import Exit, explain_exit
 from gan_edit_engine.system import out_of_memory
 from gan_edit_engine.worker import main as worker
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobFailedError
-from gan_edit_protocol.messages import Array, ProjectRequest, RandomRequest, ResultReady
+from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.requests import ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import ProjectSettings
 
 FAR_TOO_MANY = 1 << 46  # bytes: more than any machine's memory, and less than what a size may be

@@ -20,6 +20,8 @@ from gan_edit_engine.checkpoints.safetensors_file import read_tensors
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
 from gan_edit_engine.generators.layers import upsample
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
+from gan_edit_engine.networks.lpips import Lpips
+from gan_edit_engine.networks.vgg import convolutions
 from gan_edit_engine.training.augment import blur, colour, cutout, diff_augment, translate
 from gan_edit_engine.training.detail import DetailTrainer
 from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
@@ -29,7 +31,6 @@ from gan_edit_engine.training.photos import PhotoSource, draw_photos, load_photo
 from gan_edit_engine.training.settings import TrainingSettings
 from gan_edit_engine.training.start import grown, new_generator, set_w_avg
 from gan_edit_engine.training.trainer import Trainer
-from gan_edit_engine.training.vgg16_lpips import STAGES, Vgg16Lpips
 from gan_edit_protocol.errors import GanEditError, SettingError
 from train_generator import read_trained
 
@@ -377,7 +378,7 @@ def test_a_run_that_adds_detail_takes_over_a_better_generator(tmp_path: Path) ->
 
 
 def test_lpips_is_zero_for_equal_images_and_grows_with_noise() -> None:
-    network = Vgg16Lpips(random_vgg16_weights())
+    network = Lpips(random_vgg16_weights())
     torch.manual_seed(0)
     image = torch.rand(1, 3, 32, 32) * 2 - 1
     noise = torch.randn(1, 3, 32, 32)
@@ -387,7 +388,7 @@ def test_lpips_is_zero_for_equal_images_and_grows_with_noise() -> None:
 
 
 def test_diversity_does_not_pair_an_image_with_itself() -> None:
-    network = Vgg16Lpips(random_vgg16_weights())
+    network = Lpips(random_vgg16_weights())
     different = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     assert diversity(network, different, pairs=3) > 0
     assert diversity(network, different[:1].expand(6, -1, -1, -1), pairs=3) == 0
@@ -398,12 +399,12 @@ def random_vgg16_weights() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     weights: dict[str, torch.Tensor] = {}
     channels = 3
-    for stage, positions in enumerate(STAGES):
-        out = min(64 * 2**stage, 512)
-        for i in positions:
-            scale = (2 / (9 * channels)) ** 0.5
-            weights[f"features.{i}.weight"] = torch.randn(out, channels, 3, 3, generator=generator) * scale
-            weights[f"features.{i}.bias"] = torch.zeros(out)
-            channels = out
-        weights[f"lin{stage}"] = torch.rand(out, generator=generator)
+    for name, place in convolutions("vgg16").items():
+        block = int(name[4]) - 1
+        out = min(64 * 2**block, 512)
+        scale = (2 / (9 * channels)) ** 0.5
+        weights[f"features.{place}.weight"] = torch.randn(out, channels, 3, 3, generator=generator) * scale
+        weights[f"features.{place}.bias"] = torch.zeros(out)
+        weights[f"lin{block}"] = torch.rand(out, generator=generator)
+        channels = out
     return weights

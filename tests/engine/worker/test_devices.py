@@ -16,13 +16,13 @@ import pytest
 import torch
 from PIL import Image
 from pretended_device import DEVICE, DeviceMixedError, PretendedDevice
-from safetensors.torch import save_file
 from snapshots import small_discriminator, small_stylegan2, small_stylegan3
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 import bench
+import narrow_lpips
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, save_encoder
 from gan_edit_engine.generators import Generator, build
@@ -30,22 +30,22 @@ from gan_edit_engine.generators.dcgan import DCGANConfig
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion import precision
 from gan_edit_engine.inversion.latents import label, random_z
+from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, discriminator_features, load_perceptual
 from gan_edit_engine.library import encoders, importing
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
-from gan_edit_engine.library.perceptual_files import LPIPS_LAYERS, VGG16_CONVOLUTIONS, weights_path
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.networks.lpips import Lpips
 from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.evaluation import Lite0Features, Vgg16Features, diversity
-from gan_edit_engine.training.vgg16_lpips import Vgg16Lpips
 from gan_edit_engine.worker import workspace
 from gan_edit_engine.worker.evaluate import evaluate, mean
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
-from gan_edit_protocol.messages import (
+from gan_edit_protocol.events import FramesReady
+from gan_edit_protocol.requests import (
     EditRequest,
-    FramesReady,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
@@ -62,7 +62,6 @@ from gan_edit_protocol.settings import (
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SIDE = 16
-VGG_WIDTH = 4
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,8 +79,7 @@ def models(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) 
         encoder = Encoder(EncoderConfig(tiny_generator.num_ws, tiny_generator.w_dim, 1.0))
         save_encoder(folder / "encoder.safetensors", encoder, {GENERATOR_DIGEST: weights_digest(tiny_generator)})
         encoders.attach_encoder("tiny", folder / "encoder.safetensors")
-        weights_path("vgg16-lpips").parent.mkdir()
-        save_file(narrow_lpips(), weights_path("vgg16-lpips"))
+        narrow_lpips.install()
         yield folder
 
 
@@ -89,15 +87,6 @@ def models(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) 
 def _nothing_explored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another test found out about a model would be read instead of computed."""
     monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
-
-
-def narrow_lpips() -> dict[str, Tensor]:
-    """Weights under the names of the library's vgg16-lpips, of few channels."""
-    state: dict[str, Tensor] = {}
-    for number, position in enumerate(VGG16_CONVOLUTIONS):
-        state[f"features.{position}.weight"] = torch.randn(VGG_WIDTH, VGG_WIDTH if number else 3, 3, 3) / 4
-        state[f"features.{position}.bias"] = torch.randn(VGG_WIDTH)
-    return state | {f"lin{number}": torch.rand(VGG_WIDTH) for number in range(LPIPS_LAYERS)}
 
 
 def small_dcgan(variant: str) -> Generator:
@@ -126,12 +115,12 @@ def all_distances(perceptual: Perceptual) -> Any:
     return target.maps, target.grams, perceptual.loss(other[None], target), perceptual.compare(other[None], target)
 
 
-def lpips_of_pairs(network: Vgg16Lpips) -> Any:
+def lpips_of_pairs(network: Lpips) -> Any:
     return network.distance(pictures(2), pictures(2))
 
 
-def vgg16_lpips() -> Vgg16Lpips:
-    return Vgg16Lpips(narrow_lpips())
+def vgg16_lpips() -> Lpips:
+    return Lpips(narrow_lpips.weights())
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], Any]]] = {
@@ -262,16 +251,17 @@ def test_a_job_computes_on_its_device_what_it_would_on_the_processor(
 def test_an_edit_goes_on_from_a_latent_with_its_noise(workspaces: tuple[Workspace, Workspace]) -> None:
     with PretendedDevice():
         *_, found = perform(projection_of(optimize_noise=True), workspaces[1])
-        request = dataclasses.replace(edit_of(), latent=found.latent, noise=found.noise)
+        request = dataclasses.replace(edit_of(), latent=found.latent)
         *_, result = perform(request, workspaces[1])
-    assert result.latent_start == found.latent
+    assert result.latent_start == found.latent.ws
 
 
 def test_photos_are_evaluated_on_the_device(workspaces: tuple[Workspace, Workspace], tmp_path: Path) -> None:
     Image.fromarray(photo()).save(tmp_path / "photo.png")
     settings = settings_of(ProjectSettings)
     with PretendedDevice():
-        scores = list(evaluate([tmp_path / "photo.png"], "tiny", settings, workspaces[1], lambda name: None))
+        projector = result_of(workspaces[1].prepare("tiny", settings))
+        scores = list(evaluate([tmp_path / "photo.png"], projector, lambda name: None))
     assert mean(scores).lpips > 0
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import narrow_lpips
 from gan_edit_engine.cli import evaluate as cli_evaluate
-from gan_edit_engine.inversion.invert import Subject
-from gan_edit_engine.library.perceptual_files import perceptual_weights
+from gan_edit_engine.inversion.optimize import result_of
+from gan_edit_engine.inversion.subject import Subject
+from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.worker.evaluate import Judge, Score, evaluate, mean, photo_files
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
@@ -21,11 +24,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _lpips_installed() -> None:
-    try:
-        perceptual_weights("vgg16-lpips")
-    except GanEditError as missing:
-        pytest.skip(missing.message)
+def _narrow_lpips(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MODELS_DIR_VARIABLE, str(tmp_path_factory.mktemp("models")))
+        narrow_lpips.install()
+        yield
 
 
 def test_an_image_against_itself_is_perfect_and_a_blurred_one_is_not():
@@ -39,7 +42,7 @@ def test_an_image_against_itself_is_perfect_and_a_blurred_one_is_not():
     assert same.psnr > 90
     assert blurred.psnr < 15
     assert blurred.ssim < 0.8
-    assert blurred.lpips > 0.1
+    assert blurred.lpips > 0.01
 
 
 def test_the_mean_is_the_mean():
@@ -55,7 +58,7 @@ def test_photos_are_projected_and_scored_one_after_the_other(tmp_path):
     begun: list[str] = []
     files = photo_files(tmp_path)
     settings = ProjectSettings(steps=3, cache=False)
-    scores = list(evaluate(files, "default", settings, Workspace(CPU), begun.append))
+    scores = list(evaluate(files, result_of(Workspace(CPU).prepare("default", settings)), begun.append))
     assert begun == [score.photo for score in scores] == ["1.png", "2.png"]
     assert all(score.steps == 3 and score.psnr > 5 and score.seconds > 0 for score in scores)
 
@@ -76,9 +79,7 @@ def test_what_is_no_picture_is_skipped_with_a_word_and_all_scores_are_kept(tmp_p
     skipped: dict[str, str] = {}
     scores = evaluate(
         photo_files(tmp_path),
-        "default",
-        ProjectSettings(steps=2, cache=False),
-        Workspace(CPU),
+        result_of(Workspace(CPU).prepare("default", ProjectSettings(steps=2, cache=False))),
         lambda name: None,
         lambda name, error: skipped.update({name: error.message}),
     )

@@ -14,7 +14,8 @@ from gan_edit_engine.inversion.latents import map_to_w, random_z
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import FramesReady, ImagineRequest, Progress
+from gan_edit_protocol.events import FramesReady, Progress
+from gan_edit_protocol.requests import ImagineRequest
 from gan_edit_protocol.settings import ImagineSettings
 
 SIDE = 256

@@ -37,7 +37,7 @@ def file(tmp_path, monkeypatch, tiny_generator) -> Path:
 def explore(file: Path, settings: ProjectSettings | None = None) -> tuple[int, Statistics]:
     """How often a freshly started engine looks at the model for an edit, and what it knows of it then."""
     looks = []
-    _, known = result_of(Workspace(CPU).editable(str(file), settings or EditSettings()), looks.append)
+    known = result_of(Workspace(CPU).explore(str(file), settings or EditSettings()), looks.append).statistics
     return len(looks), known
 
 
@@ -46,7 +46,7 @@ def tensors(known: Statistics) -> list[Tensor]:
     assert known.features is not None
     frames = [known.axes.w, known.axes.w_plus]
     return [
-        *(known.mean, known.p_mean, known.p_whitening, known.basis, torch.tensor(known.std, dtype=torch.float64)),
+        *(known.mean, known.p_mean, known.p_whitening, known.basis, torch.tensor([known.std, known.w_slope])),
         *(tensor for frame in frames for tensor in (frame.axes, frame.reach)),
         *(tensor for by_side in (known.features.mean, known.features.std) for tensor in by_side.values()),
     ]
@@ -66,7 +66,7 @@ def test_a_freshly_started_engine_knows_what_another_found_out(file):
 
 
 def test_what_a_projection_found_out_an_edit_only_adds_to(file):
-    result_of(Workspace(CPU).searchable(str(file), ProjectSettings()))
+    result_of(Workspace(CPU).explore(str(file), ProjectSettings()))
     assert explore(file)[0] == SAMPLES
     assert explore(file)[0] == 0
 

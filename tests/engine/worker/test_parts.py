@@ -19,20 +19,9 @@ from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobFailedError, WireError
-from gan_edit_protocol.messages import (
-    MAX_PHOTO_SIDE,
-    Align,
-    Box,
-    Crop,
-    EditRequest,
-    Failed,
-    InterpolateRequest,
-    Look,
-    LookRequest,
-    Place,
-    ProjectRequest,
-    ResultReady,
-)
+from gan_edit_protocol.events import Failed, Look, ResultReady
+from gan_edit_protocol.geometry import MAX_PHOTO_SIDE, Align, Box, Crop, Place
+from gan_edit_protocol.requests import EditRequest, InterpolateRequest, LookRequest, ProjectRequest
 from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings
 
 HEIGHT, WIDTH = 420, 600

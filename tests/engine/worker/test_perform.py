@@ -16,17 +16,10 @@ from gan_edit_engine.inversion.kin import SAMPLES
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import (
-    Align,
-    Crop,
-    EditRequest,
-    InterpolateRequest,
-    JobRequest,
-    Progress,
-    ProjectRequest,
-    RandomRequest,
-    ResultReady,
-)
+from gan_edit_protocol.events import Progress, ResultReady
+from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import EditRequest, InterpolateRequest, JobRequest, ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
 EYES = Align(172, 118, 320, 137)
@@ -55,6 +48,11 @@ def edit_request(photo: np.ndarray, **changes) -> EditRequest:
     scribble, mask = scribble_and_mask(photo)
     arguments = {"mask": to_message(mask), "align": EYES, "settings": QUICK, **changes}
     return EditRequest(to_message(photo), to_message(scribble), **arguments)
+
+
+def latent(*values: np.ndarray) -> Latent:
+    """Of ws and noise maps."""
+    return Latent(*(to_message(each.astype(np.float32)) for each in values))
 
 
 def run(request, workspace) -> tuple[list[Progress], ResultReady]:
@@ -118,7 +116,7 @@ def test_alpha_comes_back_as_it_was_and_transparent_parts_are_not_reproduced(pho
 def test_the_same_request_gives_the_same_image(photo, workspace):
     first, second = (run(edit_request(photo), workspace)[1] for _ in range(2))
     assert first.image.data == second.image.data
-    assert first.latent.data == second.latent.data
+    assert first.latent == second.latent
 
 
 def test_without_strength_nothing_changes_at_all(photo, workspace):
@@ -129,7 +127,7 @@ def test_without_strength_nothing_changes_at_all(photo, workspace):
 
 def test_a_given_latent_skips_the_projection(photo, workspace):
     first = run(edit_request(photo), workspace)[1]
-    progress, second = run(edit_request(photo, latent=first.latent_start), workspace)
+    progress, second = run(edit_request(photo, latent=first.start), workspace)
     assert len(progress) == 10
     assert second.latent_start.data == first.latent_start.data
     assert np.array_equal(from_message(second.image), from_message(first.image))
@@ -156,31 +154,31 @@ def test_a_damaged_kept_projection_is_found_anew(photo, workspace):
 def test_searched_noise_comes_back_and_can_be_given_with_the_latent(photo, workspace):
     settings = EditSettings(steps=10, edit_steps=5, optimize_noise=True)
     first = run(edit_request(photo, settings=settings), workspace)[1]
-    assert first.noise.shape[1] == 1024
-    second = run(edit_request(photo, latent=first.latent_start, noise=first.noise, settings=settings), workspace)[1]
+    assert first.latent.noise.shape[1] == 1024
+    second = run(edit_request(photo, latent=first.start, settings=settings), workspace)[1]
     assert second.psnr == pytest.approx(first.psnr)
     assert second.image.data == first.image.data
-    wrong = to_message(np.zeros((3, 1024), np.float32))
+    wrong = dataclasses.replace(first.start, noise=to_message(np.zeros((3, 1024), np.float32)))
     with pytest.raises(GanEditError, match="not this model's"):
-        run(edit_request(photo, latent=first.latent_start, noise=wrong, settings=settings), workspace)
+        run(edit_request(photo, latent=wrong, settings=settings), workspace)
 
 
 def test_a_residual_comes_back_and_can_be_given_with_the_latent(photo, workspace):
     settings = EditSettings(steps=6, edit_steps=3, residual=True, seed=79)
     first = run(edit_request(photo, settings=settings), workspace)[1]
-    assert from_message(first.residual).view("<f2").shape == (128, 32, 32)
+    assert from_message(first.latent.residual).view("<f2").shape == (128, 32, 32)
     kept = run(edit_request(photo, settings=settings), workspace)[1]
-    given = edit_request(photo, latent=first.latent_start, residual=first.residual, settings=settings)
+    given = edit_request(photo, latent=first.start, settings=settings)
     for again in (kept, run(given, workspace)[1]):
         assert again.psnr == first.psnr
         assert again.image.data == first.image.data
-        assert again.residual.data == first.residual.data
-    without = dataclasses.replace(given, residual=None)
+        assert again.latent.residual.data == first.latent.residual.data
+    without = dataclasses.replace(given, latent=Latent(first.latent_start))
     assert run(without, workspace)[1].psnr != first.psnr
     for wrong, sentence in ((np.zeros((3, 2, 2)), "not this model's"), (np.full((128, 32, 32), np.nan), "no numbers")):
-        residual = to_message(wrong.astype(np.float16).view(np.uint16))
+        other = dataclasses.replace(first.start, residual=to_message(wrong.astype(np.float16).view(np.uint16)))
         with pytest.raises(GanEditError, match=sentence):
-            run(dataclasses.replace(given, residual=residual), workspace)
+            run(dataclasses.replace(given, latent=other), workspace)
 
 
 def test_a_projection_goes_on_from_a_given_latent(photo, workspace):
@@ -191,18 +189,18 @@ def test_a_projection_goes_on_from_a_given_latent(photo, workspace):
     assert second.psnr > first.psnr - 1
     assert second.psnr > run(dataclasses.replace(further, latent=None), workspace)[1].psnr + 0.5
     assert len(run(further, workspace)[0]) == 0
-    other = to_message(from_message(first.latent) * np.float32(0.5))
+    other = first.latent.moved_to(to_message(from_message(first.latent.ws) * np.float32(0.5)))
     assert len(run(dataclasses.replace(further, latent=other), workspace)[0]) == 2
 
 
 def test_an_edit_of_a_given_latent_uses_a_generator_that_is_tuned_on_the_photo(photo, workspace):
     settings = EditSettings(steps=10, edit_steps=2, tuning_steps=15, seed=79)
-    latent = run(edit_request(photo), workspace)[1].latent_start
+    latent = run(edit_request(photo), workspace)[1].start
     plain = run(edit_request(photo, latent=latent), workspace)[1]
     progress, tuned = run(edit_request(photo, latent=latent, settings=settings), workspace)
     assert (len(progress), tuned.steps) == (17, 17)
     assert tuned.psnr > plain.psnr + 0.3
-    assert tuned.latent_start.data == latent.data
+    assert tuned.latent_start == latent.ws
     assert len(run(edit_request(photo, latent=latent, settings=settings), workspace)[0]) == 2
 
 
@@ -220,9 +218,9 @@ def test_only_what_is_selected_has_to_be_reproduced_where_that_is_wanted(photo, 
 def test_a_random_images_z_and_truncation_come_with_it(workspace):
     result = run(RandomRequest(settings=RandomSettings(seed=3, truncation_psi=0.5)), workspace)[1]
     generator = workspace.model("default")[0].generator
-    z = torch.from_numpy(from_message(result.z).copy())[None]
-    assert np.allclose(generator.mapping(z, truncation_psi=0.5)[0], from_message(result.latent), atol=1e-5)
-    assert result.truncation_psi == 0.5
+    z = torch.from_numpy(from_message(result.latent.z).copy())[None]
+    assert np.allclose(generator.mapping(z, truncation_psi=0.5)[0], from_message(result.latent.ws), atol=1e-5)
+    assert result.latent.truncation_psi == 0.5
 
 
 def test_a_projection_looks_like_the_photo(photo, workspace):
@@ -255,8 +253,8 @@ def test_random_images_follow_their_seed_and_truncation(workspace):
         ({"mask": np.zeros((300, 451), np.uint8)}, "Nothing of the layer is selected"),
         ({"crop": Crop(430, 280, 20), "align": None}, "outside of the square"),
         ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "Nothing is painted inside the selection"),
-        ({"latent": np.zeros((3, 512), np.float32)}, "given latent"),
-        ({"latent": np.full((12, 512), np.nan, np.float32)}, "no numbers"),
+        ({"latent": latent(np.zeros((3, 512)))}, "given latent"),
+        ({"latent": latent(np.full((12, 512), np.nan))}, "no numbers"),
         ({"model": "nonesuch"}, "nonesuch"),
     ],
 )
@@ -275,10 +273,10 @@ def test_a_request_that_cannot_be_done_says_why_in_one_sentence(photo, workspace
         ({"mask": np.zeros((300, 451), np.uint8)}, "empty_mask"),
         ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "nothing_painted"),
         ({"mask": np.pad(np.ones((9, 9), np.uint8), ((0, 291), (0, 442)))}, "nothing_painted"),
-        ({"latent": np.zeros((3, 512), np.float32)}, "bad_latent"),
-        ({"latent": np.full((12, 512), np.inf, np.float32)}, "bad_latent"),
-        ({"latent": np.zeros((12, 512), np.float32), "noise": np.zeros((3, 1024), np.float32)}, "bad_latent"),
-        ({"latent": np.zeros((12, 512), np.float32), "noise": np.full((22, 1024), np.nan, np.float32)}, "bad_latent"),
+        ({"latent": latent(np.zeros((3, 512)))}, "bad_latent"),
+        ({"latent": latent(np.full((12, 512), np.inf))}, "bad_latent"),
+        ({"latent": latent(np.zeros((12, 512)), np.zeros((3, 1024)))}, "bad_latent"),
+        ({"latent": latent(np.zeros((12, 512)), np.full((22, 1024), np.nan))}, "bad_latent"),
         ({"model": "nonesuch"}, "unknown_model"),
         ({"model": "nonesuch.pkl"}, "unknown_model"),
     ],
@@ -329,8 +327,7 @@ def test_latents_that_make_no_animation_are_refused_before_a_model_is_loaded(unl
 )
 def test_what_only_the_model_tells_is_refused_before_it_is_explored(photo, monkeypatch, changes, code):
     workspace = Workspace(torch.device("cpu"))
-    for name in ("editable", "searchable"):
-        monkeypatch.setattr(workspace, name, explored)
+    monkeypatch.setattr(workspace, "explore", explored)
     assert refusal(edit_request(photo, **changes), workspace).code == code
     arguments = {"align": EYES, **changes, "mask": to_message(scribble_and_mask(photo)[1])}
     assert refusal(ProjectRequest(to_message(photo), **arguments), workspace).code == code

@@ -19,7 +19,10 @@ from gan_edit_engine.worker import follow as follow_module
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.messages import Align, Crop, EditRequest, ResultReady
+from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import EditRequest
 from gan_edit_protocol.settings import EditSettings
 
 EYES = Align(172, 118, 320, 137)
@@ -91,7 +94,7 @@ ALL = selection(slice(5, 295), slice(5, 440))
 def run(workspace, latent) -> Callable[..., ResultReady]:
     def run(photo: np.ndarray, scribble: np.ndarray, mask: np.ndarray | None = None, **more) -> ResultReady:
         settings = EditSettings(**{**QUICK, **more.pop("settings", {})})
-        place = {"align": EYES, "latent": to_message(latent), **more}
+        place = {"align": EYES, "latent": Latent(to_message(latent)), **more}
         given = None if mask is None else to_message(mask)
         *_, result = perform(
             EditRequest(to_message(photo), to_message(scribble), given, settings=settings, **place), workspace

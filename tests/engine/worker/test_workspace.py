@@ -14,10 +14,10 @@ from torch import Tensor
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.inversion import projection
-from gan_edit_engine.inversion.invert import Inversion
+from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.inversion.tuning import Delta
 from gan_edit_engine.library import models
-from gan_edit_engine.networks.vgg import CONVOLUTIONS, layer_names
+from gan_edit_engine.networks.vgg import convolutions
 from gan_edit_engine.worker.recent import Recent
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.settings import ProjectSettings
@@ -82,14 +82,9 @@ def narrow_vgg19(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A VGG-19 whose layers have two channels each where torch.hub keeps the trained one, with its classifier."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     state: dict[str, Tensor] = {"classifier.0.weight": torch.zeros(1000)}
-    position = 0
-    for count in CONVOLUTIONS["vgg19"]:
-        for _ in range(count):
-            channels = 2 if position else 3
-            state[f"features.{position}.weight"] = torch.ones(2, channels, 3, 3)
-            state[f"features.{position}.bias"] = torch.zeros(2)
-            position += 2
-        position += 1
+    for place in convolutions("vgg19").values():
+        state[f"features.{place}.weight"] = torch.ones(2, 2 if place else 3, 3, 3)
+        state[f"features.{place}.bias"] = torch.zeros(2)
     (tmp_path / "checkpoints").mkdir()
     torch.save(state, tmp_path / "checkpoints/vgg19-dcbb9e9d.pth")
 
@@ -101,10 +96,12 @@ def test_a_vgg_is_there_once_for_all_choices_of_its_layers() -> None:
         workspace.perceptual(
             ProjectSettings(perceptual="vgg19", perceptual_layers=name, precision="float32"), "default"
         )
-        for name in layer_names("vgg19")
+        for name in convolutions("vgg19")
     ]
-    places = {buffer.data_ptr() for network in networks for name, buffer in network.named_buffers() if "conv" in name}
-    assert len(places) == 2 * sum(CONVOLUTIONS["vgg19"])
+    places = {
+        buffer.data_ptr() for network in networks for name, buffer in network.named_buffers() if "extractor" in name
+    }
+    assert len(places) == 2 * len(convolutions("vgg19"))
 
 
 def test_the_fallback_is_there_once_whatever_layers_and_precision_are_asked_for(monkeypatch, tmp_path) -> None:

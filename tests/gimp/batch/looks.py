@@ -136,7 +136,7 @@ SCRIBBLES = {
 
 def whole(layer):
     """All of a layer, as a part of it."""
-    box = importlib.import_module("gan_edit_protocol.messages").Box
+    box = importlib.import_module("gan_edit_protocol.geometry").Box
     return box(0, 0, layer.get_width(), layer.get_height())
 
 
@@ -145,17 +145,16 @@ def moved(look, place, precision):
 
     As a share of white; the number of open images besides, of which none may be left behind.
     """
-    insert, look_module, messages, pixels, settings = (
-        importlib.import_module(name)
-        for name in ("insert", "look", "gan_edit_protocol.messages", "pixels", "gan_edit_protocol.settings")
+    insert, look_module, pixels = (importlib.import_module(name) for name in ("insert", "look", "pixels"))
+    arrays, events, latent, settings = (
+        importlib.import_module(f"gan_edit_protocol.{name}") for name in ("arrays", "events", "latent", "settings")
     )
     image, photo = make_scene(look, place, precision)
     before = seen(image)
     with look_module.photo_as_seen(photo) as layer:
         photo_pixels = pixels.read_photo(layer, whole(photo))
-    latent = messages.Array("float32", (1, 1), bytes(4))
     selected = None if Gimp.Selection.is_empty(image) else pixels.read_selection(image, photo, whole(photo))
-    result = messages.ResultReady(photo_pixels, latent, selected)
+    result = events.ResultReady(photo_pixels, latent.Latent(arrays.Array("float32", (1, 1), bytes(4))), selected)
     insert.insert_edit(photo, result, "scribble", settings.EditSettings(), "m")
     letter = {"U8": "B", "U16": "H", "FLOAT": "f"}[precision.partition("_")[0]]
     everywhere = bytes([1]) * (WIDTH * HEIGHT)

@@ -1,0 +1,151 @@
+"""What the engine tells a client: one frozen dataclass for each thing that can happen."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from .arrays import Array
+from .entries import BELONGING
+from .errors import shortened
+from .geometry import Box
+from .latent import Latent
+
+MAX_LISTED_BYTES = 32 * 1024
+"""What the names of an :class:`EngineStatus` may take of its header, as JSON."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job waits in the queue with ``ahead`` jobs before it; repeated while that number changes."""
+
+    ahead: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Step ``step`` of ``of`` is done; ``stage`` is what is going on in a few words; ``loss`` of that step.
+
+    ``preview``: h×w×3 uint8 picture of the crop as it is now, every few steps.
+    """
+
+    stage: str
+    step: int
+    of: int
+    loss: float
+    preview: Array | None = None
+
+
+@dataclass(frozen=True)
+class ResultReady:
+    """The job is done.
+
+    ``image``: h×w×(3 or 4), the photo's dtype and channels, to be placed at (``x``, ``y``) of the photo and shown
+    through ``mask`` (h×w uint8: 0 keeps the photo). The image carries the edit unmasked, so that the mask can still be
+    repainted. ``latent``: the result's; ``latent_start``: the ws of the projected photo, see :attr:`start`.
+    ``model``, ``device``, ``perceptual`` network: what was used. ``seconds``: from start to end of the job.
+    ``psnr``: dB of the projection against the crop (0 where there is none).
+    """
+
+    image: Array
+    latent: Latent = field(metadata={BELONGING: ("noise", "residual", "z", "truncation_psi")})
+    mask: Array | None = None
+    latent_start: Array | None = None
+    x: int = 0
+    y: int = 0
+    model: str = ""
+    device: str = ""
+    perceptual: str = ""
+    seed: int = 0
+    seconds: float = 0.0
+    steps: int = 0
+    psnr: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "latent", self.latent.of_model(self.model))
+
+    @property
+    def start(self) -> Latent | None:
+        """The projected photo's latent, to which the result's noise maps and residual belong, too."""
+        return None if self.latent_start is None else self.latent.moved_to(self.latent_start)
+
+
+@dataclass(frozen=True)
+class FramesReady:
+    """The job is done: ``frames`` N×H×W×3 uint8 and their ``latents`` N × num_ws × w_dim float32.
+
+    ``first``: the number of the first of them; ``of``: how many frames there are in all. Of an :class:`ImagineRequest`
+    the candidates, best first. ``errors``: float32, for each the RMS difference of its local means from the scribble's,
+    0–1; None where nothing was followed.
+    """
+
+    frames: Array
+    latents: Array
+    errors: Array | None = None
+    model: str = ""
+    device: str = ""
+    seed: int = 0
+    seconds: float = 0.0
+    first: int = 0
+    of: int = 0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job failed; ``message`` is one plain sentence, ``hint`` what to do. What is too long loses its middle."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            object.__setattr__(self, name, shortened(getattr(self, name)))
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The job was cancelled."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The ``part`` of the photo that the job needs; more may be sent."""
+
+    part: Box
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """``worker``: starting, idle, busy or failed (it does not start; the next job tries again and says why).
+
+    ``device``: such as ``cuda:0 (…)`` or ``cpu``, empty before the first start. ``models``: the names that requests may
+    give, as many of them as fit a message; ``more_models``: how many do not. ``jobs``: how many wait or run.
+    """
+
+    version: str = ""
+    pid: int = 0
+    worker: str = ""
+    device: str = ""
+    jobs: int = 0
+    models: tuple[str, ...] = ()
+    more_models: int = 0
+
+    @classmethod
+    def listing(cls, models: tuple[str, ...], **state: Any) -> EngineStatus:
+        """One with the first of ``models`` that fit a message, and the number of the others."""
+        ends = itertools.accumulate(len(json.dumps(name)) + 2 for name in models)
+        fitting = sum(end <= MAX_LISTED_BYTES for end in ends)
+        return cls(models=models[:fitting], more_models=len(models) - fitting, **state)
+
+
+Event = Accepted | Progress | ResultReady | FramesReady | Failed | Cancelled | Look | EngineStatus
+Result = ResultReady | FramesReady
+"""What a job that succeeds ends with: frames where frames were asked for."""
+
+FINAL_EVENTS = (ResultReady, FramesReady, Failed, Cancelled, Look, EngineStatus)
+"""Exactly one of these ends each request."""
+
+EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, FramesReady, Failed, Cancelled, Look, EngineStatus)
