@@ -24,10 +24,9 @@ SURE = 0.9
 """Faces of a lower score are not told of: with it one picture in a hundred without any has one (docs/training.md)."""
 _WORTH_A_LOOK = 0.2  # heat
 _LOOKS = 6  # peaks that are looked at closely
-_ROUNDS = 3  # the second look at a face is upright to within some degrees, the first is not
 _HOPELESS = 0.05  # score of a look after which there is no other
-_TURNED = 2  # peaks that are looked at in all directions where nothing was found
-_DIRECTIONS = 8
+_TURNED, _HOT = 2, 0.5  # peaks that are looked at in all directions where nothing was found, and their heat at least
+_DIRECTIONS, _SIZES = 8, (0.7, 1.4)  # of the usual one
 _USUAL = 46.0  # pixels of the level where a face is hot: side of its square, in the middle of what the detector knows
 _PEAKS_PER_LEVEL = 12
 _GAP = 16  # pixels of gray between levels in one picture
@@ -60,9 +59,17 @@ class _Peak:
 
 @dataclass(frozen=True)
 class _Look:
+    """``score`` in 0..1, and what it was in the look before."""
+
     points: Points
     square: Square
     score: float
+    before: float
+
+    @property
+    def certainty(self) -> float:
+        """What is no face seldom deceives two looks alike."""
+        return math.sqrt(self.score * self.before)
 
 
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
@@ -98,7 +105,8 @@ class Finder:
         seen = self._look(levels, [peak.square for peak in peaks if peak.square is not None])
         if not seen:
             # The detector may be right about where a face is, and wrong about how it is turned.
-            seen = self._look(levels, [square for peak in peaks[:_TURNED] for square in _turned(peak)])
+            hottest = [peak for peak in peaks[:_TURNED] if peak.heat >= _HOT]
+            seen = self._look(levels, [square for peak in hottest for square in _turned(peak)])
         return [_face(one, canonical or self.canonical) for one in seen]
 
     def heat(self, picture: Pixels) -> tuple[Tensor, Tensor]:
@@ -136,20 +144,21 @@ class Finder:
         return found
 
     def _look(self, levels: list[Level], squares: list[Square]) -> list[_Look]:
-        """What is a face of these squares, looked at again and again, best first."""
-        looks: list[_Look] = []
-        for number in range(_ROUNDS):
-            looks = [one for one in self._closer(levels, squares, number == _ROUNDS - 1) if one.score >= _HOPELESS]
-            if number == 0:
-                looks = _apart(looks)
-            squares = [one.square for one in looks]
-        return [one for one in _apart(looks) if one.score >= SURE]
+        """What is a face of these squares, best first.
 
-    def _closer(self, levels: list[Level], squares: list[Square], mirrored: bool) -> list[_Look]:
-        """One look at each square; ``mirrored``: and at its mirror image, of which the mean is taken."""
+        Each is looked at three times: the second look is upright to within some degrees, the first is not.
+        """
+        looks = _apart(self._closer(levels, [(square, 1.0) for square in squares]))
+        for mirrored in (False, True):
+            hopeful = [(one.square, one.score) for one in looks if one.score >= _HOPELESS]
+            looks = self._closer(levels, hopeful, mirrored)
+        return [one for one in _apart(looks) if one.certainty >= SURE]
+
+    def _closer(self, levels: list[Level], squares: list[tuple[Square, float]], mirrored: bool = False) -> list[_Look]:
+        """One look at each square, given with its score so far; ``mirrored``: the mean with its mirror image."""
         if not squares:
             return []
-        cuts = np.stack([cut_square(levels, square, CLOSE_SIDE, CLOSE_FIELD) for square in squares])
+        cuts = np.stack([cut_square(levels, square, CLOSE_SIDE, CLOSE_FIELD) for square, _ in squares])
         shown = np.concatenate([cuts, cuts[:, :, ::-1]]) if mirrored else cuts
         logits, shifts = self.networks.look(to_tensor(shown))
         places = np.array(self.canonical) + shifts.double().numpy().reshape(-1, 2, 2)
@@ -159,10 +168,10 @@ class Finder:
             places = (places[:count] + (1, 0) + (-1, 1) * places[count:, ::-1]) / 2
             scores = (scores[:count] + scores[count:]) / 2
         looks = []
-        for square, place, score in zip(squares, places, scores, strict=True):
+        for (square, before), place, score in zip(squares, places, scores, strict=True):
             points = np.array([square.to_photo(x, y) for x, y in place])
             if (own := square_of(points, self.canonical)) is not None:
-                looks.append(_Look(points, own, float(score)))
+                looks.append(_Look(points, own, float(score), before))
         return looks
 
 
@@ -179,9 +188,10 @@ def _side_by_side(pictures: list[Pixels]) -> tuple[Pixels, list[int]]:
 
 
 def _turned(peak: _Peak) -> list[Square]:
-    """A square of the usual size in each direction."""
-    angles = (360 / _DIRECTIONS * number for number in range(_DIRECTIONS))
-    return [Square.of_square(Crop(peak.x, peak.y, max(peak.usual, _CLOSEST), angle), 1) for angle in angles]
+    """Squares of about the usual size in each direction."""
+    sides = [max(share * peak.usual, _CLOSEST) for share in _SIZES]
+    angles = [360 / _DIRECTIONS * number for number in range(_DIRECTIONS)]
+    return [Square.of_square(Crop(peak.x, peak.y, side, angle), 1) for side in sides for angle in angles]
 
 
 def _distinct(peaks: list[_Peak]) -> list[_Peak]:
@@ -196,7 +206,7 @@ def _distinct(peaks: list[_Peak]) -> list[_Peak]:
 def _apart(looks: list[_Look]) -> list[_Look]:
     """Best first, and of those that lie on each other the best alone."""
     kept: list[_Look] = []
-    for one in sorted(looks, key=lambda look: -look.score):
+    for one in sorted(looks, key=lambda look: -look.certainty):
         x, y = one.square.to_photo(0.5, 0.5)
         others = ((other.square.to_photo(0.5, 0.5), other.square.size) for other in kept)
         if all(math.hypot(x - u, y - v) >= _APART * max(one.square.size, size) for (u, v), size in others):
@@ -207,4 +217,4 @@ def _apart(looks: list[_Look]) -> list[_Look]:
 def _face(look: _Look, canonical: AlignPoints) -> Face:
     (x1, y1), (x2, y2) = look.points.tolist()
     square = Square.of_points(Align(x1, y1, x2, y2), canonical, 1)
-    return Face(((x1, y1), (x2, y2)), Crop(*square.to_photo(0.5, 0.5), square.size, square.angle), look.score)
+    return Face(((x1, y1), (x2, y2)), Crop(*square.to_photo(0.5, 0.5), square.size, square.angle), look.certainty)
