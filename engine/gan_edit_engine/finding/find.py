@@ -20,8 +20,8 @@ from gan_edit_protocol.geometry import Align, Crop
 Points = NDArray[np.float64]
 """[2, 2]: x and y of the two align points in continuous pixels of the photo."""
 
-SURE = 0.9
-"""Faces of a lower score are not told of: with it one picture in a hundred without any has one (docs/training.md)."""
+SURE = 0.85
+"""Faces of a lower score are not told of; how often something else has a higher one is in docs/training.md."""
 _WORTH_A_LOOK = 0.2  # heat
 _LOOKS = 6  # peaks that are looked at closely
 _HOPELESS = 0.05  # score of a look after which there is no other
