@@ -111,12 +111,13 @@ def edit(
     """Change a photo so that it follows the colours of a scribble inside a mask."""
     settings = EditSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = image_files.read_picture(photo_file)
+    _check_outputs(output, latent, picture)
     strokes, selection = image_files.read_scribble(scribble, picture), _read_mask(mask, picture)
     check_painted(strokes, selection)
+    start = None if latent_in is None else read_latent_of(latent_in, model)
     marked = selection if selection is not None else strokes[..., 3]
     looking = _where(align, crop, picture, marked, model_argument(model))
     scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop, strokes)
-    start = None if latent_in is None else read_latent_of(latent_in, model)
 
     def request(client: Client) -> EditRequest:
         part = cut(scene, client, settings.feather)
@@ -150,10 +151,11 @@ def project(
     """Find the model's image that is nearest to a photo and put it in the photo's place."""
     settings = ProjectSettings.from_assignments(assignments or [], **_given(seed=seed, quality=quality))
     picture = image_files.read_picture(photo_file)
+    _check_outputs(output, latent, picture)
     selection = _read_mask(mask, picture)
+    start = None if latent_in is None else read_latent_of(latent_in, model)
     looking = _where(align, crop, picture, selection, model_argument(model))
     scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop)
-    start = None if latent_in is None else read_latent_of(latent_in, model)
 
     def request(client: Client) -> ProjectRequest:
         part = cut(scene, client)
@@ -174,6 +176,7 @@ def random(
 ) -> None:
     """Draw a random image of a model."""
     settings = RandomSettings.from_assignments(assignments or [], **_given(seed=seed))
+    _check_outputs(output, latent, None)
     request = RandomRequest(model_argument(model), settings)
     _make(lambda client: request, None, output, latent, device, keep, as_json, Looking(None, None))
 
@@ -192,9 +195,6 @@ def _make(
 
     ``request``: gives the job when the engine is there. ``looking``: where the model looks.
     """
-    image_files.check_output(output, picture)
-    if latent is not None:
-        check_latent_output(latent, output)
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
         result = client.run(request(client), show, cancelled)
     image_files.write_png(output, _laid_on(picture, result))
@@ -206,6 +206,13 @@ def _make(
         if looking.told:
             print(looking.told)
         print(f"{output}: {result.steps} steps in {result.seconds:.1f} s on {result.device} with {result.model}")
+
+
+def _check_outputs(output: Path, latent: Path | None, picture: Picture | None) -> None:
+    """What cannot be written is said before there is anything to write, and before a face is looked for."""
+    image_files.check_output(output, picture)
+    if latent is not None:
+        check_latent_output(latent, output)
 
 
 def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:

@@ -159,3 +159,12 @@ def test_nothing_is_looked_for_where_the_model_needs_no_alignment(tmp_path: Path
     other.write_bytes(b"\x80\x02.")
     looking = find_place(np.zeros((9, 9, 3), np.uint8), None, str(other))
     assert (looking.crop, looking.told) == (None, None)
+
+
+def test_what_cannot_be_written_is_said_before_a_face_is_looked_for(
+    cat: np.ndarray, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan_edit_engine.cli.edit.find_place", lambda *_: pytest.fail("a face was looked for"))
+    Image.new("RGBA", cat.shape[1::-1], (0, 0, 200, 255)).save("scribble.png")
+    for words in (["project", "cat.png"], ["edit", "cat.png", "--scribble", "scribble.png"]):
+        assert "no folder missing" in refused(capsys, *words, "--output", "missing/out.png")
