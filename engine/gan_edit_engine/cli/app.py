@@ -166,10 +166,12 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Project photos and print PSNR, SSIM, LPIPS (VGG-16), seconds and steps, each and in the mean."""
-    from gan_edit_engine.cli import evaluate as cli_evaluate  # noqa: PLC0415 - it brings torch, as above
+    # These bring torch, as above.
+    from gan_edit_engine.cli import evaluate as scores  # noqa: PLC0415
+    from gan_edit_engine.worker.evaluate import photo_files  # noqa: PLC0415
 
     settings = ProjectSettings.from_assignments(assignments or [])
-    cli_evaluate.evaluate(photos, model, settings, limit, device, as_json)
+    scores.evaluate(photo_files(photos)[:limit], model, settings, device, as_json)
 
 
 # Everything behind "models" belongs to an app of its own, which reads its own options.

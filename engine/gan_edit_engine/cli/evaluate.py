@@ -12,21 +12,18 @@ from rich.table import Table
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.worker.device import choose_device
 from gan_edit_engine.worker.evaluate import evaluate as evaluate_photos
-from gan_edit_engine.worker.evaluate import mean, photo_files
+from gan_edit_engine.worker.evaluate import mean
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings
 
 
-def evaluate(
-    photos: Path, model: str, settings: ProjectSettings, limit: int | None, device: str | None, as_json: bool
-) -> None:
-    """Project the photos of a folder and print a table, or one JSON object, of their scores."""
+def evaluate(files: list[Path], model: str, settings: ProjectSettings, device: str | None, as_json: bool) -> None:
+    """Project photos, at least one, and print a table, or one JSON object, of their scores."""
     # A kept projection would be found in no time, and say nothing of the search.
     settings = replace(settings, cache=False)
     console = Console(stderr=True)
     with console.status("Loading the model …") as status:
-        files = photo_files(photos)[:limit]
         projector = result_of(Workspace(choose_device(device)).prepare(model, settings))
         names = {file.name: f"{number} of {len(files)}: {file.name}" for number, file in enumerate(files, start=1)}
         skipped: dict[str, str] = {}
@@ -40,7 +37,9 @@ def evaluate(
 
         scores = list(evaluate_photos(files, projector, begin, skip))
     if not scores:
-        raise GanEditError("no_photos", f"Nothing in {photos} is a photo that can be evaluated.", "Look at its files.")
+        raise GanEditError(
+            "no_photos", f"Nothing in {files[0].parent} is a photo that can be evaluated.", "Look at its files."
+        )
     if as_json:
         found = [asdict(score) for score in scores]
         print(json.dumps({"photos": found, "skipped": skipped, "mean": asdict(mean(scores))}))

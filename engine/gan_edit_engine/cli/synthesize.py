@@ -25,7 +25,6 @@ def synthesize(
     output_file: Path,
     noise: str = "const",
     device: str = "cpu",
-    models_folder: Path | None = None,
 ) -> int:
     """Write the images of the latents in ``input_file`` to ``output_file``; the number of images.
 
@@ -39,7 +38,7 @@ def synthesize(
         raise GanEditError("bad_input", f"Noise must be {' or '.join(NOISES)}, not {noise!r}.")
     check_place(output_file)
     arrays = {n: torch.from_numpy(values) for n, values in read_arrays(input_file, (*LATENT_NAMES, "c")).items()}
-    generator = open_model(model, device, models_folder).generator
+    generator = open_model(model, device).generator
     with torch.inference_mode():
         try:
             ws = _latents(generator, arrays, device)

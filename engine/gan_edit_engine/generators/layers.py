@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LRELU_SLOPE = 0.2
+# Keeps the demodulation finite for a zero style (StyleGAN2, equation 3).
+DEMODULATION_EPS = 1e-8
 # Mapping layers learn 100 times slower (StyleGAN, Karras et al. 2019, appendix C).
 MAPPING_LR_MULTIPLIER = 0.01
 MAPPING_ACTIVATIONS = ("lrelu", "linear")

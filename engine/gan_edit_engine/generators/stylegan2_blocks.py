@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_edit_engine.generators.base import check_positive
 from gan_edit_engine.generators.layers import (
+    DEMODULATION_EPS,
     LRELU_SLOPE,
     MAPPING_ACTIVATIONS,
     MAPPING_LR_MULTIPLIER,
@@ -27,8 +28,6 @@ from gan_edit_engine.generators.layers import (
 from gan_edit_engine.generators.mapping import MappingConfig
 
 ARCHITECTURES = ("skip", "resnet", "orig")
-# Keeps the demodulation finite for a zero style (StyleGAN2, equation 3).
-DEMODULATION_EPS = 1e-8
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_edit_engine.generators.base import Noise, check_layers, check_positive, check_ws
-from gan_edit_engine.generators.layers import LRELU_SLOPE, MAPPING_LR_MULTIPLIER, FullyConnected
+from gan_edit_engine.generators.layers import DEMODULATION_EPS, LRELU_SLOPE, MAPPING_LR_MULTIPLIER, FullyConnected
 from gan_edit_engine.generators.mapping import MappedGenerator, MappingConfig, MappingNetwork
 
 MAX_SIZE = 4096
 MAX_FACTOR = 16
 MAX_TAPS = 256
-DEMODULATION_EPS = 1e-8
 
 
 # Pixels that every layer carries on each side of what will be seen (StyleGAN3, appendix; margin_size of the official

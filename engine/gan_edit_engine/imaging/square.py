@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gan_edit_engine.library.models_folder import AlignPoints
 from gan_edit_protocol import geometry
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.geometry import Box
 
 SquareT = TypeVar("SquareT", bound="Square")
-AlignPoints = tuple[tuple[float, float], tuple[float, float]]
 
 _MIN_SIDE = 4.0
 _FURTHEST = 1e7  # pixels: well beyond any photo, and a number to reckon with

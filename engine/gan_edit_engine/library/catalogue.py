@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gan_edit_engine.library.models_folder import AlignPoints
 from gan_edit_protocol.errors import GanEditError
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Entry:
     licence: str
     licence_url: str
     source: str
-    align_points: tuple[Point, Point] | None = None
+    align_points: AlignPoints | None = None
     size: int | None = None
     sha256: str | None = None
 
@@ -51,7 +50,7 @@ _OBJECT_CROP = "the whole object, centred"
 
 # ffhq-dataset crops a square whose side is four times the distance of the eyes, centred a tenth of the way from the
 # eyes to the mouth: eyes at x = 1/2 +- 1/8, and y slightly above the middle.
-_FACE_POINTS: tuple[Point, Point] = ((0.375, 0.47), (0.625, 0.47))
+_FACE_POINTS: AlignPoints = ((0.375, 0.47), (0.625, 0.47))
 
 
 def _stylegan2(name: str, file: str, resolution: int, domain: str, crop: str, aligned: bool = False) -> Entry:

@@ -20,7 +20,7 @@ from gan_edit_engine.checkpoints.errors import DAMAGE, one_line
 from gan_edit_engine.generators import Discriminator, Generator, build
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.library.models_folder import (
-    Point,
+    AlignPoints,
     default_model_path,
     file_identity,
     find_model,
@@ -45,7 +45,7 @@ class ModelInfo:
     name: str
     family: str
     resolution: int
-    align_points: tuple[Point, Point] | None
+    align_points: AlignPoints | None
     domain: str
     provenance: str
     licence: str

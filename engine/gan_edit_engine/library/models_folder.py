@@ -18,7 +18,8 @@ MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
 DEFAULT_NAMES = ("default", "cats128")
 _MAX_HEADER = 4 << 20
 
-Point = tuple[float, float]
+AlignPoints = tuple[tuple[float, float], tuple[float, float]]
+"""The two alignment points of a model, in the unit square."""
 
 
 def models_dir(chosen: Path | None = None) -> Path:
@@ -110,7 +111,7 @@ def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
     )
 
 
-def align_points(model: Path) -> tuple[Point, Point] | None:
+def align_points(model: Path) -> AlignPoints | None:
     """The alignment points in the header of a model file; None where it names none, or is of another format.
 
     Raises ValueError when they cannot be, and OSError when the file cannot be read.
@@ -126,7 +127,7 @@ def align_points(model: Path) -> tuple[Point, Point] | None:
     return parse_align_points(about.get("align_points"))
 
 
-def parse_align_points(text: str | None) -> tuple[Point, Point] | None:
+def parse_align_points(text: str | None) -> AlignPoints | None:
     """Two points of the unit square from a header's JSON; ValueError when they cannot be."""
     if text is None or text == "none":
         return None

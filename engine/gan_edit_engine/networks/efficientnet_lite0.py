@@ -19,6 +19,9 @@ _BN_EPS = 1e-3  # TensorFlow's default, with which the weights were trained
 _STAGES = ((1, 16, 1, 1), (2, 24, 2, 6), (2, 40, 2, 6), (2, 80, 3, 6), (1, 112, 3, 6), (2, 192, 4, 6), (1, 320, 1, 6))
 _TAPS = (0, 2, 4, 10, 15)  # the last block at each stride: 2, 4, 8, 16, 32
 
+LITE0_SIDE = 128
+"""To this side small images are enlarged for it: it was trained at 224 pixels and sees too little at 64."""
+
 LITE0_CHANNELS = (16, 24, 40, 112, 320)
 """Channels of the maps that :meth:`EfficientNetLite0.features` gives, at strides 2, 4, 8, 16 and 32."""
 

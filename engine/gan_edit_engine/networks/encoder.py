@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, LITE0_SIDE, EfficientNetLite0
 
-# The photo is enlarged to this side for the frozen features, as in the discriminator.
-FEATURE_SIDE = 128
 SCALES = LITE0_CHANNELS[1:]  # strides 4, 8, 16, 32: maps of side 32, 16, 8 and 4
 WIDTHS = (48, 96, 128, 128)
 HIDDEN = 384
@@ -69,8 +67,8 @@ class Encoder(nn.Module):
         return self.config.num_ws, self.config.w_dim
 
     def forward(self, photo: Tensor) -> Tensor:
-        if photo.shape[-1] != FEATURE_SIDE:
-            photo = F.interpolate(photo, size=FEATURE_SIDE, mode="bilinear", align_corners=False)
+        if photo.shape[-1] != LITE0_SIDE:
+            photo = F.interpolate(photo, size=LITE0_SIDE, mode="bilinear", align_corners=False)
         maps = self.frozen.features(photo.contiguous(memory_format=torch.channels_last))[1:]
         x = maps[0][:, :0]
         for conv, features in zip(self.gather, maps, strict=True):

@@ -92,13 +92,12 @@ class Vgg(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        from torchvision.models.feature_extraction import create_feature_extractor  # noqa: PLC0415 - as above
-
         self.dtype = dtype
         places = convolutions(architecture)
-        relus = {str(places[name] + 1): name for name in layers}
-        self.extractor = create_feature_extractor(_features(architecture), relus)
-        for place, layer in self.extractor.named_children():
+        self.relus = frozenset(places[name] + 1 for name in layers)
+        # A feature extractor by torch.fx would leave its generated code behind, some KB for every job.
+        self.features = _features(architecture)[: max(self.relus) + 1]
+        for place, layer in enumerate(self.features):
             if isinstance(layer, nn.Conv2d):
                 for kind in ("weight", "bias"):
                     delattr(layer, kind)
@@ -107,6 +106,11 @@ class Vgg(nn.Module):
         self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """The chosen maps, in the order of ``layers``, of images [N, 1 or 3, H, W] in −1..1."""
-        normalised = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
-        return [m.float() for m in self.extractor(normalised.to(self.dtype)).values()]
+        """The chosen maps, in the network's order, of images [N, 1 or 3, H, W] in −1..1."""
+        x = ((image.expand(-1, 3, -1, -1) - self.mean) / self.std).to(self.dtype)
+        maps = []
+        for place, layer in enumerate(self.features):
+            x = layer(x)
+            if place in self.relus:
+                maps.append(x.float())
+        return maps

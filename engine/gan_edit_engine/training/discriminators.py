@@ -15,10 +15,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_edit_engine.generators import discriminator
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
-from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, LITE0_SIDE, EfficientNetLite0
 
-# The networks look at faces enlarged to this side; their weights were trained at 224 and see too little at 64.
-PROJECTED_SIDE = 128
 LRELU_SLOPE = 0.2
 
 
@@ -121,7 +119,7 @@ class ProjectedDiscriminator(Discriminator):
         self.compute_dtype = compute_dtype
         self.mixing = RandomMixing(LITE0_CHANNELS[self.finest : self.end], width)
         strides = [2 << i for i in range(self.finest, self.end)]
-        self.judges = nn.ModuleList(self._judge(PROJECTED_SIDE // stride, width, hidden) for stride in strides)
+        self.judges = nn.ModuleList(self._judge(LITE0_SIDE // stride, width, hidden) for stride in strides)
         self.frozen = EfficientNetLite0().to(compute_dtype).to(memory_format=torch.channels_last)
         self.mixing.to(compute_dtype).to(memory_format=torch.channels_last)
 
@@ -129,10 +127,10 @@ class ProjectedDiscriminator(Discriminator):
         return judge_of_side(side, width, hidden)
 
     def _at_its_size(self, images: Tensor) -> Tensor:
-        if images.shape[-1] == PROJECTED_SIDE:
+        if images.shape[-1] == LITE0_SIDE:
             return images
-        antialias = images.shape[-1] > PROJECTED_SIDE
-        return F.interpolate(images, size=PROJECTED_SIDE, mode="bilinear", antialias=antialias)
+        antialias = images.shape[-1] > LITE0_SIDE
+        return F.interpolate(images, size=LITE0_SIDE, mode="bilinear", antialias=antialias)
 
     def features(self, images: Tensor) -> list[Tensor]:
         images = self._at_its_size(images).to(self.compute_dtype)

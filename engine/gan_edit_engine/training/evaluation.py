@@ -9,13 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_edit_engine.inversion.losses import area_averaged
-from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_SIDE, EfficientNetLite0
 from gan_edit_engine.networks.lpips import Lpips
 
 # Every model is measured at this side, larger ones area-averaged down to it, so that the figures compare.
 SIDE = 64
-# EfficientNet-lite0 sees the images enlarged to this side.
-LITE0_SIDE = 128
 
 
 class Vgg16Features(nn.Module):

@@ -74,7 +74,7 @@ def test_gray_16_bit_becomes_rgb_of_16_bit(tmp_path: Path) -> None:
 
 
 def test_an_indexed_picture_with_a_transparent_colour_keeps_its_alpha(tmp_path: Path) -> None:
-    image = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8), "L").convert("P")
+    image = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8)).convert("P")
     image.save(tmp_path / "p.png", transparency=0)
     assert read_picture(tmp_path / "p.png").pixels[..., 3].tolist() == [[0, 255], [255, 0]]
 

@@ -115,7 +115,7 @@ def untrained_vgg16() -> dict[str, torch.Tensor]:
 def test_a_vgg_ends_with_the_last_layer_asked_for_and_is_frozen_shared_and_in_no_state():
     state = untrained_vgg16()
     network = Vgg("vgg16", state, ("conv1_1", "conv2_1"))
-    weights = {name: buffer for name, buffer in network.named_buffers() if "extractor" in name}
+    weights = {name: buffer for name, buffer in network.named_buffers() if "features" in name}
     assert len(weights) == 2 * len(("conv1_1", "conv1_2", "conv2_1"))
     assert {w.data_ptr() for w in weights.values()} <= {w.data_ptr() for w in state.values()}
     assert not list(network.parameters())

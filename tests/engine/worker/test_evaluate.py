@@ -92,7 +92,7 @@ def test_what_is_no_picture_is_skipped_with_a_word_and_all_scores_are_kept(tmp_p
 def test_the_command_tells_of_both(tmp_path, capsys, as_json):
     Image.fromarray(np.zeros((90, 128, 3), np.uint8)).save(tmp_path / "b.png")
     (tmp_path / "a.png").write_bytes(b"no picture")
-    cli_evaluate.evaluate(tmp_path, "default", ProjectSettings(steps=2), None, "cpu", as_json)
+    cli_evaluate.evaluate(photo_files(tmp_path), "default", ProjectSettings(steps=2), "cpu", as_json)
     out, err = capsys.readouterr()
     assert f"Skipped: {tmp_path / 'a.png'} is not an image." in err
     assert "b.png" in out
@@ -103,4 +103,4 @@ def test_the_command_tells_of_both(tmp_path, capsys, as_json):
 def test_a_folder_without_any_readable_picture_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(GanEditError, match="Nothing in .* is a photo"):
-        cli_evaluate.evaluate(tmp_path, "default", ProjectSettings(steps=2), None, "cpu", False)
+        cli_evaluate.evaluate(photo_files(tmp_path), "default", ProjectSettings(steps=2), "cpu", False)

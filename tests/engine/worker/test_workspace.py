@@ -99,7 +99,7 @@ def test_a_vgg_is_there_once_for_all_choices_of_its_layers() -> None:
         for name in convolutions("vgg19")
     ]
     places = {
-        buffer.data_ptr() for network in networks for name, buffer in network.named_buffers() if "extractor" in name
+        buffer.data_ptr() for network in networks for name, buffer in network.named_buffers() if "features" in name
     }
     assert len(places) == 2 * len(convolutions("vgg19"))
 
