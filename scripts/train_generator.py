@@ -128,7 +128,7 @@ def train(
         trainer.load_state_dict(state)
         if init is not None and isinstance(trainer, DetailTrainer):
             trained, found = read_trained(init)
-            trainer.stand_on(trained)
+            trainer.initialise_from(trained)
             header["images_seen_before"] = found["images_seen_before"]
     typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")
     run(trainer, run_folder, header, until)

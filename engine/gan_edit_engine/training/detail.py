@@ -29,7 +29,7 @@ class DetailTrainer(Trainer):
         *_, (_, highest) = self.generator.synthesis.blocks()
         return list(highest.requires_grad_().parameters())
 
-    def stand_on(self, trained: StyleGAN2) -> None:
+    def initialise_from(self, trained: StyleGAN2) -> None:
         """Take the layers below the highest block from ``trained``, the same generator at half the size, now better.
 
         SettingError when it is no such generator.

@@ -256,7 +256,7 @@ def test_detail_can_go_on_upon_a_generator_that_was_trained_further() -> None:
     trainer.step()
     detail = trainer.generator.synthesis.b32.conv1.weight.clone()
     better = new_generator(TINY, seed=5)
-    trainer.stand_on(better)
+    trainer.initialise_from(better)
     for model in (trainer.generator, trainer.average):
         assert torch.equal(model.synthesis.b16.conv1.weight, better.synthesis.b16.conv1.weight)
     assert torch.equal(trainer.generator.synthesis.b32.conv1.weight, detail)
@@ -266,7 +266,7 @@ def test_detail_can_go_on_upon_a_generator_that_was_trained_further() -> None:
 def test_detail_does_not_go_on_upon_another_kind_of_generator(change: dict[str, int]) -> None:
     trainer = detail_trainer()
     with pytest.raises(SettingError, match="does not fit") as refusal:
-        trainer.stand_on(new_generator(dataclasses.replace(TINY, **change), seed=5))
+        trainer.initialise_from(new_generator(dataclasses.replace(TINY, **change), seed=5))
     assert "16 px" in str(refusal.value)
 
 
