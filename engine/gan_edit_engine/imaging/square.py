@@ -1,6 +1,6 @@
 """Where in a photo the model looks, without its pixels and free of numpy, so that the service may ask.
 
-Coordinates are as in ``photo``: continuous pixels, x right, y down, angles in degrees clockwise.
+Coordinates are continuous pixels, x right, y down, angles in degrees clockwise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the queue (``jobs``) hears, its stimuli, and what it answers, its instructions."""
+"""What the queue (``job_queue``) hears, its stimuli, and what it answers, its instructions."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Send:
 
 @dataclass(frozen=True)
 class SendStatus:
-    """Answer a StatusRequest: ``worker`` state, ``device`` (empty before the first start), number of ``jobs``."""
+    """Answer a StatusRequest: ``worker`` state, ``device`` (empty before the first start), number of ``job_queue``."""
 
     client: bytes
     job: str

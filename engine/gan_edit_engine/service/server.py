@@ -1,7 +1,8 @@
 """The engine's shell around the queue: one socket for clients, one worker process, and the clock.
 
-Everything is decided in ``jobs``; this room carries stimuli in and instructions out. It never imports torch, so that it
-starts at once and stays small, and it never waits for a client or the worker, so that neither can hold up the other.
+Everything is decided in ``job_queue``; this module carries stimuli in and instructions out. It never imports torch, so
+that it starts at once and stays small, and it never waits for a client or the worker, so that neither can hold up the
+other.
 """
 
 from __future__ import annotations

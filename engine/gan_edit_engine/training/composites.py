@@ -1,6 +1,6 @@
 """Pictures to learn from: faces laid on backgrounds at places, sizes and angles that are known because they were drawn.
 
-Coordinates are as in ``photo``: continuous pixels, x right, y down. Every picture is a function of a seed and its
+Coordinates are as in ``crop``: continuous pixels, x right, y down. Every picture is a function of a seed and its
 number alone.
 """
 
