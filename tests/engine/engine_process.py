@@ -45,7 +45,7 @@ class EngineProcess:
         program = engine_program()
         if protocol is not None:
             lines = f"import gan_edit_protocol as p; p.PROTOCOL_VERSION = {protocol}"
-            program = [sys.executable, "-c", f"{lines}; from gan_edit_engine import cli; cli.main()"]
+            program = [sys.executable, "-c", f"{lines}; from gan_edit_engine.cli import app; app.main()"]
         command = [*program, "engine", "--connection", str(self.file), *options]
         if descriptors is not None:
             command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]

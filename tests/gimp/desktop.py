@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from gimp.harness import batch_code, environment
 
@@ -109,6 +112,8 @@ class Desktop:
         )
 
     def close(self) -> None:
+        # GIMP's own plug-ins outlive a GIMP that is ended from outside.
+        started = [child for each in self.processes for child in descendants(each.pid)]
         for process in reversed(self.processes):
             process.terminate()
         for process in reversed(self.processes):
@@ -117,4 +122,16 @@ class Desktop:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        _, alive = psutil.wait_procs(started, timeout=3)
+        for child in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         self.log.close()
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """None of a process that is gone."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_encoders import encoder_answering
 from typer.testing import CliRunner
 
 from gan_edit_engine.checkpoints import safetensors_file
@@ -25,7 +26,7 @@ from gan_edit_engine.inversion.subject import Inversion, Subject
 from gan_edit_engine.library import encoders, importing, models
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE, default_model_path, encoder_path
 from gan_edit_engine.networks.digest import weights_digest
-from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
+from gan_edit_engine.networks.encoder import Encoder
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
@@ -35,20 +36,6 @@ from gan_edit_protocol.settings import ProjectSettings
 
 CPU = torch.device("cpu")
 STILL = {"steps": 1, "learning_rate": 1e-4, "perceptual_weight": 0.0}  # one step that hardly leaves the start
-
-
-def encoder_answering(ws: torch.Tensor) -> Encoder:
-    """An encoder that gives ws [num_ws, w_dim] for every photo."""
-    torch.manual_seed(0)
-    encoder = Encoder(EncoderConfig(num_ws=len(ws), w_dim=ws.shape[1], w_std=1.0)).requires_grad_(False)
-    encoder.w_avg.copy_(ws.mean(dim=0))
-    for layer in (encoder.to_w, encoder.to_deltas, encoder.directions):
-        layer.weight.zero_()
-    encoder.to_w.bias.zero_()
-    # The first direction of each layer carries what that layer has over the mean, in one common direction.
-    encoder.to_deltas.bias.view(len(ws), -1)[:, 0] = (ws - ws.mean(dim=0))[:, 0]
-    encoder.directions.weight[0, 0] = 1
-    return encoder
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_encoders import encoder_answering
 from snapshots import nvidia_pickle, small_discriminator, stylegan2_attributes
-from test_encoder_start import encoder_answering
 
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, save_encoder
@@ -134,7 +134,7 @@ def test_what_was_explored_while_the_model_was_replaced_is_not_taken_for_the_new
     exploring = workspace.explore("mine", ProjectSettings())
     next(exploring)
     safetensors_file.write(path, generator(1), {})
-    stale = result_of(exploring)[1]
+    stale = result_of(exploring).statistics
     found = result_of(workspace.explore("mine", ProjectSettings())).statistics
     assert not torch.equal(found.mean, stale.mean)
     assert torch.equal(found.mean, workspace.model("mine")[1].mean)

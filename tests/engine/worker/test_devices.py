@@ -71,6 +71,7 @@ def models(tiny_generator: Generator, tmp_path_factory: pytest.TempPathFactory) 
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MODELS_DIR_VARIABLE, str(folder / "models"))
+        patch.setenv("GAN_EDIT_CACHE_DIR", str(folder / "cache"))  # others explore with more probes, and keep that
         patch.setattr(workspace, "PROBES", 2)
         patch.setattr(precision, "_ROUNDS", 1)
         for name, generator in {"tiny": tiny_generator, "cloud": small_dcgan("transposed")}.items():

@@ -56,9 +56,9 @@ def counted(monkeypatch, workspace) -> Callable[[], np.ndarray]:
     seen: list[np.ndarray] = []
     original = follow_module.meaning
 
-    def spied(photo, before, after, paint, strokes, counts):
+    def spied(photo, before, after, strokes, counts):
         seen[:] = [cv2.dilate(counts.sum(0), np.ones((5, 5)))]
-        return original(photo, before, after, paint, strokes, counts)
+        return original(photo, before, after, strokes, counts)
 
     def in_photo() -> np.ndarray:
         square = PhotoCrop.of_points(EYES, workspace.model("default")[0].info.align_points, len(seen[0]))
