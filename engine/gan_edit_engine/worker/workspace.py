@@ -80,7 +80,10 @@ class Workspace:
     def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
         """The model of a name or file, and what its latents of a class are like."""
         opened = self._opened(name)
-        return opened.model, opened.statistics.get(class_label, lambda: self._known(opened.model, class_label))
+        return opened.model, self._statistics(opened, class_label)
+
+    def _statistics(self, opened: _Opened, class_label: int) -> Statistics:
+        return opened.statistics.get(class_label, lambda: self._known(opened.model, class_label))
 
     def _known(self, model: Model, class_label: int) -> Statistics:
         kept = read_statistics(self._statistics_file(model, class_label), self.device)
@@ -95,10 +98,11 @@ class Workspace:
         What is found out is found out once for each model, in a few seconds, and kept: the axes along which a search
         moves, and for an edit what the model's features are like, by which strokes find what they lie on.
         """
-        opened = self._opened(name)
-        model, known = self.model(name, settings.class_label)
-        generator = model.generator
-        missing = self._missing(name, settings)
+        return (yield from self._explore(self._opened(name), settings))
+
+    def _explore(self, opened: _Opened, settings: SettingsT) -> Generator[Step, None, Prepared[SettingsT]]:
+        generator, known = opened.model.generator, self._statistics(opened, settings.class_label)
+        missing = _missing(opened.model, known, settings)
         if "axes" in missing:
             w = map_to_w(generator, random_z(generator, PROBES, 0, self.device), settings.class_label)
             known = dataclasses.replace(known, axes=(yield from find_axes(generator, w, known.mean)))
@@ -112,18 +116,8 @@ class Workspace:
 
     def looks(self, name: str, settings: ProjectSettings) -> int:
         """How many looks at the model `explore` will take; 0 where all is known."""
-        missing = self._missing(name, settings)
+        missing = _missing(*self.model(name, settings.class_label), settings)
         return PROBES * ("axes" in missing) + SAMPLES * ("features" in missing)
-
-    def _missing(self, name: str, settings: ProjectSettings) -> set[str]:
-        """What a search must know and nobody has found out."""
-        model, known = self.model(name, settings.class_label)
-        missing = set()
-        if wants_axes(settings) and known.axes is None and model.generator.has_w:
-            missing.add("axes")
-        if isinstance(settings, EditSettings) and known.features is None:
-            missing.add("features")
-        return missing
 
     def prepare(
         self, name: str, settings: SettingsT, with_encoder: bool = True
@@ -132,13 +126,12 @@ class Workspace:
 
         Raises GanEditError when a network that the settings name is not installed.
         """
-        model, _ = self.model(name, settings.class_label)
-        encoder = self.encoder(model, settings) if with_encoder else None
+        # Opened once: a file that is replaced meanwhile must not lend its key or encoder to another's weights.
+        opened = self._opened(name)
+        encoder = self.encoder(opened.model, settings) if with_encoder else None
         perceptual = self.perceptual(self._resolved(settings), name)
-        ready = yield from self.explore(name, settings)
-        return Projector(
-            ready.generator, ready.statistics, ready.settings, perceptual, encoder, weights_key(model), self.projections
-        )
+        ready, key = (yield from self._explore(opened, settings)), weights_key(opened.model)
+        return Projector(ready.generator, ready.statistics, ready.settings, perceptual, encoder, key, self.projections)
 
     def _keep(self, opened: _Opened, settings: ProjectSettings, known: Statistics) -> None:
         """What was found out about a model, here and on disk."""
@@ -196,6 +189,16 @@ class Workspace:
             return self._vggs.get(kept, lambda: vgg_weights(architecture, self.device, dtype))
 
         return load_perceptual(choice, self.device, settings.perceptual_layers, dtype, weights)
+
+
+def _missing(model: Model, known: Statistics, settings: ProjectSettings) -> set[str]:
+    """What a search must know and nobody has found out."""
+    missing = set()
+    if wants_axes(settings) and known.axes is None and model.generator.has_w:
+        missing.add("axes")
+    if isinstance(settings, EditSettings) and known.features is None:
+        missing.add("features")
+    return missing
 
 
 def cache_dir() -> Path:

@@ -140,6 +140,18 @@ def test_what_was_explored_while_the_model_was_replaced_is_not_taken_for_the_new
     assert torch.equal(found.mean, workspace.model("mine")[1].mean)
 
 
+def test_a_model_that_is_replaced_while_it_is_prepared_keeps_the_key_of_its_own_weights(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(folder, generator(0))
+    workspace = Workspace(CPU)
+    model, _ = workspace.model("mine")
+    monkeypatch.setattr(workspace, "perceptual", lambda *_: safetensors_file.write(path, generator(1), {}))
+    projector = result_of(workspace.prepare("mine", ProjectSettings(axes="own")))
+    assert projector.generator is model.generator
+    assert projector.key == models.weights_key(model)
+
+
 def test_a_removed_model_is_gone_at_once_and_comes_back_as_what_is_imported_then(folder: Path, tmp_path: Path) -> None:
     workspace = Workspace(CPU)
     importing.import_model(put(tmp_path, generator(0), "source"), "mine")
