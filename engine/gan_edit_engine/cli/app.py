@@ -231,7 +231,3 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print("gan-edit: The memory is full. Close other programs or make the picture smaller.", file=sys.stderr)
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_edit_engine.cli.edit import ModelName, PhotoFile, model_argument
+from gan_edit_engine.cli.looking import crop_text
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.crop import WHITE, AnyImage
 from gan_edit_engine.imaging.image_files import Picture
@@ -55,10 +56,8 @@ def find(
     else:
         table = Table("", "first eye", "second eye", "--crop", "score")
         for number, face in enumerate(faces, start=1):
-            crop = face.crop
-            square = f"{crop.cx:.0f},{crop.cy:.0f},{crop.size:.0f},{crop.angle:.1f}"
             eyes = (f"{x:.0f},{y:.0f}" for x, y in face.points)
-            table.add_row(str(number), *eyes, square, f"{face.score:.2f}")
+            table.add_row(str(number), *eyes, crop_text(face.crop), f"{face.score:.2f}")
         Console().print(table)
 
 

@@ -41,8 +41,13 @@ def find_place(photo: AnyImage, marked: Mask | None, model: str) -> Looking:
     if face is None:
         return Looking(None, None, None, f"No {known.kind} was found; the square around the selection is used.")
     crop = face.crop
-    told = f"A {known.kind} was found; the model looks at {crop.cx:.0f},{crop.cy:.0f},{crop.size:.0f},{crop.angle:.1f}."
+    told = f"A {known.kind} was found; the model looks at {crop_text(crop)}."
     return Looking(None, crop, face, told)
+
+
+def crop_text(crop: Crop) -> str:
+    """As ``--crop`` takes it."""
+    return f"{crop.cx:.0f},{crop.cy:.0f},{crop.size:.0f},{crop.angle:.1f}"
 
 
 def _is_aligned(model: str) -> bool:

@@ -16,6 +16,7 @@ from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import View, scribble, to_colours, view
 from gan_edit_engine.inversion.invert import check_search
 from gan_edit_engine.inversion.latents import label, random_z
+from gan_edit_engine.inversion.prepared import Projector
 from gan_edit_engine.inversion.projection import project, steps_of
 from gan_edit_engine.inversion.start import FromLatent
 from gan_edit_engine.inversion.subject import Inversion
@@ -25,7 +26,7 @@ from gan_edit_engine.worker.imagination import imagine_scribble
 from gan_edit_engine.worker.interpolation import check_latents, interpolate
 from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, latent_of, pack_values
 from gan_edit_engine.worker.progress import exploring, report
-from gan_edit_engine.worker.workspace import Workspace
+from gan_edit_engine.worker.workspace import SettingsT, Workspace
 from gan_edit_protocol.events import FramesReady, Progress, ResultReady
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import (
@@ -98,10 +99,7 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     seen = view(request, model, workspace.device)
     given = _given(request, model, seen)
     check_search(model.generator, request.settings, given is not None)
-    projector = yield from exploring(
-        workspace.prepare(request.model, request.settings, given is None),
-        workspace.looks(request.model, request.settings),
-    )
+    projector = yield from _prepared(request.model, request.settings, workspace, given is None)
     steps = project(projector, seen.subject, FromLatent(given) if given is not None else None)
     found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings))
     image = seen.region.crop.insert(to_colours(found.inversion.image), seen.region.box)
@@ -117,10 +115,7 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     given = _given(request, model, seen)
     if given is None:
         check_search(model.generator, request.settings, given=False)
-    projector = yield from exploring(
-        workspace.prepare(request.model, request.settings, given is None),
-        workspace.looks(request.model, request.settings),
-    )
+    projector = yield from _prepared(request.model, request.settings, workspace, given is None)
     settings = projector.settings
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
@@ -139,6 +134,13 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
         perceptual=projector.perceptual.name,
         steps=projection.steps + settings.edit_steps,
     )
+
+
+def _prepared(
+    model: str, settings: SettingsT, workspace: Workspace, with_encoder: bool
+) -> Generator[Progress, None, Projector[SettingsT]]:
+    looks = workspace.looks(model, settings)
+    return (yield from exploring(workspace.prepare(model, settings, with_encoder), looks))
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
