@@ -1,48 +1,71 @@
-"""Where the model looks when nobody says: at the face that was found, else at the square around the selection."""
+"""Where the model looks when nobody says: at the face that is found, else at the square around the selection."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, cast
 
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+
+from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.crop import AnyImage, Mask
-from gan_edit_engine.library.models_folder import align_points, find_model
-from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.client import Client
+from gan_edit_protocol.events import FacesFound, Notice
+from gan_edit_protocol.geometry import Align, Crop, Face
+from gan_edit_protocol.requests import FindRequest
 
-if TYPE_CHECKING:
-    from gan_edit_engine.finding.find import Face
+Show = Callable[[Any], None]
+Cancelled = Callable[[], bool]
+
+_MOST_PIXELS = 24_000_000
+"""What is looked through for faces; of a larger photo a reduced copy."""
 
 
 @dataclass(frozen=True)
 class Looking:
-    """What a request says of it, the ``face`` that was chosen if any, and the sentence that tells of it if any."""
+    """What a request says of it, and the ``face`` that was chosen if any."""
 
-    align: Align | None
-    crop: Crop | None
+    align: Align | None = None
+    crop: Crop | None = None
     face: Face | None = None
-    told: str | None = None
 
 
-def find_place(photo: AnyImage, marked: Mask | None, model: str) -> Looking:
-    """Look for the face that is meant: of those under ``marked`` [H, W] the one most of which is, else the best.
+@dataclass(frozen=True)
+class Sight:
+    """A photo [H, W, 3 or 4], what is selected or painted of it [H, W], and the model that shall look at it."""
 
-    Where there is none, or nothing finds what the model knows, the request says nothing.
+    photo: AnyImage
+    marked: Mask | None
+    model: str
+
+
+def find_place(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -> Looking:
+    """Look for the face that is meant: of those under what is marked the one most of which is, else the best.
+
+    Where there is none, or nothing finds what the model knows, the request says nothing. ``show`` hears of it.
     """
-    if not _is_aligned(model):
-        return Looking(None, None)
-    # Imported here because it brings torch, which takes seconds to load.
-    from gan_edit_engine.finding.choice import chosen_face  # noqa: PLC0415
-    from gan_edit_engine.finding.registry import finder_of_model  # noqa: PLC0415
+    found = find_faces(sight, client, show, cancelled)
+    if found.face is None:
+        if found.told:
+            show(Notice(found.told))
+        return Looking()
+    crop = found.face.crop
+    show(Notice(found.told, f"The model looks at --crop {crop_text(crop)}."))
+    return Looking(None, crop, found.face)
 
-    known = finder_of_model(model)
-    if known is None:
-        return Looking(None, None)
-    face = chosen_face(known.find(photo), marked)
-    if face is None:
-        return Looking(None, None, None, f"No {known.kind} was found; the square around the selection is used.")
-    crop = face.crop
-    told = f"A {known.kind} was found; the model looks at {crop_text(crop)}."
-    return Looking(None, crop, face, told)
+
+def find_faces(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -> FacesFound:
+    """What the engine finds, in pixels of the photo."""
+    height, width = sight.photo.shape[:2]
+    scale = min(1.0, math.sqrt(_MOST_PIXELS / (height * width)))
+    reduced = (_reduced(pixels, scale) for pixels in (sight.photo, sight.marked))
+    photo, marked = (None if pixels is None else to_message(pixels) for pixels in reduced)
+    assert photo is not None
+    return client.run(FindRequest(photo, marked, sight.model), show, cancelled).enlarged(1 / scale)
 
 
 def crop_text(crop: Crop) -> str:
@@ -50,9 +73,8 @@ def crop_text(crop: Crop) -> str:
     return f"{crop.cx:.0f},{crop.cy:.0f},{crop.size:.0f},{crop.angle:.1f}"
 
 
-def _is_aligned(model: str) -> bool:
-    """Whether a model's file says so: only then is anything to be found. What is wrong with it, its reader says."""
-    try:
-        return align_points(find_model(model)) is not None
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return False
+def _reduced(pixels: AnyImage | None, scale: float) -> AnyImage | None:
+    if pixels is None or scale == 1:
+        return pixels
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(cast(MatLike, pixels), (width, height), interpolation=cv2.INTER_AREA))
