@@ -116,13 +116,13 @@ def edit(
     check_painted(strokes, selection)
     start = None if latent_in is None else read_latent_of(latent_in, model)
     marked = selection if selection is not None else strokes[..., 3]
-    sight = Sight(picture.pixels, marked, model_argument(model))
+    sight = Sight(picture.pixels, marked, model_argument(model), selected=selection is not None)
     given = _given_place(align, crop)
 
     def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[EditRequest, Looking]:
         looking = given or find_place(sight, client, show, cancelled)
         scene = Scene(picture.pixels, selection, sight.model, looking.align, looking.crop, strokes)
-        part = cut(scene, client, settings.feather)
+        part = cut(scene, client, show, settings.feather)
         assert part.scribble is not None  # the scene has one
         return EditRequest(
             part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
@@ -156,13 +156,13 @@ def project(
     _check_outputs(output, latent, picture)
     selection = _read_mask(mask, picture)
     start = None if latent_in is None else read_latent_of(latent_in, model)
-    sight = Sight(picture.pixels, selection, model_argument(model))
+    sight = Sight(picture.pixels, selection, model_argument(model), selected=selection is not None)
     given = _given_place(align, crop)
 
     def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[ProjectRequest, Looking]:
         looking = given or find_place(sight, client, show, cancelled)
         scene = Scene(picture.pixels, selection, sight.model, looking.align, looking.crop)
-        part = cut(scene, client)
+        part = cut(scene, client, show)
         return ProjectRequest(
             part.photo, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
         ), looking
