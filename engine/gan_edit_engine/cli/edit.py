@@ -46,7 +46,7 @@ MaskFile = Annotated[
     Path | None,
     typer.Option(
         help="Gray image of the photo's size: white may change; black and what is transparent never do. "
-        "Default: everything may."
+        "Default: in an edit what lies around the paint may, in a projection everything."
     ),
 ]
 ModelName = Annotated[str, typer.Option(help="An installed model's name, or a model file.")]
@@ -68,7 +68,7 @@ CropText = Annotated[
         "--crop",
         metavar="CX,CY,SIZE[,ANGLE]",
         help="Instead: the square where the model looks, in photo pixels. Default: the face that is found under the "
-        "selection, else the square around the selection.",
+        "selection or the paint, else the square around the selection, or the whole photo.",
     ),
 ]
 LatentOut = Annotated[
