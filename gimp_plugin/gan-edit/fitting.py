@@ -24,6 +24,8 @@ def fit(dialog: Gtk.Dialog, scrolled: Gtk.ScrolledWindow) -> None:
     scrolled.set_overlay_scrolling(False)  # a bar that is always seen tells that there is more
     content = scrolled.get_child().get_child()
     content.connect_after("size-allocate", lambda *_: GLib.idle_add(_set_height, dialog, scrolled, content))
+    # Where it is first shown the window manager says, which may be too low for one as high as the screen.
+    dialog.connect_after("map-event", lambda *_: GLib.idle_add(_set_height, dialog, scrolled, content) and False)
     _prepare(content)
     dialog.realize()
     _set_height(dialog, scrolled, content)
@@ -39,7 +41,7 @@ def _set_height(dialog: Gtk.Dialog, scrolled: Gtk.ScrolledWindow, content: Gtk.W
     if height != scrolled.get_min_content_height():
         scrolled.set_min_content_height(height)
         dialog.resize(dialog.get_size().width, 1)  # as low as it can be
-        _move_up(dialog, screen.y, lowest=screen.y + room - height)
+    _move_up(dialog, screen.y, lowest=screen.y + room - height)
     return GLib.SOURCE_REMOVE
 
 
