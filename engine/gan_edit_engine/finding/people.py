@@ -30,9 +30,10 @@ AREA = 1900 * 1267
 _COARSE_AREA = 640 * 480  # pixels of a level that is cheap enough to be seen in all directions
 _QUARTERS = (0, 1, 2, 3)  # turns by 90 degrees
 _WORTH_A_LOOK, _OVERLAP = 0.25, 0.3  # score of a place, and how much of it another one may cover
-_LOOKS = 24  # places that are looked at closely
+_LOOKS, _PROBABLE = 24, 0.6  # places that are looked at closely, and more if they score so much
 _DIRECTIONS, _SMALL = 8, (60, 2.2)  # to see which way is up: pixels of the face, and the field in heights of it
 _LARGE, _TIMES = (200, 1.6), 3  # to see where the eyes are
+_LEAST = 8.0  # photo pixels of a face's height and of its square
 _OFF_CENTRE = 0.5  # heights of the face between where it is and where it was thought to be, at most
 _APART = 0.5  # heights by which the centres of two faces differ at least
 
@@ -100,13 +101,15 @@ class PeopleFinder:
             for seen in self._net.detect(np.rot90(level.pixels, quarter)):
                 x, y = _turned_back(seen.centre, quarter, *level.pixels.shape[:2]).tolist()
                 height = seen.height * level.scale
-                found.append(_Place(x * level.width, y * level.height, height, 90.0 * quarter, seen.score))
+                if height >= _LEAST:
+                    found.append(_Place(x * level.width, y * level.height, height, 90.0 * quarter, seen.score))
         return found
 
     def _look(self, photo: AnyImage, levels: list[Level], places: list[_Place]) -> list[_Look]:
         """What is a face of these places, best first."""
         looks = []
-        for place in _apart(places)[:_LOOKS]:
+        likely = _apart(places)
+        for place in likely[:_LOOKS] + [place for place in likely[_LOOKS:] if place.score >= _PROBABLE]:
             look = self._closely(photo, levels, place)
             if look is not None and look.place.score >= SURE:
                 looks.append(look)
@@ -117,12 +120,11 @@ class PeopleFinder:
         """The face at a place, seen upright; None where there is none."""
         turns = [360.0 / _DIRECTIONS * number for number in range(_DIRECTIONS)]
         small = [self._see(photo, levels, place.square(turn), _SMALL) for turn in turns]
-        upright = max((look for look in small if look is not None), key=lambda look: look.place.score, default=None)
-        look = upright
-        for time in range(_TIMES):
+        look = max((one for one in small if one is not None), key=lambda one: one.place.score, default=None)
+        for number in range(_TIMES):
             if look is None:
                 return None
-            look = self._see(photo, levels, look.place.square(), _LARGE, mirrored=time == _TIMES - 1)
+            look = self._see(photo, levels, look.place.square(), _LARGE, mirrored=number == _TIMES - 1)
         return look
 
     def _see(
@@ -136,7 +138,7 @@ class PeopleFinder:
         if mirrored and seen is not None:
             other = self._central(np.ascontiguousarray(shown[:, ::-1]), pixels)
             seen = None if other is None else _mean(seen, _mirrored(other, side))
-        if seen is None:
+        if seen is None or seen.height * around * square.size < _LEAST * side:
             return None
         where = np.vstack([seen.points[[0, 1, 3, 4]], seen.centre]) / side
         where = np.array([square.to_photo(*point) for point in 0.5 + around * (where - 0.5)])
@@ -206,13 +208,13 @@ def _apart(places: list[_Place]) -> list[_Place]:
 
 
 def _face(look: _Look, canonical: AlignPoints | None) -> Face | None:
+    """None where the points lie so close together that they make no square."""
     eyes, mouth = look.points[:2], look.points[2:]
     (x1, y1), (x2, y2) = eyes.tolist()
     if canonical is None:
         crop = ffhq_square(eyes, mouth)
-    else:
-        square = square_of(eyes, canonical)
-        if square is None:
-            return None
+    elif (square := square_of(eyes, canonical)) is not None:
         crop = Crop(*square.to_photo(0.5, 0.5), square.size, square.angle)
-    return Face(((x1, y1), (x2, y2)), crop, look.place.score)
+    else:
+        return None
+    return Face(((x1, y1), (x2, y2)), crop, look.place.score) if crop.size >= _LEAST else None

@@ -66,6 +66,15 @@ def test_a_face_is_found_at_any_size(finder: PeopleFinder, scale: float, angle: 
     assert eye_error(np.array(face.points), eyes * scale) < 0.08
 
 
+@pytest.mark.parametrize("height", [4, 6, 9, 14, 20])
+def test_a_face_of_some_pixels_is_none_or_one_that_a_model_can_be_shown(finder: PeopleFinder, height: int) -> None:
+    scale = height / 113
+    tiny = cv2.resize(astronaut(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    for face in finder.find(tiny):
+        Square.of_square(face.crop, 128)
+        assert eye_error(np.array(face.points), EYES * scale) < 0.3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("angle", [0, 90, 150, 330])
 def test_a_small_face_in_a_large_photo_is_found(finder: PeopleFinder, angle: int) -> None:
@@ -92,6 +101,13 @@ def test_two_people_are_two_faces_one_of_them_upside_down(finder: PeopleFinder) 
     places = [np.array(face.points) for face in faces]
     for eyes in (EYES, (1024, 512) - EYES):
         assert min(eye_error(place, eyes) for place in places) < 0.08
+
+
+@pytest.mark.slow
+def test_all_of_a_crowd_are_found(finder: PeopleFinder) -> None:
+    face = cv2.resize(astronaut()[20:200, 130:310], (120, 120), interpolation=cv2.INTER_AREA)
+    faces = finder.find(np.tile(face, (6, 6, 1)))
+    assert len(faces) == 36
 
 
 @pytest.mark.parametrize("name", [*(one for one in (*JUDGED_BY, *TRAINED_ON) if one not in WITH_PEOPLE), "chelsea.png"])
