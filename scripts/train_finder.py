@@ -95,7 +95,13 @@ def train(
         "[[0.29, 0.405], [0.73, 0.405]]"
     ),
     provenance: Annotated[str, typer.Option(help="Where the faces come from, for the file's header.")] = "",
-    until: Annotated[int, typer.Option(help="Length of a new run in pictures.")] = FinderSettings.until,
+    until: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Length of the run in pictures, {FinderSettings.until} when it begins; "
+            "given again, it lengthens or shortens a run that goes on."
+        ),
+    ] = None,
     every: Annotated[int, typer.Option(help="Report and save after so many pictures.")] = 4_000,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = os.cpu_count() or 1,
 ) -> None:
@@ -104,7 +110,9 @@ def train(
     cv2.setNumThreads(threads)
     run_folder = RunFolder(folder)
     saved = run_folder.load() if run_folder.state.exists() else None
-    settings = FinderSettings(**saved["settings"]) if saved else replace(FinderSettings(), until=until)
+    settings = FinderSettings(**saved["settings"]) if saved else FinderSettings()
+    if until is not None:
+        settings = replace(settings, until=until)
     (x1, y1), (x2, y2) = json.loads(align_points)
     finding = Finding(domain, ((x1, y1), (x2, y2)))
     faces = load_faces([PhotoSource(path) for path in photos], read_names(exclude) if exclude else [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import cv2
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from gan_edit_engine.imaging.crop import AnyImage, to_unit
 from gan_edit_engine.imaging.square import Square, direction
+from gan_edit_protocol.geometry import Crop
 
 Pixels = NDArray[np.uint8]
 
 AREA = 384 * 288
-"""Pixels of the largest level at most: what two processor cores look through in some hundredths of a second."""
+"""Pixels of the largest level, if not said otherwise: two processor cores see them in some hundredths of a second."""
 GRAY = 128
 """What lies beyond a picture, in all three channels: 0 to the networks."""
 _LONGEST = 4096  # pixels of a side, however narrow the photo
@@ -40,9 +41,12 @@ class Level:
         return math.sqrt(self.width * self.height)
 
 
-def pyramid(photo: AnyImage) -> list[Level]:
-    """The levels of a photo [H, W(, 1 to 4)] of uint8, uint16 or float, the finest first; each half the one before."""
-    levels = [reduced(photo)]
+def pyramid(photo: AnyImage, area: int = AREA) -> list[Level]:
+    """The levels of a photo [H, W(, 1 to 4)] of uint8, uint16 or float, the finest first; each half the one before.
+
+    ``area``: pixels of the finest at most.
+    """
+    levels = [reduced(photo, area)]
     while max(levels[-1].pixels.shape[:2]) >= 2 * _SMALLEST:
         last = levels[-1]
         h, w = last.pixels.shape[:2]
@@ -51,10 +55,10 @@ def pyramid(photo: AnyImage) -> list[Level]:
     return levels
 
 
-def reduced(photo: AnyImage) -> Level:
-    """The photo's RGB with at most ``AREA`` pixels: each the mean of the area it covers."""
+def reduced(photo: AnyImage, area: int = AREA) -> Level:
+    """The photo's RGB with at most ``area`` pixels: each the mean of the area it covers."""
     height, width = photo.shape[:2]
-    shrink = max(1.0, math.sqrt(height * width / AREA), max(height, width) / _LONGEST)
+    shrink = max(1.0, math.sqrt(height * width / area), max(height, width) / _LONGEST)
     target = max(1, round(width / shrink)), max(1, round(height / shrink))
     small, pixel = photo, 1
     # Halving is what OpenCV does many times faster than any other reduction by area, where the sides are even.
@@ -98,3 +102,17 @@ def cut_square(levels: list[Level], square: Square, side: int, field: float) -> 
         level.pixels, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=(GRAY, GRAY, GRAY)
     )
     return np.asarray(cut, np.uint8)
+
+
+def cut_sharp(photo: AnyImage, levels: list[Level], square: Square, side: int, field: float) -> Pixels:
+    """As `cut_square`, but from the photo itself where the finest of its levels would be blurred."""
+    step = field * square.size / side
+    if levels[0].scale <= max(1.0, _SHARP * step):
+        return cut_square(levels, square, side, field)
+    grown = Square.of_square(Crop(*square.to_photo(0.5, 0.5), field * square.size, square.angle), 1)
+    box = grown.footprint(photo.shape[0], photo.shape[1], margin=1)
+    if box is None:
+        return np.full((side, side, 3), GRAY, np.uint8)
+    part = Level(_rgb(photo[box.slices]), 1.0, 1.0)
+    moved = replace(square, left=square.left - box.x, top=square.top - box.y)
+    return cut_square([part], moved, side, field)

@@ -48,9 +48,9 @@ _LOOSE_FACE_CROP = "a face from hair to chin, rotation and position free"
 _ANIMAL_CROP = "the animal's head, filling the square"
 _OBJECT_CROP = "the whole object, centred"
 
-# ffhq-dataset crops a square whose side is four times the distance of the eyes, centred a tenth of the way from the
-# eyes to the mouth: eyes at x = 1/2 +- 1/8, and y slightly above the middle.
-_FACE_POINTS: AlignPoints = ((0.375, 0.47), (0.625, 0.47))
+FFHQ_POINTS: AlignPoints = ((0.375, 0.47), (0.625, 0.47))
+"""The eyes in FFHQ, CelebA-HQ and MetFaces, about: the square's side is four times their distance or 3.6 times the way
+to the mouth, and its centre a tenth of that way below them (Karras et al. 2018, appendix C)."""
 
 
 def _stylegan2(name: str, file: str, resolution: int, domain: str, crop: str, aligned: bool = False) -> Entry:
@@ -63,7 +63,7 @@ def _stylegan2(name: str, file: str, resolution: int, domain: str, crop: str, al
         licence="NVIDIA Source Code License (non-commercial)",
         licence_url="https://github.com/NVlabs/stylegan3/blob/main/LICENSE.txt",
         source="https://github.com/NVlabs/stylegan3",
-        align_points=_FACE_POINTS if aligned else None,
+        align_points=FFHQ_POINTS if aligned else None,
     )
 
 
@@ -77,7 +77,7 @@ def _stylegan3(name: str, file: str, resolution: int, domain: str, crop: str, al
         licence="NVIDIA Source Code License (non-commercial)",
         licence_url="https://github.com/NVlabs/stylegan3/blob/main/LICENSE.txt",
         source="https://github.com/NVlabs/stylegan3",
-        align_points=_FACE_POINTS if aligned else None,
+        align_points=FFHQ_POINTS if aligned else None,
     )
 
 
@@ -99,7 +99,7 @@ MODELS: tuple[Entry, ...] = (
     _stylegan2("ffhq-512", "stylegan2-ffhq-512x512", 512, "human face", _FACE_CROP, aligned=True),
     _stylegan2("ffhq-1024", "stylegan2-ffhq-1024x1024", 1024, "human face", _FACE_CROP, aligned=True),
     _stylegan2("ffhqu-256", "stylegan2-ffhqu-256x256", 256, "human face, not aligned", _LOOSE_FACE_CROP),
-    _stylegan2("celebahq-256", "stylegan2-celebahq-256x256", 256, "human face", _LOOSE_FACE_CROP),
+    _stylegan2("celebahq-256", "stylegan2-celebahq-256x256", 256, "human face", _FACE_CROP, aligned=True),
     _stylegan2("metfaces-1024", "stylegan2-metfaces-1024x1024", 1024, "painted face", _FACE_CROP, aligned=True),
     _stylegan2("afhqcat-512", "stylegan2-afhqcat-512x512", 512, "cat face (AFHQ v1)", _ANIMAL_CROP),
     _stylegan2("afhqdog-512", "stylegan2-afhqdog-512x512", 512, "dog face (AFHQ v1)", _ANIMAL_CROP),

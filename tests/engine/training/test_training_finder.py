@@ -11,11 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
+import train_finder
 from gan_edit_engine.training.composites import Composer
 from gan_edit_engine.training.face_crops import load_faces
 from gan_edit_engine.training.finder import FinderSettings, FinderTrainer, focal_loss
 from gan_edit_engine.training.photos import PhotoSource
 from gan_edit_engine.training.scenery import Scenery
+from gan_edit_engine.training.state import RunFolder
 from gan_edit_protocol.errors import SettingError
 
 CANONICAL = ((0.29, 0.405), (0.73, 0.405))
@@ -102,3 +104,21 @@ def test_each_face_comes_once_at_its_largest_and_kept_out_ones_at_no_size(tmp_pa
 def test_no_face_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="no face"):
         load_faces([folder_of(tmp_path, {"a.png": 20})], [])
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_ends_where_it_was_to_or_where_it_is_told_to_now(tmp_path: Path) -> None:
+    photos = tmp_path / "faces"
+    photos.mkdir()
+    for i in range(3):
+        pixels = np.random.default_rng(i).integers(0, 256, (128, 128, 3), np.uint8)
+        Image.fromarray(pixels).save(photos / f"{i}.png")
+
+    def seen(until: int | None) -> tuple[int, int]:
+        train_finder.train(tmp_path / "run", [photos], until=until, threads=torch.get_num_threads())
+        saved = RunFolder(tmp_path / "run").load()
+        return saved["state"]["images"], saved["settings"]["until"]
+
+    assert seen(16) == (16, 16)
+    assert seen(None) == (16, 16)
+    assert seen(32) == (32, 32)
