@@ -22,7 +22,7 @@ from gan_edit_engine.inversion.optimize import LBFGS, Adam, Plateau, Search, Ste
 from gan_edit_engine.inversion.perceptual import Perceptual
 from gan_edit_engine.inversion.prepared import Prepared, Projector
 from gan_edit_engine.inversion.residual import Residual
-from gan_edit_engine.inversion.search_size import lacking, projection_sides, search_side
+from gan_edit_engine.inversion.search_size import judged_side, lacking, projection_sides
 from gan_edit_engine.inversion.start import FromEncoder, FromLatent, FromSamples, Start
 from gan_edit_engine.inversion.subject import Drawing, Inversion, NoiseMaps, Subject, psnr, synthesise
 from gan_edit_engine.inversion.terms import (
@@ -127,7 +127,7 @@ class _Inverting:
     def __init__(self, projector: Projector[ProjectSettings], subject: Subject, start: Start) -> None:
         self._projector, self._subject = projector, subject
         self._generator, self._settings = projector.generator, projector.settings
-        self._device = subject.image.device
+        self._perceptual, self._device = projector.perceptual, subject.image.device
         self._sides = projection_sides(projector.generator, projector.perceptual, projector.settings)
         self._image_terms = cache(partial(image_terms, projector.perceptual, subject, projector.settings))
         self._latent_term = latent_term(projector)
@@ -282,7 +282,7 @@ class _Inverting:
     def _images_of(self, latents: Tensor) -> Tensor:
         """The images [N, C, S, S] of z or w [N, dim], as small as one can tell them apart."""
         ws = self._from_z(latents) if self._settings.space == "z" else self._expanded(latents[:, None])
-        return synthesise(self._generator, ws, self._drawing(side=search_side(self._generator)))
+        return synthesise(self._generator, ws, self._drawing(side=judged_side(self._generator, self._perceptual)))
 
     def _drawing(self, dtype: torch.dtype = torch.float32, side: int | None = None) -> Drawing:
         """With noise and residual as they are now."""

@@ -34,9 +34,14 @@ _FEWER = 4  # times fewer looks at a large model
 _SLOWER = 3  # times fewer steps in one that has no small images
 
 
-def search_side(generator: generators.Generator, wanted: int = SMALL) -> int:
-    """The side at which a search that wants to see ``wanted`` pixels draws the generator's images."""
+def search_side(generator: generators.Generator, wanted: int = 0) -> int:
+    """The side at which a search that wants to see at least ``wanted`` pixels draws the generator's images."""
     return generator.cheap_side(max(SMALL, wanted))
+
+
+def judged_side(generator: generators.Generator, perceptual: Perceptual, wanted: int = 0) -> int:
+    """As `search_side`, and large enough for the perceptual network: a discriminator takes whole images only."""
+    return search_side(generator, perceptual.side_seen(generator.resolution, wanted))
 
 
 def looks_at(generator: generators.Generator, usual: int) -> int:
@@ -85,13 +90,11 @@ def coarse_share(settings: ProjectSettings) -> float:
 
 def projection_sides(generator: generators.Generator, perceptual: Perceptual, settings: ProjectSettings) -> Sides:
     """As large as the perceptual network is to see the images, where that is cheaper than the whole."""
-    whole, until = generator.resolution, coarse_share(settings)
-    seen = min(settings.perceptual_side, whole)
-    fine = search_side(generator, perceptual.side_seen(whole, seen))
-    coarse = search_side(generator, perceptual.side_seen(whole, seen // 2))
+    seen, until = min(settings.perceptual_side, generator.resolution), coarse_share(settings)
+    fine, coarse = (judged_side(generator, perceptual, wanted) for wanted in (seen, seen // 2))
     if not until:
         return Sides(((1.0, fine),), 0.0)
-    first = min(coarse, explored_side(generator))
+    first = coarse if coarse == generator.resolution else min(coarse, explored_side(generator))
     return Sides(((_TINY_SHARE * until, first), (until, coarse), (1.0, coarse if until == 1 else fine)), until)
 
 
