@@ -3,6 +3,7 @@
 
     scripts/bench.py                     # the default model, all processors
     scripts/bench.py --threads 1 --device cuda
+    scripts/bench.py --threads 1 --large  # an edit in a model of 1024 pixels instead: some minutes
 
 Each group's cases take turns, so that a machine that slows down slows all of them; printed are the median of each and
 how many times faster it is than the first of its group.
@@ -12,10 +13,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import cv2
@@ -25,10 +31,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gan_edit_engine.generators import Generator
-from gan_edit_engine.imaging.crop import AnyImage, Crop, Part, composite, from_unit, to_unit
+from gan_edit_engine.checkpoints import safetensors_file
+from gan_edit_engine.generators import Generator, build
+from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
+from gan_edit_engine.imaging.arrays import to_message
+from gan_edit_engine.imaging.crop import AnyImage, Crop, Image, Part, composite, from_unit, to_unit
 from gan_edit_engine.imaging.meaning import Meaning
 from gan_edit_engine.imaging.transfer import maps_of, transfer
+from gan_edit_engine.inversion.axes import PROBES
 from gan_edit_engine.inversion.edit import Wish, follow_scribble
 from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import random_z
@@ -38,14 +48,18 @@ from gan_edit_engine.inversion.prepared import Prepared
 from gan_edit_engine.inversion.subject import Drawing, Inversion, Subject, synthesise
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.worker.device import choose_device, describe_device
+from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.geometry import Box
+from gan_edit_protocol.requests import EditRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 from official_projector import project_officially
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FOREVER = 20_000  # steps: no case ends before the bench does
+LARGE = StyleGAN2Config(resolution=1024, channel_base=32768, channel_max=512)
+"""The official config-f, as FFHQ's model."""
 
 Case = Callable[[], Any]
 Group = dict[str, Case]
@@ -151,6 +165,83 @@ def _transferring(kind: str) -> Case:
     return lambda: transfer(crop, Box(0, 0, 6000, 4000), Part.whole(photo), maps)
 
 
+@dataclass(frozen=True)
+class LargeEdit:
+    """Processor seconds of edits by default in a large model: the first, and the next, for which the model is known.
+
+    ``step``: of one step at full size. ``peak``: bytes that the process had at most until the edits were done.
+    """
+
+    first_edit: float
+    next_edit: float
+    step: float
+    peak: int
+
+    def at_full_size(self, first: bool) -> float:
+        """Seconds of the steps of an edit that was searched at full size, and of a first edit's looks for the axes.
+
+        Estimated: the hours that it takes are not waited for. All else that such an edit does is left out.
+        """
+        settings = EditSettings()
+        return (PROBES * first + settings.steps + settings.edit_steps // 4) * self.step
+
+
+def large_edit(device: torch.device) -> LargeEdit:
+    """Two edits of one photo with different seeds, and one step at full size."""
+    torch.manual_seed(0)
+    generator = build(LARGE).eval().requires_grad_(False)
+    with tempfile.TemporaryDirectory() as folder:
+        file, workspace = Path(folder, "large.safetensors"), Workspace(device)
+        workspace.explored = Path(folder)
+        safetensors_file.write(file, generator, {})
+        first, following = (_seconds(partial(_edit_large, str(file), seed, workspace)) for seed in (0, 1))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return LargeEdit(first, following, _seconds(_full_size_step(generator.to(device))), peak)
+
+
+def _edit_large(model: str, seed: int, workspace: Workspace) -> None:
+    side = LARGE.resolution
+    photo = from_unit(_clouds(side), np.dtype(np.uint8))
+    strokes, selected = np.zeros((side, side, 4), np.uint8), np.zeros((side, side), np.uint8)
+    strokes[side // 3 : side // 2, side // 3 : side // 2] = (40, 80, 220, 255)
+    selected[side // 4 : 2 * side // 3, side // 4 : 2 * side // 3] = 255
+    settings = EditSettings(cache=False, seed=seed)
+    request = EditRequest(
+        to_message(photo), to_message(strokes), mask=to_message(selected), model=model, settings=settings
+    )
+    for _ in perform(request, workspace):
+        pass
+
+
+def _full_size_step(generator: Generator) -> Case:
+    """Image, perceptual loss at the edit's size, and gradient; it was run once, so that all is made that is kept."""
+    device = next(generator.parameters()).device
+    ws = generator.mapping(random_z(generator, 1, 0, device))
+    with torch.no_grad():
+        image = generator.synthesis(ws)
+    perceptual = load_perceptual("auto", device)
+    target = perceptual.target(image, torch.ones_like(image[:, :1]), side=EditSettings.perceptual_side // 2)
+
+    def run() -> None:
+        latent = ws.clone().requires_grad_()
+        drawn = generator.synthesis(latent)
+        (perceptual.loss(drawn, target) + (drawn - image).square().mean()).backward()
+
+    run()
+    return run
+
+
+def _seconds(run: Case) -> float:
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def _clouds(side: int) -> Image:
+    colours = np.random.default_rng(0).random((16, 16, 3), np.float32)
+    return np.asarray(cv2.resize(colours, (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1), np.float32)
+
+
 def measure(group: Group, rounds: int, device: torch.device) -> Iterator[tuple[str, float]]:
     """The median milliseconds of each case."""
     seconds: dict[str, list[float]] = {name: [] for name in group}
@@ -171,11 +262,15 @@ def bench(
     device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the first that works.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = os.cpu_count() or 1,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each case.")] = 15,
+    large: Annotated[bool, typer.Option("--large", help="An edit in StyleGAN2's config-f at 1024 pixels.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Time the parts of a projection and an edit."""
     torch.set_num_threads(threads)
     chosen = choose_device(device)
+    if large:
+        _print_large(large_edit(chosen), as_json)
+        return
     table = Table("", "ms", "times faster", title=f"{model} on {describe_device(chosen)}, {threads} threads")
     found: dict[str, dict[str, float]] = {}
     for title, group in Bench(model, chosen).groups().items():
@@ -189,6 +284,18 @@ def bench(
         print(json.dumps({"model": model, "device": describe_device(chosen), "threads": threads, "ms": found}))
     else:
         Console().print(table)
+
+
+def _print_large(found: LargeEdit, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    title = f"official config-f, {LARGE.resolution} px, random weights, peak memory {found.peak / 2**30:.1f} GiB"
+    table = Table("", "processor seconds", "its steps at full size", "times less", title=title)
+    for name, seconds, first in (("first edit", found.first_edit, True), ("next edit", found.next_edit, False)):
+        whole = found.at_full_size(first)
+        table.add_row(name, f"{seconds:.0f}", f"{whole:.0f}", f"{whole / seconds:.1f}")
+    Console().print(table)
 
 
 def main() -> None:

@@ -109,6 +109,39 @@ def test_cases_take_turns_and_the_median_counts_without_the_first_two(monkeypatc
     assert turns == ["a", "b"] * 5
 
 
+def test_an_edit_in_a_large_model_is_set_against_its_steps_at_full_size() -> None:
+    found = bench.LargeEdit(first_edit=20.0, next_edit=10.0, step=2.0, peak=1)
+    # 32 looks for the axes, 40 steps of the projection, and in W+ the last quarter of 30.
+    assert found.at_full_size(first=True) == 2 * (32 + 40 + 7)
+    assert found.at_full_size(first=False) == 2 * (40 + 7)
+
+
+@pytest.mark.slow
+def test_the_bench_makes_two_edits_in_a_large_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODELS_DIR_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
+    narrow_lpips.install()
+    config = StyleGAN2Config(z_dim=8, w_dim=8, resolution=64, channel_base=512, channel_max=8, mapping_layers=1)
+    monkeypatch.setattr(bench, "LARGE", config)
+    stages: list[set[str]] = []
+    perform = bench.perform
+
+    def seen(*arguments: Any) -> list[Any]:
+        events = list(perform(*arguments))
+        stages.append({getattr(event, "stage", "") for event in events})
+        return events
+
+    monkeypatch.setattr(bench, "perform", seen)
+    app = bench.typer.Typer()
+    app.command()(bench.bench)
+    arguments = ["--device", "cpu", "--threads", "1", "--large"]
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert all(found[name] > 0 for name in ("first_edit", "next_edit", "step"))
+    assert found["peak"] > 50 << 20
+    assert ["Exploring the model" in each for each in stages] == [True, False]
+    assert "random weights" in CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
+
+
 class Operations(TorchDispatchMode):
     """A clock that goes by what is computed: the same for every run, on any machine."""
 

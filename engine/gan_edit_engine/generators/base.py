@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -85,6 +86,28 @@ class Generator(nn.Module):
         """Feature maps [N, C, S, S] that the image is drawn from, coarse to fine, computed as asked for."""
         yield from ()
 
+    def features_within(self, ws: Tensor, largest: int, noise: Noise = "const") -> Iterator[Tensor]:
+        """Those of the `features` that are at most ``largest`` pixels wide."""
+        return itertools.takewhile(lambda x: x.shape[-1] <= largest, self.features(ws, noise))
+
+    def images(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
+        """The images [N, image_channels, S, S] that the synthesis has on its way, coarse to fine.
+
+        They are computed as asked for. The last is the image itself, and in most families the only one.
+        """
+        yield self.synthesis(ws, noise=noise)
+
+    def cheap_side(self, least: int) -> int:
+        """The smallest side, of at least ``least`` pixels, at which `small_image` costs less than the whole image.
+
+        The resolution, where it costs as much at any side.
+        """
+        return self.resolution
+
+    def seen_ws(self, side: int) -> int:
+        """How many vectors of ws, the first ones, the `small_image` of that side depends on."""
+        return self.num_ws
+
     def small_image(self, ws: Tensor, side: int, noise: Noise = "const") -> Tensor:
         """An image [N, image_channels, side, side] of what the synthesis draws, as cheap as the family can.
 
@@ -95,12 +118,7 @@ class Generator(nn.Module):
 
     def small_image_and_features(self, ws: Tensor, side: int, noise: Noise = "const") -> tuple[Tensor, list[Tensor]]:
         """`small_image`, and those of the `features` that are no larger."""
-        maps: list[Tensor] = []
-        for x in self.features(ws, noise):
-            if x.shape[-1] > side:
-                break
-            maps.append(x)
-        return self.small_image(ws, side, noise), maps
+        return self.small_image(ws, side, noise), [*self.features_within(ws, side, noise)]
 
     def forward(
         self,

@@ -6,6 +6,7 @@ clamping and any resampling filter.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -129,6 +130,10 @@ class StyleGAN2(MappedGenerator):
     def features(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
         return (x for x, _ in self.synthesis.steps(ws, noise))
 
+    def features_within(self, ws: Tensor, largest: int, noise: Noise = "const") -> Iterator[Tensor]:
+        within = sum(side <= largest for side in self.config.block_resolutions)
+        return itertools.islice(self.features(ws, noise), within)
+
     def small_image(self, ws: Tensor, side: int, noise: Noise = "const") -> Tensor:
         """The running image of the block at ``side``, where the architecture has one: no finer layer is computed."""
         if not self._has_running_image(side):
@@ -146,8 +151,21 @@ class StyleGAN2(MappedGenerator):
                 return image, maps
         raise AssertionError(f"the synthesis has no image of {side} pixels")
 
+    def images(self, ws: Tensor, noise: Noise = "const") -> Iterator[Tensor]:
+        return (image for image in self.synthesis.images(ws, noise) if image is not None)
+
+    def cheap_side(self, least: int) -> int:
+        cheap = [side for side in self.config.block_resolutions if side >= least and self._has_running_image(side)]
+        return cheap[0] if cheap else self.resolution
+
+    def seen_ws(self, side: int) -> int:
+        """One for each convolution up to the block at ``side``, and the one of its ToRGB."""
+        if not self._has_running_image(side):
+            return self.num_ws
+        return 2 * (1 + self.config.block_resolutions.index(side))
+
     def _has_running_image(self, side: int) -> bool:
-        return self.config.architecture == "skip" and side >= self.config.block_resolutions[0]
+        return self.config.architecture == "skip" and side in self.config.block_resolutions
 
     def noise_consts(self) -> dict[str, Tensor]:
         if not self.config.use_noise:

@@ -21,7 +21,7 @@ _SHADOW = 5  # model pixels: how much wider than that its soft edge or shadow is
 _COLOURS = 2.0  # model pixels: standard deviation below which texture begins
 _AROUND = 7  # model pixels: a place and its rim, by which one looks for its like
 _FURTHEST = 0.5  # of the side: from so far away texture may come
-_EVERY = 2  # model pixels between the places that are looked at
+_LOOKED_AT = 64  # along the side: how many places, each 2 of 128 model pixels from the next
 _LIKE = 0.12  # RMS of colours beyond which no place is like it
 
 
@@ -91,9 +91,10 @@ def _beside(photo: Image, colours: Image, place: Where, gone: Where) -> tuple[in
     low, asked = _smooth(photo), colours[around]
     rough = np.square(photo - low)  # a lid or a stripe is no texture
     furthest = int(_FURTHEST * side)
+    every = max(2, side // _LOOKED_AT)
     best, found = _LIKE, None
-    for dy in range(max(-furthest, -int(ys.min())), min(furthest, side - 1 - int(ys.max())) + 1, _EVERY):
-        for dx in range(max(-furthest, -int(xs.min())), min(furthest, side - 1 - int(xs.max())) + 1, _EVERY):
+    for dy in range(max(-furthest, -int(ys.min())), min(furthest, side - 1 - int(ys.max())) + 1, every):
+        for dx in range(max(-furthest, -int(xs.min())), min(furthest, side - 1 - int(xs.max())) + 1, every):
             if gone[ys + dy, xs + dx].any():
                 continue
             there = ys + dy, xs + dx

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from gan_edit_engine import generators
 from gan_edit_engine.inversion.optimize import Step
+from gan_edit_engine.inversion.subject import Drawing, synthesise
 from gan_edit_protocol.settings import ProjectSettings
 
 PROBES = 32
@@ -73,22 +74,25 @@ def search_coordinates(start: Tensor, axes: Axes | None, optimizer: str) -> tupl
     return coordinates, lambda: start.detach() + torch.einsum("lik,nlk->nli", steps, coordinates)
 
 
-def find_axes(generator: generators.Generator, w: Tensor, mean: Tensor) -> Generator[Step, None, Axes]:
+def find_axes(
+    generator: generators.Generator, w: Tensor, mean: Tensor, side: int | None = None
+) -> Generator[Step, None, Axes]:
     """Yields a Step per probe, which has no loss; returns the axes of a model with w.
 
-    ``w`` [PROBES, w_dim]: random latents of the model around their ``mean`` [w_dim].
+    ``w`` [N, w_dim]: random latents of the model around their ``mean`` [w_dim], one for each probe. ``side``: at which
+    the images are asked, instead of the whole; layers that do not show there keep their own axes.
     """
     random = torch.Generator().manual_seed(_SEED)
     gradients = []
     for probed in torch.lerp(mean, w, _TRUNCATION_PSI):
         ws = probed.expand(1, generator.num_ws, -1).clone().requires_grad_()
-        image: Tensor = generator.synthesis(ws)
+        image = synthesise(generator, ws, Drawing(side=side))
         (gradient,) = torch.autograd.grad((image * _random_change(image, random)).sum(), ws)
         # How strongly an image answers says nothing about the directions in which it does.
         # What is no number is left to the search itself, which says so.
         gradients.append((gradient[0] / gradient.norm().clamp_min(_TINY)).nan_to_num(0.0, 0.0, 0.0))
         yield Step(0.0, image.detach())
-    by_layer = torch.stack(gradients, dim=1).cpu()  # [num_ws, PROBES, w_dim]; not every device has the decomposition
+    by_layer = torch.stack(gradients, dim=1).cpu()  # [num_ws, N, w_dim]; not every device has the decomposition
     return Axes(_frame(by_layer.sum(0, keepdim=True), mean.device), _frame(by_layer, mean.device))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gan_edit_engine.inversion.perceptual import Perceptual, Target
+from gan_edit_engine.inversion.search_size import coarse_share
 from gan_edit_engine.inversion.subject import Subject
 from gan_edit_protocol.settings import ProjectSettings
 
@@ -22,13 +23,17 @@ class CoarseToFine:
         return self.coarse if share < self.coarse_until else self.fine
 
 
-def coarse_to_fine(perceptual: Perceptual, subject: Subject, settings: ProjectSettings) -> CoarseToFine:
-    """What is to be looked like where the subject counts. Shape and colours settle while it is seen coarsely."""
+def coarse_to_fine(
+    perceptual: Perceptual, subject: Subject, settings: ProjectSettings, drawn: int | None = None
+) -> CoarseToFine:
+    """What is to be looked like where the subject counts. Shape and colours settle while it is seen coarsely.
+
+    ``drawn``: the side at which the images are drawn, if not the subject's.
+    """
+    side, subject = min(settings.perceptual_side, subject.image.shape[-1]), subject.at(drawn or subject.image.shape[-1])
     image, weight, style = subject.image, subject.weight, settings.style_weight > 0
-    side = min(settings.perceptual_side, image.shape[-1])
     fine = perceptual.target(image, weight, style, side)
-    # A change of the loss in mid-search would look like a plateau, or hide one.
-    coarse_until = 0.0 if settings.patience or settings.optimizer == "lbfgs" else settings.coarse_fraction
+    coarse_until = coarse_share(settings)
     if not coarse_until or perceptual.side_seen(image.shape[-1], side // 2) == fine.side:
         return CoarseToFine(fine, fine, 0.0)
     return CoarseToFine(perceptual.target(image, weight, style, side // 2), fine, coarse_until)

@@ -10,7 +10,7 @@ reach what W cannot.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from gan_edit_engine.inversion.axes import search_coordinates
 from gan_edit_engine.inversion.losses import area_averaged
 from gan_edit_engine.inversion.optimize import Adam, Step, late_decay, over
 from gan_edit_engine.inversion.prepared import Prepared
+from gan_edit_engine.inversion.search_size import lacking, search_side
 from gan_edit_engine.inversion.subject import Drawing, Inversion, synthesise
 from gan_edit_engine.inversion.terms import (
     FollowPaint,
@@ -68,20 +69,31 @@ def follow_scribble(
     """Yields a Step per optimisation step; returns the :class:`Edited` latent."""
     steps = prepared.settings.edit_steps
     along_w = max(1, round(steps * _MEANING_SHARE))
-    ws = yield from _along_w(prepared, projected, wish, along_w)
+    drawing = _drawing(prepared, projected)
+    ws = yield from _along_w(prepared, projected, wish, drawing, along_w)
     if along_w < steps:
-        ws = yield from _in_w_plus(prepared, projected, wish, ws, steps - along_w)
+        ws = yield from _in_w_plus(prepared, projected, wish, drawing, ws, steps - along_w)
     with torch.no_grad():
         return Edited(ws, synthesise(prepared.generator, ws, Drawing(projected.noise, projected.residual)))
 
 
+def _drawing(prepared: Prepared[EditSettings], projected: Inversion) -> Drawing:
+    """How the search's images are drawn. Those of a large model begin as the projected one, seen at their size."""
+    generator, side = prepared.generator, search_side(prepared.generator)
+    drawing = Drawing(projected.noise, projected.residual, prepared.dtype, side)
+    if side == generator.resolution:
+        return drawing
+    sides = (min(_MEANING_SIDE, side), side)
+    return replace(drawing, lacking=lacking(generator, projected.ws, drawing, sides, projected.image))
+
+
 def _along_w(
-    prepared: Prepared[EditSettings], projected: Inversion, wish: Wish, steps: int
+    prepared: Prepared[EditSettings], projected: Inversion, wish: Wish, drawing: Drawing, steps: int
 ) -> Generator[Step, None, Tensor]:
     """ws [1, num_ws, w_dim] after a search in which all layers move alike, on a small image."""
     settings, basis = prepared.settings, prepared.statistics.basis
     side = min(_MEANING_SIDE, prepared.generator.resolution)
-    drawing = Drawing(projected.noise, projected.residual, prepared.dtype, side)
+    drawing = replace(drawing, side=side)
     terms = [*_terms(projected, wish, settings, side), StayTypical(settings.edit_prior_weight)]
     move = torch.zeros([1, basis.shape[1]], device=projected.ws.device).requires_grad_()
 
@@ -98,13 +110,13 @@ def _along_w(
 
 
 def _in_w_plus(
-    prepared: Prepared[EditSettings], projected: Inversion, wish: Wish, centre: Tensor, steps: int
+    prepared: Prepared[EditSettings], projected: Inversion, wish: Wish, drawing: Drawing, centre: Tensor, steps: int
 ) -> Generator[Step, None, Tensor]:
     """ws [1, num_ws, w_dim] after a search near ``centre`` in which each layer moves by itself."""
     settings, generator = prepared.settings, prepared.generator
-    drawing = Drawing(projected.noise, projected.residual, prepared.dtype)
+    side = search_side(generator)
     near = StayNear(settings.edit_prior_weight, centre, prepared.statistics.std)
-    terms = [*_terms(projected, wish, settings, generator.resolution), near]
+    terms = [*_terms(projected, wish, settings, side), near]
     coordinates, latent = search_coordinates(centre, prepared.axes, "adam")
 
     def evaluate(_taken: int) -> tuple[Tensor, Tensor]:

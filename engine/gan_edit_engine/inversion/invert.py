@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from gan_edit_engine.inversion.optimize import LBFGS, Adam, Plateau, Search, Ste
 from gan_edit_engine.inversion.perceptual import Perceptual
 from gan_edit_engine.inversion.prepared import Prepared, Projector
 from gan_edit_engine.inversion.residual import Residual
+from gan_edit_engine.inversion.search_size import judged_side, lacking, projection_sides
 from gan_edit_engine.inversion.start import FromEncoder, FromLatent, FromSamples, Start
 from gan_edit_engine.inversion.subject import Drawing, Inversion, NoiseMaps, Subject, psnr, synthesise
 from gan_edit_engine.inversion.terms import (
@@ -87,14 +89,21 @@ def stop_condition(subject: Subject, settings: ProjectSettings) -> Callable[[Ste
     return reached
 
 
-def image_terms(perceptual: Perceptual, subject: Subject, settings: ProjectSettings) -> list[Term]:
-    """What the image is asked for: to be the subject, to its pixels and to the perceptual network."""
-    terms: list[Term] = [ReproducePixels(settings.pixel_weight, subject, settings.pixel_loss)]
+def image_terms(
+    perceptual: Perceptual, subject: Subject, settings: ProjectSettings, side: int | None = None
+) -> list[Term]:
+    """What the image is asked for: to be the subject, to its pixels and to the perceptual network.
+
+    ``side``: that of the images, if not the subject's.
+    """
+    seen = subject if side is None else subject.at(side)
+    terms: list[Term] = [ReproducePixels(settings.pixel_weight, seen, settings.pixel_loss)]
     content, style = settings.perceptual_weight, settings.style_weight
     if style:
-        terms.append(LookAlikeInStyle(content, style, perceptual, coarse_to_fine(perceptual, subject, settings)))
+        targets = coarse_to_fine(perceptual, subject, settings, side)
+        terms.append(LookAlikeInStyle(content, style, perceptual, targets))
     elif content:
-        terms.append(LookAlike(content, perceptual, coarse_to_fine(perceptual, subject, settings)))
+        terms.append(LookAlike(content, perceptual, coarse_to_fine(perceptual, subject, settings, side)))
     return terms
 
 
@@ -108,15 +117,22 @@ def latent_term(prepared: Prepared[ProjectSettings]) -> Term:
     return StayNearMean(settings.prior_weight, prepared.statistics)
 
 
+def _as_it_is(ws: Tensor) -> Tensor:
+    return ws
+
+
 class _Inverting:
     """One inversion: its start, its passes through the spaces, and what is optimised on the way."""
 
     def __init__(self, projector: Projector[ProjectSettings], subject: Subject, start: Start) -> None:
         self._projector, self._subject = projector, subject
         self._generator, self._settings = projector.generator, projector.settings
-        self._device = subject.image.device
-        self._image_terms = image_terms(projector.perceptual, subject, projector.settings)
+        self._perceptual, self._device = projector.perceptual, subject.image.device
+        self._sides = projection_sides(projector.generator, projector.perceptual, projector.settings)
+        self._image_terms = cache(partial(image_terms, projector.perceptual, subject, projector.settings))
         self._latent_term = latent_term(projector)
+        self._lacking: dict[int, Tensor] = {}
+        self._lacking_since = -1.0  # the share of the steps at which that was found
         self._best = isinstance(start, FromSamples) and start.best
         self._given = self._latent_of(start)
         self._noise = self._given.noise if self._given is not None else {}
@@ -136,16 +152,17 @@ class _Inverting:
     def run(self) -> Generator[Step, None, Inversion]:
         settings = self._settings
         if self._given is not None and settings.space == "w+":
-            return self._finish((yield from self._minimise(self._given.ws, settings.steps, lambda ws: ws)))
+            return self._finish((yield from self._minimise(self._given.ws, settings.steps, _as_it_is, last=True)))
         start = yield from self._start()
         if settings.space == "z":
-            z = yield from self._minimise(start, settings.steps - self._taken, self._from_z)
+            z = yield from self._minimise(start, settings.steps - self._taken, self._from_z, last=True)
             return dataclasses.replace(self._finish(self._from_z(z)), z=z)
         w_steps = settings.steps if settings.space == "w" else round(settings.steps * settings.w_fraction)
-        w = yield from self._minimise(start[:, None], max(0, w_steps - self._taken), self._expanded)
-        if settings.space == "w":
+        in_w = settings.space == "w"
+        w = yield from self._minimise(start[:, None], max(0, w_steps - self._taken), self._expanded, last=in_w)
+        if in_w:
             return self._finish(self._expanded(w))
-        ws = yield from self._minimise(self._expanded(w).clone(), settings.steps - w_steps, lambda ws: ws)
+        ws = yield from self._minimise(self._expanded(w).clone(), settings.steps - w_steps, _as_it_is, last=True)
         return self._finish(ws)
 
     def _from_z(self, z: Tensor) -> Tensor:
@@ -157,25 +174,36 @@ class _Inverting:
         return w.expand(-1, self._generator.num_ws, -1)
 
     def _minimise(
-        self, start: Tensor, steps: int, to_ws: Callable[[Tensor], Tensor], with_noise: bool = True
+        self,
+        start: Tensor,
+        steps: int,
+        to_ws: Callable[[Tensor], Tensor],
+        with_noise: bool = True,
+        last: bool = False,
     ) -> Generator[Step, None, Tensor]:
         """Optimise a latent from ``start``; yields the Steps, returns the latent.
 
-        ``with_noise``: and the noise maps and the features' residual, where the settings want that.
+        ``with_noise``: and the noise maps and the features' residual, where the settings want that. ``last``: there is
+        nothing to come that would make up for what small images lack.
         """
         settings = self._settings
         coordinates, latent = search_coordinates(start, self._projector.axes, settings.optimizer)
-        noises = list(self._noise.values()) if with_noise and settings.optimize_noise else []
+        noises = self._seen_noises(self._sides.at(1.0)) if with_noise and settings.optimize_noise else []
         residual = [self._residual.parameter] if with_noise and self._residual is not None else []
-        terms = [*self._image_terms, self._latent_term]
-        if noises:
-            terms.append(BeNoise(settings.noise_weight, noises))
         before = self._taken
 
         def evaluate(taken: int) -> tuple[Tensor, Tensor]:
-            here = latent()
-            image = synthesise(self._generator, to_ws(here), self._drawing(self._projector.dtype))
-            return total(terms, Look(image, here, share=(before + taken) / settings.steps)), image
+            share = (before + taken) / settings.steps
+            side = self._sides.at(share)
+            here = self._seen(latent(), side)
+            ws = to_ws(here)
+            if last:
+                self._look_at_the_whole(ws, share)
+            image = synthesise(self._generator, ws, self._drawing(self._projector.dtype, side))
+            terms = [*self._image_terms(side), self._latent_term]
+            if noises:
+                terms.append(BeNoise(settings.noise_weight, self._seen_noises(side)))
+            return total(terms, Look(image, here, share=share)), image
 
         parameters = [coordinates, *noises, *residual]
         search: Search
@@ -188,6 +216,24 @@ class _Inverting:
             self._taken += step.taken
             yield step
         return latent().detach()
+
+    def _seen(self, latent: Tensor, side: int) -> Tensor:
+        """The latent, of which layers that an image of that side does not show stay where they are."""
+        seen = self._generator.seen_ws(side)
+        if latent.ndim < 3 or latent.shape[1] <= seen:
+            return latent
+        return torch.cat([latent[:, :seen], latent[:, seen:].detach()], dim=1)
+
+    def _seen_noises(self, side: int) -> list[Tensor]:
+        return [noise for noise in self._noise.values() if noise.shape[-1] <= side]
+
+    def _look_at_the_whole(self, ws: Tensor, share: float) -> None:
+        """Find out what small images lack, at the first step that asks, and again where they are to be seen finely."""
+        sides = self._sides
+        if self._lacking_since < 0 or self._lacking_since < sides.fine_from <= share:
+            drawing = self._drawing(self._projector.dtype)
+            self._lacking = lacking(self._generator, ws, drawing, [side for _, side in sides.stages])
+            self._lacking_since = share
 
     def _start(self) -> Generator[Step, None, Tensor]:
         """z [1, z_dim] or w [1, w_dim] to begin with."""
@@ -234,25 +280,25 @@ class _Inverting:
 
     @torch.no_grad()
     def _images_of(self, latents: Tensor) -> Tensor:
-        """The images [N, C, R, R] of z or w [N, dim]."""
+        """The images [N, C, S, S] of z or w [N, dim], as small as one can tell them apart."""
         ws = self._from_z(latents) if self._settings.space == "z" else self._expanded(latents[:, None])
-        return synthesise(self._generator, ws, self._drawing())
+        return synthesise(self._generator, ws, self._drawing(side=judged_side(self._generator, self._perceptual)))
 
-    def _drawing(self, dtype: torch.dtype = torch.float32) -> Drawing:
+    def _drawing(self, dtype: torch.dtype = torch.float32, side: int | None = None) -> Drawing:
         """With noise and residual as they are now."""
         residual = self._given_residual if self._residual is None else self._residual.values()
-        return Drawing(self._noise, residual, dtype)
+        return Drawing(self._noise, residual, dtype, side, self._lacking)
 
     def _pixel_losses(self, images: Tensor) -> list[float]:
         """What tells candidates apart without asking the perceptual network about each."""
-        subject, norm = self._subject, self._settings.pixel_loss
+        subject, norm = self._subject.at(images.shape[-1]), self._settings.pixel_loss
         return [pixel_loss(image[None], subject.image, subject.weight, norm).item() for image in images]
 
     @torch.no_grad()
     def _look(self, latent: Tensor) -> tuple[float, Tensor]:
         """What the image of z or w [1, dim] loses, the prior aside, and that image."""
         image = self._images_of(latent)
-        return total(self._image_terms, Look(image, latent)).item(), image
+        return total(self._image_terms(image.shape[-1]), Look(image, latent)).item(), image
 
     def _fresh_noise(self) -> NoiseMaps:
         random = torch.Generator().manual_seed(self._settings.seed)

@@ -52,12 +52,7 @@ def feature_statistics(generator: generators.Generator, ws: Tensor) -> Generator
 
 def _features(generator: generators.Generator, ws: Tensor, noise: Noise) -> dict[int, Tensor]:
     """Feature maps [N, C, side, side] by their side: the last of each of the two largest sides up to ``_LARGEST``."""
-    maps: dict[int, Tensor] = {}
-    for features in generator.features(ws, noise):
-        side = features.shape[-1]
-        if side > _LARGEST:
-            break
-        maps[side] = features
+    maps = {features.shape[-1]: features for features in generator.features_within(ws, _LARGEST, noise)}
     return {side: maps[side] for side in sorted(maps)[-2:]}
 
 

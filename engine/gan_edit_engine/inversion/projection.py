@@ -33,7 +33,7 @@ KEPT_BYTES = 200 << 20
 
 One takes about 20 KB, 290 KB with a residual, with a tuned model or the noise of a large one up to some MB.
 """
-_FORMAT = "3"
+_FORMAT = "4"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from gan_edit_engine import generators
 from gan_edit_engine.inversion.latents import Statistics
-from gan_edit_engine.inversion.losses import latent_distance
+from gan_edit_engine.inversion.losses import area_averaged, latent_distance
 from gan_edit_engine.inversion.optimize import Adam, Step, over, ramped
 from gan_edit_engine.inversion.perceptual import Perceptual
+from gan_edit_engine.inversion.search_size import judged_side, lacking
+from gan_edit_engine.inversion.subject import PLAINLY, Drawing, synthesise
 from gan_edit_protocol.settings import InterpolateSettings
 
 _RATE = 0.1
@@ -36,15 +38,18 @@ def transfer_style(
     no image.
     """
     start = latents[:1]
+    side = judged_side(generator, perceptual)
     with torch.no_grad():
-        content, style = (generator.synthesis(ws[None]) for ws in latents)
+        wholes = [synthesise(generator, ws[None]) for ws in latents]
+    drawing = Drawing(side=side, lacking=lacking(generator, start, PLAINLY, [side], wholes[0]))
+    content, style = (area_averaged(whole, side, side) for whole in wholes)
     everywhere = torch.ones_like(content[:, :1])
     grams = perceptual.target(style, everywhere, style=True).grams
     target = dataclasses.replace(perceptual.target(content, everywhere), grams=grams)
     ws = start.clone().requires_grad_()
 
     def evaluate(_taken: int) -> tuple[Tensor, Tensor]:
-        image = generator.synthesis(ws)
+        image = synthesise(generator, ws, drawing)
         kept, styled = perceptual.compare(image, target)
         prior = latent_distance(ws, start, statistics.std)
         return kept + settings.style_weight * styled + _PRIOR_WEIGHT * prior, image

@@ -52,7 +52,7 @@ def imagine_scribble(request: ImagineRequest, workspace: Workspace) -> Generator
     following = _following(settings, max(1, settings.steps - along_w))
     looks = workspace.looks(request.model, following)
     prepared = yield from exploring(workspace.explore(request.model, following), looks)
-    generator = prepared.generator
+    generator, following = prepared.generator, prepared.settings
     painted = _painted(request, generator.resolution)
     asked = Asked(
         to_tensor(painted.colours, generator.image_channels, workspace.device),

@@ -27,7 +27,7 @@ from gan_edit_protocol.errors import GanEditError
 
 KEPT = 8
 """Files that are kept, 15 MB for the default's 12 layers of 512; those that were not used for longest go first."""
-_FORMAT = "2"  # goes up whenever what a file holds, or how it is found, changes
+_FORMAT = "3"  # goes up whenever what a file holds, or how it is found, changes
 _ALWAYS = ("mean", "p_mean", "p_whitening", "basis")
 _NUMBERS = ("std", "w_slope")
 

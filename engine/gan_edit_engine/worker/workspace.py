@@ -27,6 +27,7 @@ from gan_edit_engine.inversion.perceptual import (
 )
 from gan_edit_engine.inversion.precision import dtype_of, faster_precision
 from gan_edit_engine.inversion.prepared import Prepared, Projector
+from gan_edit_engine.inversion.search_size import affordable, explored_side, looks_at
 from gan_edit_engine.library.encoders import ModelEncoder, open_encoder
 from gan_edit_engine.library.models import (
     Model,
@@ -104,20 +105,25 @@ class Workspace:
         generator, known = opened.model.generator, self._statistics(opened, settings.class_label)
         missing = _missing(opened.model, known, settings)
         if "axes" in missing:
-            w = map_to_w(generator, random_z(generator, PROBES, 0, self.device), settings.class_label)
-            known = dataclasses.replace(known, axes=(yield from find_axes(generator, w, known.mean)))
+            z = random_z(generator, looks_at(generator, PROBES), 0, self.device)
+            finding = find_axes(
+                generator, map_to_w(generator, z, settings.class_label), known.mean, explored_side(generator)
+            )
+            known = dataclasses.replace(known, axes=(yield from finding))
             self._keep(opened, settings, known)
         if "features" in missing:
-            z = random_z(generator, SAMPLES, 0, self.device)
-            ws = generator.mapping(z, label(generator, SAMPLES, settings.class_label, self.device))
+            z = random_z(generator, looks_at(generator, SAMPLES), 0, self.device)
+            ws = generator.mapping(z, label(generator, len(z), settings.class_label, self.device))
             known = dataclasses.replace(known, features=(yield from feature_statistics(generator, ws)))
             self._keep(opened, settings, known)
-        return Prepared(generator, known, self._resolved(settings))
+        return Prepared(generator, known, self._resolved(affordable(generator, settings)))
 
     def looks(self, name: str, settings: ProjectSettings) -> int:
         """How many looks at the model `explore` will take; 0 where all is known."""
-        missing = _missing(*self.model(name, settings.class_label), settings)
-        return PROBES * ("axes" in missing) + SAMPLES * ("features" in missing)
+        model, known = self.model(name, settings.class_label)
+        missing, generator = _missing(model, known, settings), model.generator
+        usual = {"axes": PROBES, "features": SAMPLES}
+        return sum(looks_at(generator, usual[what]) for what in missing)
 
     def prepare(
         self, name: str, settings: SettingsT, with_encoder: bool = True

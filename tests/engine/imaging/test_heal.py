@@ -75,6 +75,22 @@ def test_a_place_that_has_no_like_becomes_what_the_model_makes_of_it_unless_that
     assert np.array_equal(mended(photo, fur() + 0.4, painted())[0][SPOT], (fur() + 0.4)[SPOT])
 
 
+def test_in_a_large_picture_about_as_many_places_are_looked_at_as_in_a_small_one(monkeypatch):
+    def looks(times: int) -> int:
+        photo, over = (
+            np.random.default_rng(1).uniform(0, 1, (128 * times, 128 * times, 3)).astype(np.float32),
+            painted(),
+        )
+        over = np.kron(np.pad(over, 32), np.ones((times, times), np.float32))
+        counted: list[float] = []
+        with monkeypatch.context() as patch:
+            patch.setattr("gan_edit_engine.imaging.heal.math.sqrt", lambda error: counted.append(error) or 1.0)
+            mended(photo, photo, over)
+        return len(counted)
+
+    assert 500 < looks(4) < 1.5 * looks(1)
+
+
 def test_nothing_painted_over_nothing_mended():
     photo = fur()
     healed, patches = mended(photo, 0 * photo, 0 * painted())
