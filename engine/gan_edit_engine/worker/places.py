@@ -9,6 +9,7 @@ from gan_edit_engine.finding.find import Face
 from gan_edit_engine.finding.registry import ModelFinder, finder_of_model
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.imaging.crop import AnyImage, Mask, bounding_box
+from gan_edit_engine.library.catalogue import FFHQ_POINTS
 from gan_edit_protocol import geometry
 from gan_edit_protocol.events import FacesFound
 from gan_edit_protocol.geometry import Align, Box
@@ -34,7 +35,8 @@ def find_faces(request: FindRequest) -> FacesFound:
         meant = chosen_face(closer, marked)
         faces = [*([] if meant is None else [meant]), *faces]
     chosen = -1 if meant is None else faces.index(meant)
-    (x1, y1), (x2, y2) = known.canonical
+    # Who is seen as FFHQ is, by the mouth too, has the eyes near these places.
+    (x1, y1), (x2, y2) = known.canonical or FFHQ_POINTS
     return FacesFound(known.kind, tuple(map(_told, faces)), chosen, Align(x1, y1, x2, y2))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from numpy.typing import NDArray
 
@@ -94,3 +95,14 @@ def test_nothing_is_looked_for_where_nothing_finds_what_the_model_knows(
 def test_a_model_that_is_not_there_is_said() -> None:
     with pytest.raises(GanEditError, match="zebras"):
         answer(CAT, model="zebras")
+
+
+def test_people_are_found_for_a_model_of_people(tmp_path: Path, tiny_generator: Generator) -> None:
+    path = tmp_path / "portraits.safetensors"
+    safetensors_file.write(path, tiny_generator, {"domain": "human face"})
+    found = answer(skimage.data.astronaut(), model=str(path))
+    assert found.kind == "human face"
+    assert found.chosen == 0
+    assert found.canonical is not None
+    assert found.face is not None
+    assert found.face.crop.size > 100
