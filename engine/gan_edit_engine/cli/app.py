@@ -19,6 +19,7 @@ from gan_edit_engine.cli.edit import AsJson, Assignments, Device, ModelName, edi
 from gan_edit_engine.cli.find import find
 from gan_edit_engine.cli.imagine import imagine
 from gan_edit_engine.cli.interpolate import interpolate
+from gan_edit_engine.cli.serve import keys, serve
 from gan_edit_engine.service import relay, server
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch
@@ -57,7 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (edit, project, random, imagine, interpolate, find):
+for command in (edit, project, random, imagine, interpolate, find, serve, keys):
     app.command()(command)
 
 ConnectionFile = Annotated[
