@@ -18,6 +18,7 @@ from gan_edit_protocol import launch
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobCancelledError
 from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.geometry import Crop
 from gan_edit_protocol.requests import EditRequest, ProjectRequest, RandomRequest
 from progress import ProgressBar
 
@@ -37,22 +38,27 @@ class Call:
     config: Gimp.ProcedureConfig
     engine: launch.EngineCommand
 
-    def ask(self, ordered: list[str] | None = None, photos: dict[Gimp.Layer | None, str] | None = None) -> None:
+    def ask(
+        self, ordered: list[str] | None = None, photos: dict[Gimp.Layer | None, Gimp.Layer] | None = None
+    ) -> Crop | None:
         """Show the dialog when there is a person; :class:`JobCancelledError` when it is dismissed.
 
-        ``ordered`` and ``photos``: as in ``dialogs.Choices``.
+        ``ordered`` and ``photos``: as in ``dialogs.Choices``. Gives the square of the photo that the dialog showed, if
+        there was one.
         """
         if not self.interactive:
-            return
+            return None
         plain = stack.plain_layers(self.image) if self.image else []
         if self.config.find_property(arguments.START_LAYER):
             self.config.set_property(arguments.START_LAYER, None)  # last time's may be of another photo
         # Started before the dialog: it lists the installed models, and the worker is ready when OK is pressed.
         with engine_for(self, "Starting the GAN Edit engine") as (client, _):
-            choices = dialogs.Choices(plain, client.status().models, ordered or [], photos or {})
-        if not dialogs.ask(self.procedure, self.config, choices):
+            choices = dialogs.Choices(plain, client.status().models, ordered or [], photos or {}, self.engine)
+        accepted, crop = dialogs.ask(self.procedure, self.config, choices)
+        if not accepted:
             raise JobCancelledError
         typed.keep(self.config, self.image)
+        return crop
 
 
 def image_of(call: Call) -> Gimp.Image:
@@ -63,11 +69,13 @@ def image_of(call: Call) -> Gimp.Image:
 
 
 def run_job(
-    call: Call, request: Callable[[Client], EditRequest | ProjectRequest | RandomRequest], title: str
+    call: Call,
+    request: Callable[[Client, ProgressBar], EditRequest | ProjectRequest | RandomRequest],
+    title: str,
 ) -> ResultReady:
     """Run the job that ``request`` gives when the engine is there."""
     with engine_for(call, title) as (client, bar):
-        return client.run(request(client), bar.show)
+        return client.run(request(client, bar), bar.show)
 
 
 @contextmanager

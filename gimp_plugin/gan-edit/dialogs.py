@@ -16,8 +16,15 @@ gi.require_version("Gtk", "3.0")
 
 from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402  (after require_version)
 
+from gan_edit_protocol import launch  # noqa: E402
 from gan_edit_protocol.default_model import DEFAULT, meant_model, shown_model  # noqa: E402
 from gan_edit_protocol.events import EngineStatus  # noqa: E402
+from gan_edit_protocol.geometry import Crop  # noqa: E402
+
+try:
+    from looking import Looking
+except ImportError:  # a GIMP without pycairo cannot draw on the photo
+    Looking = None
 
 START, END = 1, 2
 NO_LAYER = "none"
@@ -34,18 +41,22 @@ class Choices:
     """What a person is offered, and told, above the settings.
 
     ``stack``: the layers that may be the start when they keep a latent. ``models``: the names to offer. ``ordered``:
-    names of layers that are told in this order. ``photos``: the layers that may be the scribble, and the photo's name
-    with each of them; with None where there is no scribble to choose.
+    names of layers that are told in this order. ``photos``: the layers that may be the scribble, and the photo's layer
+    with each of them; with None where there is no scribble to choose. ``engine``: finds the faces in it.
     """
 
     stack: list[Gimp.Layer]
     models: tuple[str, ...]
     ordered: list[str]
-    photos: dict[Gimp.Layer | None, str]
+    photos: dict[Gimp.Layer | None, Gimp.Layer]
+    engine: launch.EngineCommand
 
 
-def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choices) -> bool:
-    """Let the person change the arguments in ``config``; whether they said OK."""
+def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choices) -> tuple[bool, Crop | None]:
+    """Let the person change the arguments in ``config``; whether they said OK.
+
+    And the square of the photo that was shown, if there was one.
+    """
     GimpUi.init("gan-edit")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, _title(procedure))
     specs = arguments.SETTINGS[procedure.get_name()].specs()
@@ -61,7 +72,8 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choice
     if config.find_property("hide-scribble"):
         contents.append("hide-scribble")
     box = dialog.fill_box("settings", contents)
-    for place, row in enumerate(rows):
+    shown = Looking(config, choices.engine, choices.photos) if Looking is not None and choices.photos else None
+    for place, row in enumerate(rows if shown is None else [shown, *rows]):
         box.pack_start(row, False, False, 0)
         box.reorder_child(row, place)
     scrolled = dialog.fill_scrolled_window("scrolled-settings", "settings")
@@ -69,8 +81,9 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choice
     _align(labels)
     fitting.fit(dialog, scrolled)
     accepted = dialog.run()
+    crop = None if shown is None else shown.crop
     dialog.destroy()
-    return bool(accepted)
+    return bool(accepted), crop
 
 
 def _rows(
@@ -82,6 +95,11 @@ def _rows(
         rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, [*choices.photos]), labels))
     if choices.photos:
         rows.append(_labelled("Photo layer", _photo_name(config, choices.photos), labels))
+        if Looking is None:
+            told = Gtk.Label(
+                label="With python3-gi-cairo installed, the photo is shown here.", xalign=0.0, visible=True
+            )
+            rows.append(told)
     if config.find_property("model"):
         rows.append(_row(config, "model", _model_chooser(config, choices.models), labels))
     starts = [layer for layer in choices.stack if parasites.keeps_latent(layer)]
@@ -124,13 +142,14 @@ def _scribble_chooser(
     return chooser
 
 
-def _photo_name(config: Gimp.ProcedureConfig, photos: dict[Gimp.Layer | None, str]) -> Gtk.Widget:
+def _photo_name(config: Gimp.ProcedureConfig, photos: dict[Gimp.Layer | None, Gimp.Layer]) -> Gtk.Widget:
     """The name of the photo that goes with the chosen scribble."""
     label = Gtk.Label(xalign=0.0, ellipsize=Pango.EllipsizeMode.END, max_width_chars=NAME_CHARACTERS)
 
     def show(*_: object) -> None:
         scribble = config.get_property("scribble") if config.find_property("scribble") else None
-        label.set_text(photos.get(scribble, ""))
+        photo = photos.get(scribble)
+        label.set_text("" if photo is None else photo.get_name())
 
     if config.find_property("scribble"):
         config.connect("notify::scribble", show)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gi.repository import Gimp
 
 import arguments
+import faces
 import insert
 import layers
 import look
@@ -20,21 +20,24 @@ from gan_edit_protocol.arrays import ITEM_SIZES, Array
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.geometry import Align, Box, Place
+from gan_edit_protocol.events import Notice
+from gan_edit_protocol.geometry import Align, Box, Crop, Place
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import EditRequest, LookRequest, ProjectRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
+from progress import ProgressBar
 
 
 def edit_with_scribble(call: Call) -> Values:
     """Edit the photo's layer after the scribble, inside the selection."""
     image = image_of(call)
-    scene = _scene(call, image)
+    scene, shown = _scene(call, image)
     settings = arguments.read_settings(call.config, EditSettings)
-    task = _task(call, scene.photo, parasites.read_projection)
+    task = _task(call, scene.photo, "scribble", shown)
 
-    def request(client: Client) -> EditRequest:
-        part = task.part(client, settings.feather)
+    def request(client: Client, bar: ProgressBar) -> EditRequest:
+        task.look(client, bar, scene.scribble)
+        part = task.part(client, settings.feather, scene.scribble)
         with look.photo_as_seen(scene.photo) as photo, look.paint_as_seen(scene.scribble, scene.photo) as scribble:
             made = EditRequest(
                 photo=pixels.read_photo(photo, part),
@@ -47,7 +50,7 @@ def edit_with_scribble(call: Call) -> Values:
 
     result = run_job(call, request, "Editing the photo")
     with insert.one_undo_step(image):
-        layer = insert.insert_edit(scene.photo, result, "scribble", settings, task.model)
+        layer = insert.insert_edit(scene.photo, result, task.origin(), settings, task.model)
         if call.config.get_property("hide-scribble") and scene.scribble.is_valid():
             scene.scribble.set_visible(False)
     return [(Gimp.Layer, layer)]
@@ -57,46 +60,65 @@ def project(call: Call) -> Values:
     """Put the model's own version of the photo above it."""
     image = image_of(call)
     photo = layers.find_photo(image, call.drawables)
-    call.ask(photos={None: photo.get_name()})
+    shown = call.ask(photos={None: photo})
     settings = arguments.read_settings(call.config, ProjectSettings)
-    task = _task(call, photo, parasites.read)
+    task = _task(call, photo, "projection", shown)
 
-    def request(client: Client) -> ProjectRequest:
+    def request(client: Client, bar: ProgressBar) -> ProjectRequest:
+        task.look(client, bar)
         part = task.part(client)
         with look.photo_as_seen(photo) as seen:
             return ProjectRequest(photo=pixels.read_photo(seen, part), settings=settings, **task.entries(part))
 
     result = run_job(call, request, "Projecting the photo")
     with insert.one_undo_step(image):
-        layer = insert.insert_edit(photo, result, "projection", settings, task.model)
+        layer = insert.insert_edit(photo, result, task.origin(), settings, task.model)
     return [(Gimp.Layer, layer)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Task:
-    """What edits and projections have in common: a photo, where the model looks, and what is started from."""
+    """What edits and projections have in common: a photo, where the model looks, and what is started from.
+
+    ``align``: by the path; ``crop``: as the dialog showed it, as it was for the layer to start from, or as it is found.
+    ``made_from``: the photo as it is now.
+    """
 
     image: Gimp.Image
     photo: Gimp.Layer
-    align: Align | None
+    made_from: parasites.Origin
     model: str
-    latent: Latent | None
+    align: Align | None = None
+    crop: Crop | None = None
+    latent: Latent | None = None
 
-    def part(self, client: Client, feather: float = 0.0) -> Box:
+    def look(self, client: Client, bar: ProgressBar, scribble: Gimp.Layer | None = None) -> None:
+        """Look for the face that is meant where nothing says yet where the model looks."""
+        if self.align is not None or self.crop is not None:
+            return
+        found = faces.Question.about(self.photo, scribble, self.model).ask(client, bar.show)
+        if found.face is not None:
+            self.crop = found.face.crop
+        elif found.told:
+            bar.show(Notice(found.told))
+
+    def origin(self) -> parasites.Origin:
+        """How the new layer comes about."""
+        return self.made_from if self.align is not None else dataclasses.replace(self.made_from, crop=self.crop)
+
+    def part(self, client: Client, feather: float = 0.0, scribble: Gimp.Layer | None = None) -> Box:
         """What of the photo the engine needs: the rest of it, however large, stays here."""
-        selected = None
-        if self._has_selection():
-            selected = pixels.selected_box(self.image, self.photo)
-            if selected is None:
-                raise GanEditError(
-                    "empty_mask",
-                    f"The selection does not touch the layer “{self.photo.get_name()}”.",
-                    "Select a region of the photo.",
-                )
+        selected = layers.marked_box(self.photo, scribble)
+        if selected is None and self._has_selection():
+            raise GanEditError(
+                "empty_mask",
+                f"The selection does not touch the layer “{self.photo.get_name()}”.",
+                "Select a region of the photo.",
+            )
         width, height = self.photo.get_width(), self.photo.get_height()
         dtype, channels = pixels.photo_format(self.photo)
         size = max(4, channels * ITEM_SIZES[dtype])
-        return client.look(LookRequest(width, height, self.model, self.align, None, selected, feather, size))
+        return client.look(LookRequest(width, height, self.model, self.align, self.crop, selected, feather, size))
 
     def entries(self, part: Box) -> dict[str, Any]:
         """Those of the request for that part, but for its pixels."""
@@ -104,6 +126,7 @@ class _Task:
             "mask": self._mask(part),
             "model": self.model,
             "align": self.align,
+            "crop": self.crop,
             "latent": self.latent,
             "place": Place(part.x, part.y, self.photo.get_width(), self.photo.get_height()),
         }
@@ -115,15 +138,15 @@ class _Task:
         return not Gimp.Selection.is_empty(self.image)
 
 
-def _task(call: Call, photo: Gimp.Layer, read: Callable[[Gimp.Layer], Latent | None]) -> _Task:
-    """``read``: gives the latent of the layer to start from, if one is chosen."""
+def _task(call: Call, photo: Gimp.Layer, kind: str, shown: Crop | None) -> _Task:
+    """``kind``: "scribble" or "projection". ``shown``: the dialog's square."""
     image = image_of(call)
-    align = layers.find_align(image, photo)
     model, layer = call.config.get_property("model"), call.config.get_property(arguments.START_LAYER)
+    made_from, align = parasites.Origin.of_photo(kind, photo), layers.find_align(image, photo)
     if layer is None:
-        return _Task(image, photo, align, model, None)
+        return _Task(image, photo, made_from, model, align, shown)
     layers.require_own(image, layer)
-    kept = read(layer)
+    kept = parasites.read_projection(layer) if kind == "scribble" else parasites.read(layer)
     if kept is None:
         raise GanEditError(
             "no_latent",
@@ -136,23 +159,26 @@ def _task(call: Call, photo: Gimp.Layer, read: Callable[[Gimp.Layer], Latent | N
             f"The layer “{layer.get_name()}” was made with the model {kept.model}, not {model}.",
             "Choose that model, or no layer to start from.",
         )
-    return _Task(image, photo, align, kept.model, kept)
+    return _Task(image, photo, made_from, kept.model, align, shown or parasites.read_crop(layer, photo), kept)
 
 
-def _scene(call: Call, image: Gimp.Image) -> layers.Scene:
-    """The photo and the scribble: as a program calls for them, else as they are found and a person changes them."""
+def _scene(call: Call, image: Gimp.Image) -> tuple[layers.Scene, Crop | None]:
+    """The photo and the scribble: as a program calls for them, else as they are found and a person changes them.
+
+    And the square that the dialog showed, if there was one.
+    """
     if not call.attended:
-        return layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
+        return layers.find_scene(image, call.drawables, call.config.get_property("scribble")), None
     possible = layers.possible_scenes(image, call.drawables)
     try:
         found = layers.find_scene(image, call.drawables)
         if not call.interactive:
-            return found
+            return found, None
         call.config.set_property("scribble", found.scribble)
     except GanEditError as error:
         if error.code != "no_scribble" or not possible:
             raise
         call.config.set_property("scribble", None)  # the dialog asks for it
-    photos = {scene.scribble: scene.photo.get_name() for scene in possible}
-    dataclasses.replace(call, interactive=True).ask(photos=photos)
-    return layers.find_scene(image, call.drawables, call.config.get_property("scribble"))
+    photos: dict[Gimp.Layer | None, Gimp.Layer] = {scene.scribble: scene.photo for scene in possible}
+    shown = dataclasses.replace(call, interactive=True).ask(photos=photos)
+    return layers.find_scene(image, call.drawables, call.config.get_property("scribble")), shown

@@ -63,17 +63,18 @@ def one_undo_step(image: Gimp.Image) -> Iterator[None]:
         Gimp.displays_flush()
 
 
-def insert_edit(photo: Gimp.Layer, result: ResultReady, kind: str, settings: Settings, model: str) -> Gimp.Layer:
+def insert_edit(
+    photo: Gimp.Layer, result: ResultReady, origin: parasites.Origin, settings: Settings, model: str
+) -> Gimp.Layer:
     """A layer above ``photo`` and all earlier results of it, with the result's pixels, shown through its mask.
 
-    ``kind``: "scribble" or "projection". ``model``: as the request named it. Raises :class:`GanEditError` when the
+    ``model``: as the request named it. Raises :class:`GanEditError` when the
     photo's layer was deleted while the engine worked.
     """
     if not photo.is_valid():
         raise GanEditError("layer_gone", "The photo's layer was deleted before the result was ready.", "Undo that.")
     image = photo.get_image()
     left, top = pixels.offsets(photo)
-    origin = parasites.Origin(kind, photo.get_tattoo(), photo.get_name())
     recolours = _recolours(photo, result.image)
     if recolours and alpha.is_translucent(result.image):
         result = dataclasses.replace(result, image=alpha.solid(result.image))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from gi.repository import Gimp
 
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import FramesReady, ResultReady
+from gan_edit_protocol.geometry import Crop
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.spec import Settings
 
@@ -26,18 +28,25 @@ class Origin:
 
     ``kind``: what made it ("scribble", "projection", "random", "imagined" or "interpolation").
     ``photo_tattoo``, ``photo_name``: of the layer that it was made from; None when there was none, or in layers of
-    earlier versions.
+    earlier versions. ``photo_size``, ``crop``: how large that layer was, and the square of it that the model saw.
     """
 
     kind: str
     photo_tattoo: int | None = None
     photo_name: str | None = None
+    photo_size: tuple[int, int] | None = None
+    crop: Crop | None = None
+
+    @classmethod
+    def of_photo(cls, kind: str, photo: Gimp.Layer) -> Origin:
+        """That of a layer that is made from ``photo``."""
+        return cls(kind, photo.get_tattoo(), photo.get_name(), (photo.get_width(), photo.get_height()))
 
 
 def attach(layer: Gimp.Layer, result: ResultReady, origin: Origin, settings: Settings, asked_model: str) -> None:
     """Keep the result's latents, and how they came about, with ``layer``. ``asked_model``: as the request named it."""
     model = asked_model if os.path.isabs(asked_model) else result.model  # a file is found by its path only
-    about = {**vars(origin), "seed": result.seed, "settings": vars(settings)}
+    about = {**dataclasses.asdict(origin), "seed": result.seed, "settings": vars(settings)}
     for name, latent in ((LATENT, result.latent), (START, result.start)):
         if latent is not None:
             _attach(layer, name, latent.of_model(model), about)
@@ -45,7 +54,7 @@ def attach(layer: Gimp.Layer, result: ResultReady, origin: Origin, settings: Set
 
 def attach_frames(frames: list[Gimp.Layer], result: FramesReady, settings: Settings, model: str) -> None:
     """Keep each frame's latent with its layer, so that a frame can be a start or a stop of another way."""
-    about = {**vars(Origin("interpolation")), "seed": 0, "settings": vars(settings)}
+    about = {**dataclasses.asdict(Origin("interpolation")), "seed": 0, "settings": vars(settings)}
     for layer, ws in zip(frames, result.latents.parts(), strict=True):
         _attach(layer, LATENT, Latent(ws, model=model), about)
 
@@ -72,6 +81,18 @@ def read_origin(layer: Gimp.Layer) -> Origin | None:
             return None
         return Origin(values["kind"], values.get("photo_tattoo"), values.get("photo_name"))
     except (ValueError, KeyError):
+        return None
+
+
+def read_crop(layer: Gimp.Layer, photo: Gimp.Layer) -> Crop | None:
+    """The square of ``photo`` that the model saw for ``layer``; None where that was another one, or is not known."""
+    try:
+        values = _values(layer, LATENT) or {}
+        about = [photo.get_tattoo(), [photo.get_width(), photo.get_height()]]
+        if [values.get("photo_tattoo"), values.get("photo_size")] != about or values.get("crop") is None:
+            return None
+        return Crop(**{name: float(value) for name, value in values["crop"].items()})
+    except (ValueError, TypeError, AttributeError):
         return None
 
 

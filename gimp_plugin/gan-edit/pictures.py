@@ -22,7 +22,7 @@ def random_image(call: Call) -> Values:
     call.ask()
     settings = arguments.read_settings(call.config, RandomSettings)
     model = call.config.get_property("model")
-    result = run_job(call, lambda client: RandomRequest(model, settings), "Drawing a random image")
+    result = run_job(call, lambda *_: RandomRequest(model, settings), "Drawing a random image")
     if call.image is not None:
         with insert.one_undo_step(call.image):
             layer = insert.insert_picture(call.image, result, "random", settings, model)

@@ -6,6 +6,8 @@ everything else (gray, indexed, linear, half or 32-bit integer) is converted by 
 
 from __future__ import annotations
 
+import math
+
 import gi
 
 gi.require_version("Babl", "0.1")
@@ -74,7 +76,23 @@ def selected_box(image: Gimp.Image, photo: Gimp.Layer) -> Box | None:
         return None
     # GIMP's bounds may hold pixels that are selected so faintly that as a byte they are not.
     bounds = Box(x1, y1, x2 - x1, y2 - y1)
-    data = read_selection(image, photo, bounds).data
+    return _used_box(bounds, read_selection(image, photo, bounds).data)
+
+
+def painted_box(scribble: Gimp.Layer, photo: Gimp.Layer) -> Box | None:
+    """The smallest box of the photo's pixels around all that is painted over it; None when nothing is."""
+    (left, top), (scribble_x, scribble_y) = offsets(photo), offsets(scribble)
+    x1, y1 = max(scribble_x - left, 0), max(scribble_y - top, 0)
+    x2 = min(scribble_x - left + scribble.get_width(), photo.get_width())
+    y2 = min(scribble_y - top + scribble.get_height(), photo.get_height())
+    if x1 >= x2 or y1 >= y2:
+        return None
+    inside = (x1 + left - scribble_x, y1 + top - scribble_y, x2 - x1, y2 - y1)
+    return _used_box(Box(x1, y1, x2 - x1, y2 - y1), _read(scribble, inside, "A u8"))
+
+
+def _used_box(bounds: Box, data: bytes) -> Box | None:
+    """Of ``bounds`` the part with bytes of ``data``, one for each pixel, above zero."""
     rows = [data[start : start + bounds.width] for start in range(0, len(data), bounds.width)]
     used = [number for number, row in enumerate(rows) if row.strip(b"\0")]
     if not used:
@@ -92,6 +110,34 @@ def write_colors(layer: Gimp.Layer, pixels: Array) -> None:
 def write_mask(mask: Gimp.LayerMask, pixels: Array) -> None:
     """Fill a layer mask, which has the size of ``pixels`` (h×w uint8)."""
     _write(mask, pixels.data, SELECTION_FORMAT, (*pixels.shape, 1))
+
+
+def read_reduced(layer: Gimp.Layer, scale: float) -> Array:
+    """All of the layer, ``scale`` (0 to 1) times as large, as H×W×3 or 4 uint8 in sRGB."""
+    channels = 4 if layer.has_alpha() else 3
+    return _reduced(layer, (0, 0, layer.get_width(), layer.get_height()), scale, f"R'G'B'{'A' * (channels == 4)} u8")
+
+
+def read_reduced_selection(image: Gimp.Image, photo: Gimp.Layer, scale: float) -> Array:
+    """The selection over such a photo, H×W uint8."""
+    return _reduced(
+        image.get_selection(), (*offsets(photo), photo.get_width(), photo.get_height()), scale, SELECTION_FORMAT
+    )
+
+
+def read_reduced_paint(scribble: Gimp.Layer, photo: Gimp.Layer, scale: float) -> Array:
+    """Where the scribble is painted over such a photo, H×W uint8: its alpha."""
+    (left, top), (scribble_x, scribble_y) = offsets(photo), offsets(scribble)
+    inside = (left - scribble_x, top - scribble_y, photo.get_width(), photo.get_height())
+    return _reduced(scribble, inside, scale, "A u8")
+
+
+def _reduced(drawable: Gimp.Drawable, rectangle: tuple[int, int, int, int], scale: float, babl_format: str) -> Array:
+    x, y = (math.floor(offset * scale) for offset in rectangle[:2])
+    width, height = (max(1, round(side * scale)) for side in rectangle[2:])
+    data = _read(drawable, (x, y, width, height), babl_format, scale)
+    channels = len(data) // (width * height)
+    return Array("uint8", (height, width, channels) if channels > 1 else (height, width), data)
 
 
 def any_painted(scribble: Array, mask: Array | None) -> bool:
@@ -122,10 +168,9 @@ def color_format(layer: Gimp.Layer, dtype: str, channels: int) -> str:
     return str(Babl.get_name(Babl.format_with_space(encoding, space)))
 
 
-def _read(drawable: Gimp.Drawable, rectangle: tuple[int, int, int, int], babl_format: str) -> bytes:
-    data = drawable.get_buffer().get(
-        Gegl.Rectangle.new(*rectangle), 1.0, babl_format, Gegl.AbyssPolicy.NONE
-    )  # fmt: skip
+def _read(drawable: Gimp.Drawable, rectangle: tuple[int, int, int, int], babl_format: str, scale: float = 1.0) -> bytes:
+    """``rectangle``: in pixels of the drawable at that scale."""
+    data = drawable.get_buffer().get(Gegl.Rectangle.new(*rectangle), scale, babl_format, Gegl.AbyssPolicy.NONE)
     return bytes(data)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gi.repository import Gimp
 
 from gan_edit_protocol.client import Transfer
-from gan_edit_protocol.events import Accepted, Event, Progress
+from gan_edit_protocol.events import Accepted, Event, Notice, Progress
 
 
 class ProgressBar:
@@ -31,6 +31,8 @@ class ProgressBar:
             loss = f", loss {event.loss:.3g}" if event.loss else ""  # what is no search has none
             Gimp.progress_set_text(f"{event.stage.capitalize()}: step {event.step} of {event.of}{loss}")
             Gimp.progress_update(event.step / max(event.of, 1))
+        elif isinstance(event, Notice):
+            Gimp.message(str(event))
         elif isinstance(event, Transfer):
             Gimp.progress_set_text(f"Sending {event.bytes >> 20} MB" if event.sending else "Receiving the result")
             Gimp.progress_pulse()

@@ -11,11 +11,12 @@ from typing import Any, overload
 from . import PROTOCOL_VERSION, wire
 from .entries import carried_bytes
 from .errors import EngineSilentError, JobCancelledError, JobFailedError
-from .events import FINAL_EVENTS, Cancelled, EngineStatus, Failed, FramesReady, Look, ResultReady
+from .events import FINAL_EVENTS, Cancelled, EngineStatus, FacesFound, Failed, FramesReady, Look, Result, ResultReady
 from .geometry import Box
 from .requests import (
     CancelRequest,
     EditRequest,
+    FindRequest,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
@@ -116,19 +117,27 @@ class Client:
         cancelled: Callable[[], bool] = ...,
     ) -> ResultReady: ...
 
+    @overload
+    def run(
+        self,
+        request: FindRequest,
+        on_event: Callable[[Any], None] = ...,
+        cancelled: Callable[[], bool] = ...,
+    ) -> FacesFound: ...
+
     def run(
         self,
         request: JobRequest,
         on_event: Callable[[Any], None] = lambda event: None,
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> ResultReady | FramesReady:
+    ) -> Result:
         """Run a job to its end, calling ``on_event`` with each event and ``cancelled`` about ten times a second.
 
         ``on_event`` also hears of a :class:`Transfer` at least each second. Frames that come in several parts: see
         :meth:`frames`. Raises :class:`JobFailedError`, :class:`JobCancelledError` or :class:`EngineUnavailableError`,
         the last when the engine has ended, or has been silent for ``SILENCE_SECONDS``.
         """
-        result: ResultReady | FramesReady | None = None
+        result: Result | None = None
         told_at, transfer = time.monotonic(), Transfer(True, carried_bytes(request))
         for event in self.events(request, cancelled):
             if event is not None:
@@ -141,7 +150,7 @@ class Client:
                 raise JobFailedError(event.code, event.message, event.hint)
             if isinstance(event, Cancelled):
                 raise JobCancelledError
-            if isinstance(event, ResultReady | FramesReady):
+            if isinstance(event, ResultReady | FramesReady | FacesFound):
                 result = event
         assert result is not None  # events() ends with one of these
         return result

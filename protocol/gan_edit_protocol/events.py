@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .arrays import Array
 from .entries import BELONGING
-from .errors import shortened
-from .geometry import Box
+from .errors import require, shortened
+from .geometry import Align, Box, Face
 from .latent import Latent
 
 MAX_LISTED_BYTES = 32 * 1024
@@ -36,6 +36,23 @@ class Progress:
     of: int
     loss: float
     preview: Array | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a person should know of a job before its long work: ``message`` is one plain sentence, ``hint`` what to do.
+
+    The job goes on.
+    """
+
+    message: str
+    hint: str = ""
+
+    def __post_init__(self) -> None:
+        _shorten(self)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -93,6 +110,43 @@ class FramesReady:
 
 
 @dataclass(frozen=True)
+class FacesFound:
+    """What was looked for is found: ``faces``, best first, in continuous pixels of the picture that came.
+
+    ``kind``: what was looked for, as "cat face"; empty where nothing finds what the model knows. ``chosen``: the number
+    of the face that is meant, the one under most of the mask, else the best; −1 where none is. ``canonical``: where a
+    face's two points lie in the model's own square, whose sides are 1.
+    """
+
+    kind: str = ""
+    faces: tuple[Face, ...] = ()
+    chosen: int = -1
+    canonical: Align | None = None
+
+    def __post_init__(self) -> None:
+        require(-1 <= self.chosen < len(self.faces), "The chosen face is none of those found.")
+
+    @property
+    def face(self) -> Face | None:
+        """The one that is meant."""
+        return None if self.chosen < 0 else self.faces[self.chosen]
+
+    @property
+    def told(self) -> str:
+        """The sentence for a person who has not said where the model shall look; empty where nothing was looked for."""
+        if not self.kind:
+            return ""
+        if self.face is None:
+            missed = f"No {self.kind} {'lies under the selection' if self.faces else 'was found'}"
+            return f"{missed}; the square around the selection is used."
+        return f"A {self.kind} was found."
+
+    def enlarged(self, scale: float) -> FacesFound:
+        """The same in a photo ``scale`` times as large."""
+        return replace(self, faces=tuple(face.enlarged(scale) for face in self.faces))
+
+
+@dataclass(frozen=True)
 class Failed:
     """The job failed; ``message`` is one plain sentence, ``hint`` what to do. What is too long loses its middle."""
 
@@ -101,8 +155,7 @@ class Failed:
     hint: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("message", "hint"):
-            object.__setattr__(self, name, shortened(getattr(self, name)))
+        _shorten(self)
 
 
 @dataclass(frozen=True)
@@ -141,11 +194,16 @@ class EngineStatus:
         return cls(models=models[:fitting], more_models=len(models) - fitting, **state)
 
 
-Event = Accepted | Progress | ResultReady | FramesReady | Failed | Cancelled | Look | EngineStatus
-Result = ResultReady | FramesReady
-"""What a job that succeeds ends with: frames where frames were asked for."""
+Result = ResultReady | FramesReady | FacesFound
+"""What a job that succeeds ends with: frames or faces where those were asked for."""
+Event = Accepted | Progress | Notice | Result | Failed | Cancelled | Look | EngineStatus
 
-FINAL_EVENTS = (ResultReady, FramesReady, Failed, Cancelled, Look, EngineStatus)
+FINAL_EVENTS = (ResultReady, FramesReady, FacesFound, Failed, Cancelled, Look, EngineStatus)
 """Exactly one of these ends each request."""
 
-EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, ResultReady, FramesReady, Failed, Cancelled, Look, EngineStatus)
+EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, Notice, *FINAL_EVENTS)
+
+
+def _shorten(event: Notice | Failed) -> None:
+    for name in ("message", "hint"):
+        object.__setattr__(event, name, shortened(getattr(event, name)))

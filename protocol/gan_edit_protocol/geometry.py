@@ -19,6 +19,10 @@ class Crop:
     size: float
     angle: float = 0.0
 
+    def enlarged(self, scale: float) -> Crop:
+        """The same in a photo ``scale`` times as large."""
+        return Crop(self.cx * scale, self.cy * scale, self.size * scale, self.angle)
+
 
 @dataclass(frozen=True)
 class Align:
@@ -28,6 +32,27 @@ class Align:
     y1: float
     x2: float
     y2: float
+
+    def enlarged(self, scale: float) -> Align:
+        """The same in a photo ``scale`` times as large."""
+        return Align(self.x1 * scale, self.y1 * scale, self.x2 * scale, self.y2 * scale)
+
+
+@dataclass(frozen=True)
+class Face:
+    """Something that a model knows, found in a photo: a face, for most models that know where to be looked at.
+
+    ``align``: its two points, the one that is the left one in the model's images first. ``crop``: the square in which
+    they lie on the model's own. ``score``: how certain it is, 0..1.
+    """
+
+    align: Align
+    crop: Crop
+    score: float
+
+    def enlarged(self, scale: float) -> Face:
+        """The same in a photo ``scale`` times as large."""
+        return Face(self.align.enlarged(scale), self.crop.enlarged(scale), self.score)
 
 
 @dataclass(frozen=True)

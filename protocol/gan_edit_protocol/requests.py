@@ -135,6 +135,22 @@ class InterpolateRequest:
 
 
 @dataclass(frozen=True)
+class FindRequest:
+    """Find what the model knows in ``photo``, H×W×3 or 4, which may be a reduced copy.
+
+    ``mask``: H×W uint8, what is selected or painted: of several faces the one under most of it is meant.
+    """
+
+    photo: Array
+    mask: Array | None = None
+    model: str = DEFAULT
+
+    def __post_init__(self) -> None:
+        _check_photo(self.photo)
+        _check_mask(self.mask, self.photo)
+
+
+@dataclass(frozen=True)
 class LookRequest:
     """Ask which part of a photo of ``width`` × ``height`` an edit or a projection needs, before its pixels are sent.
 
@@ -181,7 +197,7 @@ class ShutdownRequest:
     """End the engine; jobs still waiting or running fail."""
 
 
-JobRequest = EditRequest | ProjectRequest | RandomRequest | ImagineRequest | InterpolateRequest
+JobRequest = EditRequest | ProjectRequest | RandomRequest | ImagineRequest | InterpolateRequest | FindRequest
 Request = JobRequest | LookRequest | StatusRequest | CancelRequest | ShutdownRequest
 
 REQUEST_TYPES: tuple[type, ...] = (
@@ -190,6 +206,7 @@ REQUEST_TYPES: tuple[type, ...] = (
     RandomRequest,
     ImagineRequest,
     InterpolateRequest,
+    FindRequest,
     LookRequest,
     StatusRequest,
     CancelRequest,

@@ -14,7 +14,7 @@ import json
 import math
 import re
 import reprlib
-from typing import Any, cast, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from . import PROTOCOL_VERSION
 from .arrays import MAX_ARRAY_BYTES, Array, array_bytes
@@ -55,10 +55,8 @@ def encode(job: str, message: Any, version: int = PROTOCOL_VERSION) -> list[byte
         if isinstance(value, Array):
             arrays.append([name, value.dtype, list(value.shape)])
             frames += _in_frames(value.data)
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            body[name] = dataclasses.asdict(value)
         else:
-            body[name] = value
+            body[name] = _plain(value)
     header = {
         "version": version,
         "job": job,
@@ -70,6 +68,12 @@ def encode(job: str, message: Any, version: int = PROTOCOL_VERSION) -> list[byte
     if len(written) > MAX_HEADER_BYTES:
         raise WireError("The texts of a message are too long.")
     return [written, *frames]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _in_frames(data: bytes) -> list[bytes]:
@@ -196,8 +200,8 @@ def _read_value(kind: Any, name: str, value: Any) -> Any:
         return value
     if kind is str and isinstance(value, str):
         return _checked_text(name, value)
-    if get_origin(kind) is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(_checked_text(name, item) for item in value)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_read_value(get_args(kind)[0], name, item) for item in value)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
         if issubclass(kind, Settings):
             return kind.from_dict(value)

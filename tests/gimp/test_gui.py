@@ -12,6 +12,7 @@ from PIL import Image
 from gan_edit_protocol.settings import EditSettings
 from gimp.desktop import Desktop
 from gimp.harness import REPOSITORY
+from gimp.squares import chosen_square
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
 
@@ -83,7 +84,7 @@ def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: 
     desktop.keys("e")
     desktop.window("Edit Photo with Scribble")
     choose_draft(desktop)
-    desktop.photograph(SCREENSHOTS / "gimp_dialog.png")
+    chosen_square(desktop, SCREENSHOTS / "gimp_dialog.png")
     desktop.keys("alt+o")
     desktop.wait_for(lambda: desktop.gone("Edit Photo with Scribble"), "the dialog to close")
     assert len(layers(desktop)) == 2

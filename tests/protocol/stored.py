@@ -11,17 +11,20 @@ from gan_edit_protocol.events import (
     Accepted,
     Cancelled,
     EngineStatus,
+    FacesFound,
     Failed,
     FramesReady,
     Look,
+    Notice,
     Progress,
     ResultReady,
 )
-from gan_edit_protocol.geometry import Align, Box, Crop, Place
+from gan_edit_protocol.geometry import Align, Box, Crop, Face, Place
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import (
     CancelRequest,
     EditRequest,
+    FindRequest,
     ImagineRequest,
     InterpolateRequest,
     LookRequest,
@@ -80,6 +83,7 @@ MESSAGES: dict[str, Any] = {
     "interpolation in z": InterpolateRequest(
         counted("float32", 2, 5), counted("float32", 2), "cats128", InterpolateSettings(mode="spherical")
     ),
+    "find": FindRequest(_PHOTO, _MASK, "cats128"),
     "look": LookRequest(9, 8, "cats128", _ALIGN, None, Box(1, 2, 3, 4), 2.5, 8),
     "status": StatusRequest(77),
     "cancel": CancelRequest("0123456789abcdef0123456789abcdef"),
@@ -101,6 +105,8 @@ MESSAGES: dict[str, Any] = {
     "frames": FramesReady(
         counted("uint8", 2, 2, 2, 3), counted("float32", 2, 2, 3), counted("float32", 2), "cats128", "cpu", 5, 1.5, 1, 4
     ),
+    "faces": FacesFound("cat face", (Face(_ALIGN, Crop(5.0, 6.0, 7.0, 8.0), 0.75),), 0, _ALIGN),
+    "notice": Notice("Some of it lies outside.", "Move it."),
     "failed": Failed("bad_latent", "It is none.", "Use another."),
     "cancelled": Cancelled(),
     "found part": Look(Box(1, 2, 3, 4)),

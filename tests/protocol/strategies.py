@@ -9,12 +9,24 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gan_edit_protocol.arrays import ITEM_SIZES, Array
-from gan_edit_protocol.events import Accepted, Cancelled, EngineStatus, Failed, FramesReady, Look, Progress, ResultReady
-from gan_edit_protocol.geometry import Align, Box, Crop, Place
+from gan_edit_protocol.events import (
+    Accepted,
+    Cancelled,
+    EngineStatus,
+    FacesFound,
+    Failed,
+    FramesReady,
+    Look,
+    Notice,
+    Progress,
+    ResultReady,
+)
+from gan_edit_protocol.geometry import Align, Box, Crop, Face, Place
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import (
     CancelRequest,
     EditRequest,
+    FindRequest,
     ImagineRequest,
     InterpolateRequest,
     LookRequest,
@@ -122,7 +134,24 @@ def project_requests(draw: st.DrawFn) -> ProjectRequest:
     )
 
 
+@st.composite
+def find_requests(draw: st.DrawFn) -> FindRequest:
+    h, w = draw(sides), draw(sides)
+    photo = draw(arrays((h, w, draw(st.sampled_from([3, 4])))))
+    return FindRequest(photo, draw(st.none() | arrays((h, w), "uint8")), draw(texts))
+
+
+faces = st.builds(Face, aligns.filter(bool), crops.filter(bool), numbers)
+
+
+@st.composite
+def faces_found(draw: st.DrawFn) -> FacesFound:
+    found = tuple(draw(st.lists(faces, max_size=3)))
+    return FacesFound(draw(texts), found, draw(st.integers(-1, len(found) - 1)), draw(aligns))
+
+
 requests = st.one_of(
+    find_requests(),
     edit_requests(),
     project_requests(),
     st.builds(RandomRequest, texts, settings_of(RandomSettings)),
@@ -187,6 +216,8 @@ events = st.one_of(
         seed=whole_numbers,
         seconds=numbers,
     ),
+    faces_found(),
+    st.builds(Notice, texts, texts),
     st.builds(Look, boxes),
     st.builds(Failed, texts, texts, texts),
     st.builds(Cancelled),

@@ -13,20 +13,19 @@ import typer
 from numpy.typing import NDArray
 
 from gan_edit_engine.cli.latent_files import check_latent_output, read_latent_of, write_latent
-from gan_edit_engine.cli.looking import Looking, find_place
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
-from gan_edit_engine.imaging.crop import Mask
 from gan_edit_engine.imaging.cutting import Scene, cut, laid_on
 from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.looking import Cancelled, Looking, Show, Sight, find_place
 from gan_edit_engine.imaging.preflight import check_painted
 from gan_edit_engine.library.models_folder import is_file, model_names
-from gan_edit_protocol.client import Client
+from gan_edit_protocol.client import Client, Transfer
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import SettingError
-from gan_edit_protocol.events import ResultReady
-from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.events import Event, Notice, ResultReady
+from gan_edit_protocol.geometry import Align, Crop, Face
 from gan_edit_protocol.requests import EditRequest, ProjectRequest, RandomRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings, RandomSettings
 
@@ -115,17 +114,19 @@ def edit(
     check_painted(strokes, selection)
     start = None if latent_in is None else read_latent_of(latent_in, model)
     marked = selection if selection is not None else strokes[..., 3]
-    looking = _where(align, crop, picture, marked, model_argument(model))
-    scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop, strokes)
+    sight = Sight(picture.pixels, marked, model_argument(model))
+    given = _given_place(align, crop)
 
-    def request(client: Client) -> EditRequest:
+    def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[EditRequest, Looking]:
+        looking = given or find_place(sight, client, show, cancelled)
+        scene = Scene(picture.pixels, selection, sight.model, looking.align, looking.crop, strokes)
         part = cut(scene, client, settings.feather)
         assert part.scribble is not None  # the scene has one
         return EditRequest(
             part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
-        )
+        ), looking
 
-    _make(request, picture, output, latent, device, keep, as_json, looking)
+    _make(request, picture, output, latent, device, keep, as_json)
 
 
 def project(
@@ -153,14 +154,18 @@ def project(
     _check_outputs(output, latent, picture)
     selection = _read_mask(mask, picture)
     start = None if latent_in is None else read_latent_of(latent_in, model)
-    looking = _where(align, crop, picture, selection, model_argument(model))
-    scene = Scene(picture.pixels, selection, model_argument(model), looking.align, looking.crop)
+    sight = Sight(picture.pixels, selection, model_argument(model))
+    given = _given_place(align, crop)
 
-    def request(client: Client) -> ProjectRequest:
+    def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[ProjectRequest, Looking]:
+        looking = given or find_place(sight, client, show, cancelled)
+        scene = Scene(picture.pixels, selection, sight.model, looking.align, looking.crop)
         part = cut(scene, client)
-        return ProjectRequest(part.photo, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place)
+        return ProjectRequest(
+            part.photo, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
+        ), looking
 
-    _make(request, picture, output, latent, device, keep, as_json, looking)
+    _make(request, picture, output, latent, device, keep, as_json)
 
 
 def random(
@@ -177,33 +182,39 @@ def random(
     settings = RandomSettings.from_assignments(assignments or [], **_given(seed=seed))
     _check_outputs(output, latent, None)
     request = RandomRequest(model_argument(model), settings)
-    _make(lambda client: request, None, output, latent, device, keep, as_json, Looking(None, None))
+    _make(lambda *_: (request, Looking()), None, output, latent, device, keep, as_json)
 
 
 def _make(
-    request: Callable[[Client], EditRequest | ProjectRequest | RandomRequest],
+    request: Callable[[Client, Show, Cancelled], tuple[EditRequest | ProjectRequest | RandomRequest, Looking]],
     picture: Picture | None,
     output: Path,
     latent: Path | None,
     device: str | None,
     keep: bool,
     as_json: bool,
-    looking: Looking,
 ) -> None:
     """Run the job, write its files and tell about it. ``picture`` is the photo that the result is laid on, if any.
 
-    ``request``: gives the job when the engine is there. ``looking``: where the model looks.
+    ``request``: gives the job, and where the model looks, when the engine is there.
     """
+    notes: list[str] = []
+
+    def hear(event: Event | Transfer) -> None:
+        if isinstance(event, Notice):
+            notes.append(str(event))
+        show(event)
+
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
-        result = client.run(request(client), show, cancelled)
+        job, looking = request(client, hear, cancelled)
+        result = client.run(job, hear, cancelled)
     image_files.write_png(output, laid_on(picture, result))
     if latent is not None:
         write_latent(latent, result.latent)
     if as_json:
-        print(json.dumps({**_about(result, output, latent), **_face(looking)}))
+        face = None if looking.face is None else face_entries(looking.face)
+        print(json.dumps({**_about(result, output, latent), "face": face, "notes": notes}))
     else:
-        if looking.told:
-            print(looking.told)
         print(f"{output}: {result.steps} steps in {result.seconds:.1f} s on {result.device} with {result.model}")
 
 
@@ -220,8 +231,10 @@ def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, 
     return {**{name: getattr(result, name) for name in names}, **files}
 
 
-def _face(looking: Looking) -> dict[str, Any]:
-    return {"face": None if looking.face is None else asdict(looking.face)}
+def face_entries(face: Face) -> dict[str, Any]:
+    """A face as JSON tells of it: its two points, its crop, its score."""
+    at = face.align
+    return {"points": [[at.x1, at.y1], [at.x2, at.y2]], "crop": asdict(face.crop), "score": face.score}
 
 
 def _given(**options: int | str | None) -> dict[str, int | str]:
@@ -237,18 +250,16 @@ def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:
     return None if path is None else image_files.read_mask(path, picture)
 
 
-def _where(align: str | None, crop: str | None, picture: Picture, marked: Mask | None, model: str) -> Looking:
-    """Where the model looks: as the options say, else at the face under what is marked."""
+def _given_place(align: str | None, crop: str | None) -> Looking | None:
+    """Where the model looks as the options say; None where they say nothing."""
     if align is not None and crop is not None:
         raise SettingError("--align and --crop both say where the model looks.", "Give one of them.")
     if align is not None:
         x1, y1, x2, y2 = _numbers("--align", align, 4)
         # The left one first, as in GIMP: the other way round the model would see the photo upside down.
         left, right = sorted([(x1, y1), (x2, y2)])
-        return Looking(Align(*left, *right), None)
-    if crop is not None:
-        return Looking(None, Crop(*_numbers("--crop", crop, 3, 4)))
-    return find_place(picture.pixels, marked, model)
+        return Looking(align=Align(*left, *right))
+    return None if crop is None else Looking(crop=Crop(*_numbers("--crop", crop, 3, 4)))
 
 
 def _numbers(option: str, text: str, *counts: int) -> list[float]:

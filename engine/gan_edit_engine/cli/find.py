@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import cv2
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gan_edit_engine.cli.edit import ModelName, PhotoFile, model_argument
-from gan_edit_engine.cli.looking import crop_text
+from gan_edit_engine.cli.edit import Device, Keep, ModelName, PhotoFile, face_entries, model_argument
+from gan_edit_engine.cli.progress import progress_bar
+from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
-from gan_edit_engine.imaging.crop import WHITE, AnyImage
-from gan_edit_engine.imaging.image_files import Picture
-from gan_edit_engine.imaging.square import Square
-
-if TYPE_CHECKING:
-    from gan_edit_engine.finding.find import Face
+from gan_edit_engine.imaging.looking import Sight, crop_text, drawn, find_faces
+from gan_edit_protocol.default_model import DEFAULT
 
 OutputFile = Annotated[
     Path | None, typer.Option(help="Write the photo with the squares and points drawn into it as this PNG.")
@@ -30,60 +24,32 @@ AsJson = Annotated[
     bool, typer.Option("--json", help='Print one JSON object: {"faces": [{"points", "crop", "score"}]}.')
 ]
 
-_COLOURS = ((0.1, 1.0, 0.2), (1.0, 0.2, 0.1))
-"""Of the best one, and of the others."""
-_LINE = 1 / 300  # of the photo's longer side
-
 
 def find(
-    photo_file: PhotoFile, model: ModelName = "default", output: OutputFile = None, as_json: AsJson = False
+    photo_file: PhotoFile,
+    model: ModelName = DEFAULT,
+    output: OutputFile = None,
+    device: Device = None,
+    keep: Keep = True,
+    as_json: AsJson = False,
 ) -> None:
     """Find what the model knows in a photo (for the default model: cats' faces), and where its eyes are."""
-    # Imported here because it brings torch, which takes seconds to load and which the engine itself must not hold.
-    from gan_edit_engine.finding.registry import finder_of_model  # noqa: PLC0415
-
     picture = image_files.read_picture(photo_file)
     if output is not None:
         image_files.check_output(output, picture)
-    known = finder_of_model(model_argument(model))
-    faces = [] if known is None else known.find(picture.pixels)
+    with engine(device, keep) as client, progress_bar() as (show, cancelled):
+        found = find_faces(Sight(picture.pixels, None, model_argument(model)), client, show, cancelled)
+    faces = found.faces
     if output is not None:
-        image_files.write_png(output, _with_drawing(picture, faces))
+        image_files.write_png(output, drawn(picture, faces))
     if as_json:
-        print(json.dumps({"faces": [asdict(face) for face in faces]}))
+        print(json.dumps({"faces": [*map(face_entries, faces)]}))
     elif not faces:
-        print(none_found(None if known is None else known.kind))
+        print(found.told or "Nothing finds what this model knows; an edit uses the square around the selection.")
     else:
         table = Table("", "first eye", "second eye", "--crop", "score")
         for number, face in enumerate(faces, start=1):
-            eyes = (f"{x:.0f},{y:.0f}" for x, y in face.points)
+            at = face.align
+            eyes = (f"{at.x1:.0f},{at.y1:.0f}", f"{at.x2:.0f},{at.y2:.0f}")
             table.add_row(str(number), *eyes, crop_text(face.crop), f"{face.score:.2f}")
         Console().print(table)
-
-
-def none_found(kind: str | None) -> str:
-    """The sentence when there is no face. ``kind``: what was looked for; None where nothing finds what is wanted."""
-    missed = "Nothing finds what this model knows" if kind is None else f"No {kind} was found"
-    return f"{missed}; an edit without --align and --crop uses the square around the selection."
-
-
-def _with_drawing(picture: Picture, faces: list[Face]) -> Picture:
-    """The photo with each face's square and points; opaque where something is drawn."""
-    pixels = np.ascontiguousarray(picture.pixels).copy()
-    height, width = pixels.shape[:2]
-    thick = max(1, round(max(height, width) * _LINE))
-    # The best one last, so that it lies above the others.
-    for number, face in reversed(list(enumerate(faces))):
-        _draw_face(pixels, face, _COLOURS[min(number, 1)], thick)
-    return replace(picture, pixels=pixels)
-
-
-def _draw_face(pixels: AnyImage, face: Face, colour: tuple[float, float, float], thick: int) -> None:
-    square = Square.of_square(face.crop, 1)
-    corners = [square.to_photo(x, y) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))]
-    shape = np.zeros(pixels.shape[:2], np.uint8)
-    cv2.polylines(shape, [np.round(corners).astype(np.int32)], True, 255, thick)
-    for x, y in face.points:
-        cv2.circle(shape, (round(x), round(y)), 2 * thick, 255, -1)
-    white = WHITE[pixels.dtype.name]
-    pixels[shape > 0] = np.array([*colour, 1.0][: pixels.shape[2]]) * white

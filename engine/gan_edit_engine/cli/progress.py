@@ -12,12 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gan_edit_protocol import events
 from gan_edit_protocol.client import Transfer
-from gan_edit_protocol.events import Accepted, Event
+from gan_edit_protocol.events import Accepted, Event, Notice
 
 
 @contextmanager
 def progress_bar() -> Iterator[tuple[Callable[[Event | Transfer], None], Callable[[], bool]]]:
-    """``on_event`` and ``cancelled`` for :meth:`Client.run`: a bar on standard error, and whether Ctrl-C was pressed.
+    """``on_event`` and ``cancelled`` for :meth:`Client.run`: a bar and notices on standard error, and whether
+    Ctrl-C was pressed.
 
     A second Ctrl-C interrupts at once.
     """
@@ -30,7 +31,9 @@ def progress_bar() -> Iterator[tuple[Callable[[Event | Transfer], None], Callabl
         task = bar.add_task("Starting", total=None)
 
         def show(event: Event | Transfer) -> None:
-            if isinstance(event, Accepted):
+            if isinstance(event, Notice):
+                console.print(str(event), highlight=False, soft_wrap=True)
+            elif isinstance(event, Accepted):
                 bar.update(task, description=f"Waiting for {event.ahead} other jobs" if event.ahead else "Starting")
             elif isinstance(event, events.Progress):
                 bar.update(task, description=event.stage, completed=event.step, total=event.of)

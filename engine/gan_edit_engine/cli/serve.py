@@ -60,7 +60,9 @@ def serve(
         serving = app.Serving(app.Address(host, port, tls_cert, tls_key), known, limits)
         serving.address.check(known)
         connect().close()  # what is wrong with the engine is told now, and the first visitor need not wait for it
-        app.serve(serving, Path(folder) / "jobs", connect, lambda url: print(f"GAN Edit is at {url}", flush=True))
+        app.serve(
+            serving, Path(folder) / "page" / "jobs", connect, lambda url: print(f"GAN Edit is at {url}", flush=True)
+        )
 
 
 def _with_gradio(folder: Path) -> ModuleType:

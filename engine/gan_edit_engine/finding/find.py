@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,6 +44,12 @@ class Face:
     points: tuple[tuple[float, float], tuple[float, float]]
     crop: Crop
     score: float
+
+    def moved(self, dx: float, dy: float) -> Face:
+        """The same in a photo of which the one that was searched is a part, with its top left corner there."""
+        (x1, y1), (x2, y2) = self.points
+        crop = replace(self.crop, cx=self.crop.cx + dx, cy=self.crop.cy + dy)
+        return replace(self, points=((x1 + dx, y1 + dy), (x2 + dx, y2 + dy)), crop=crop)
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,21 @@ from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.entries import to_entries
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.geometry import Place
-from gan_edit_protocol.requests import EditRequest, ImagineRequest, InterpolateRequest, JobRequest, RandomRequest
+from gan_edit_protocol.requests import (
+    EditRequest,
+    FindRequest,
+    ImagineRequest,
+    InterpolateRequest,
+    JobRequest,
+    RandomRequest,
+)
 
 _LATENTS = {"latent", "noise", "latents", "truncations", "residual"}
 
 
 def check_request(request: JobRequest) -> None:
     """GanEditError when nothing is selected or painted, or numbers are none: of pixels or of latents."""
-    if isinstance(request, RandomRequest):
+    if isinstance(request, RandomRequest | FindRequest):
         return
     entries = to_entries(request)
     for name in _LATENTS & entries.keys():

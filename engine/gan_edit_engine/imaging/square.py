@@ -149,5 +149,5 @@ def outside_crop() -> GanEditError:
     return GanEditError(
         "outside_crop",
         "The selection lies outside of the square in which the model looks.",
-        "Move the selection, or the alignment points or the crop.",
+        "Move the selection or the square.",
     )

@@ -38,7 +38,7 @@ from gan_edit_engine.service.events import (
     WorkerSaid,
 )
 from gan_edit_protocol.entries import carried_bytes
-from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Progress
+from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Notice, Progress
 from gan_edit_protocol.requests import JobRequest
 
 CANCEL_SECONDS = 0.7
@@ -190,6 +190,8 @@ class JobQueue:
             return
         if isinstance(stimulus.event, Progress):
             self._progressed(job, stimulus.event)
+        elif isinstance(stimulus.event, Notice):
+            self._tell(job, stimulus.event)
         elif isinstance(stimulus.event, FINAL_EVENTS):
             self._worker = "idle"
             self._start_deaths = 0

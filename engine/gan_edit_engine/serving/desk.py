@@ -17,7 +17,7 @@ from typing import Any
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.errors import GanEditError, JobCancelledError
 from gan_edit_protocol.events import Cancelled, Failed, Progress
 
 ABANDONED_SECONDS = 60.0
@@ -61,17 +61,20 @@ class Job:
 
     def perform(self, connect: Callable[[], Client], work: Work) -> None:
         """Work to the end, of whichever kind."""
-        last: Any = None
         try:
             with connect() as client:
                 for told in work(client, self._is_to_end):
-                    last = self._tell(told) if told is not None else last
+                    self._tell(told)
+        except JobCancelledError:
+            self._tell(Cancelled())
         except Exception as error:
-            last = self._tell(_failure(error))
+            self._tell(_failure(error))
         finally:
             self.ended = time.monotonic()
 
-    def _tell(self, told: Any) -> Any:
+    def _tell(self, told: Any) -> None:
+        if told is None:
+            return
         if self._begun is None and isinstance(told, Progress):
             self._begun = time.monotonic()
         if isinstance(told, Cancelled) and self._is_late() and not self._cancelled.is_set():
@@ -82,7 +85,6 @@ class Job:
             )
         self._number += 1
         self._told.append((self._number, told))
-        return told
 
     def _is_to_end(self) -> bool:
         abandoned = time.monotonic() - self._heard > ABANDONED_SECONDS
@@ -124,11 +126,15 @@ class Desk:
                     f"{len(running)} of your jobs wait or run; this server takes {self._limits.jobs} at once.",
                     "Wait until one has ended, or cancel it.",
                 )
-            job = self._jobs[key] = Job(visitor, self._folder / key, self._limits.seconds)
+            job = self._jobs[key] = Job(visitor, self.folder_of(key), self._limits.seconds)
             thread = threading.Thread(target=self._perform, args=(job, work), daemon=True)
             self._threads.add(thread)
         thread.start()
         return job
+
+    def folder_of(self, key: str) -> Path:
+        """Where a job may put files; they go when it is forgotten."""
+        return self._folder / key
 
     def find(self, visitor: str, key: str) -> Job:
         """The visitor's job of this ``key``; GanEditError (unknown_job) when there is none, or no more."""

@@ -25,12 +25,14 @@ from gan_edit_engine.worker.follow import follow
 from gan_edit_engine.worker.imagination import imagine_scribble
 from gan_edit_engine.worker.interpolation import check_latents, interpolate
 from gan_edit_engine.worker.latent_codec import check_latent, given_inversion, latent_of, pack_values
+from gan_edit_engine.worker.places import find_faces
 from gan_edit_engine.worker.progress import exploring, report
 from gan_edit_engine.worker.workspace import SettingsT, Workspace
-from gan_edit_protocol.events import FramesReady, Progress, ResultReady
+from gan_edit_protocol.events import FramesReady, Notice, Progress, Result, ResultReady
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import (
     EditRequest,
+    FindRequest,
     ImagineRequest,
     InterpolateRequest,
     JobRequest,
@@ -39,9 +41,12 @@ from gan_edit_protocol.requests import (
 )
 
 
-def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | ResultReady | FramesReady]:
+def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | Notice | Result]:
     """Yields Progress after each step and ends with one result; GanEditError when the request cannot be done."""
     started = time.monotonic()
+    if isinstance(request, FindRequest):
+        yield find_faces(request)
+        return
     check_request(request)
     _check_latent(request)
     if isinstance(request, InterpolateRequest | ImagineRequest):

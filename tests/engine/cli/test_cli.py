@@ -35,7 +35,19 @@ ROOT = Path(__file__).resolve().parents[3]
 H, W = 60, 80
 QUICK = ("--set", "steps=3", "--set", "init_samples=1")
 QUICK_EDIT = (*QUICK, "--set", "edit_steps=2")
-RESULT_ENTRIES = {"seconds", "steps", "psnr", "model", "device", "perceptual", "seed", "output", "latent", "face"}
+RESULT_ENTRIES = {
+    "seconds",
+    "steps",
+    "psnr",
+    "model",
+    "device",
+    "perceptual",
+    "seed",
+    "output",
+    "latent",
+    "face",
+    "notes",
+}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -327,7 +339,7 @@ def test_status_and_stop_tell_about_the_running_engine_and_end_it(tmp_path: Path
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is a signal here")
 def test_ctrl_c_cancels_the_job_and_writes_nothing(engine: EngineProcess, tmp_path: Path, photo: NDArray[Any]) -> None:
     environment = {**os.environ, connection.ENVIRONMENT_VARIABLE: str(engine.file)}
-    words = [*engine_program(), *map(str, edit("--set", "steps=20000"))]
+    words = [*engine_program(), *map(str, edit("--crop", "40,30,40", "--set", "steps=20000"))]
     with engine.client() as client:
         process = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
         wait_for(lambda: client.status().jobs == 1)
@@ -526,7 +538,8 @@ def test_a_full_disk_leaves_the_photo_that_the_result_was_to_replace(
     # As engine_program() runs it, in a process whose files cannot grow beyond 1,000 bytes.
     program = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
     program += "from gan_edit_engine.cli.app import main; main(sys.argv[1:])"
-    words = [sys.executable, "-c", program, "project", "photo.png", "--output", "photo.png", *QUICK]
+    words = [sys.executable, "-c", program, "project", "photo.png", "--crop", "40,30,40"]
+    words += ["--output", "photo.png", *QUICK]
     environment = {**os.environ, connection.ENVIRONMENT_VARIABLE: str(engine.file)}
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (tmp_path / "photo.png").read_bytes() == before

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from engine_process import EngineProcess
 from PIL import Image
 
 from chelsea import chelsea_turned
 from evaluate_alignment import eye_error
+from gan_edit_engine.cli import session
 from gan_edit_engine.cli.app import main
-from gan_edit_engine.cli.looking import find_place
-from gan_edit_engine.finding.choice import chosen_face
-from gan_edit_engine.finding.find import Face
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
-from gan_edit_protocol.geometry import Crop
+from gan_edit_engine.imaging.looking import Looking, Sight, find_place
+from gan_edit_protocol import connection
+from gan_edit_protocol.events import Notice
 from shipped_pictures import shipped
 
 TRUTH = chelsea_turned(0)[1].points
+
+
+@pytest.fixture(scope="module")
+def engine_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    running = EngineProcess(tmp_path_factory.mktemp("engine"), "--idle-timeout", "0").wait_until_ready()
+    yield running.file
+    running.end()
+
+
+@pytest.fixture(autouse=True)
+def engine_of_this_file(engine_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(connection.ENVIRONMENT_VARIABLE, str(engine_file))
 
 
 @pytest.fixture
@@ -111,54 +125,52 @@ def test_bad_input_is_one_sentence(cat: np.ndarray, capsys: pytest.CaptureFixtur
     assert "zebras" in refused(capsys, "find", "cat.png", "--model", "zebras")
 
 
-def face_at(cx: float, cy: float, size: float, score: float, angle: float = 0.0) -> Face:
-    return Face(((cx, cy), (cx + 1, cy)), Crop(cx, cy, size, angle), score)
+def looked(sight: Sight) -> tuple[Looking, str]:
+    """Where the model looks, and what a person reads of it."""
+    told: list[str] = []
 
+    def hear(event: object) -> None:
+        if isinstance(event, Notice):
+            told.append(str(event))
 
-def test_the_face_that_is_meant_is_the_one_with_most_of_the_selection() -> None:
-    faces = [face_at(50, 50, 40, 0.9), face_at(150, 50, 60, 0.8)]
-    marked = np.zeros((100, 200), np.uint8)
-    assert chosen_face(faces, None) is faces[0]
-    assert chosen_face([], None) is None
-    marked[60:65, 60:66] = 255
-    assert chosen_face(faces, marked) is faces[0]
-    marked[30:70, 125:140] = 255
-    assert chosen_face(faces, marked) is faces[1]
-
-
-def test_a_selection_outside_of_every_face_means_none() -> None:
-    marked = np.zeros((100, 200), np.uint8)
-    assert chosen_face([face_at(50, 50, 40, 0.9)], marked) is None
-    marked[:5, 190:] = 255
-    assert chosen_face([face_at(50, 50, 40, 0.9), face_at(500, 500, 40, 0.9)], marked) is None
-    # Within the box around a square that stands on its corner, but outside of the square itself.
-    marked[:] = 0
-    marked[24:27, 24:27] = 255
-    assert chosen_face([face_at(50, 50, 40, 0.9, angle=45)], marked) is None
+    with session.engine() as client:
+        return find_place(sight, client, hear, lambda: False), " ".join(told)
 
 
 def test_an_edit_looks_at_the_face_under_the_strokes(cat: np.ndarray) -> None:
     marked = np.zeros(cat.shape[:2], np.uint8)
     marked[110:125, 160:185] = 255
-    looking = find_place(cat, marked, "default")
+    looking, told = looked(Sight(cat, marked, "default"))
     assert looking.face is not None
-    assert eye_error(np.array(looking.face.points), TRUTH) < 0.08
+    at = looking.face.align
+    assert eye_error(np.array([[at.x1, at.y1], [at.x2, at.y2]]), TRUTH) < 0.08
     assert looking.crop == looking.face.crop
-    assert "cat face was found" in (looking.told or "")
+    assert "cat face was found" in told
 
 
 def test_without_a_face_an_edit_looks_around_the_selection_and_says_so() -> None:
     (picture,) = shipped(["rocket.jpg"])
-    looking = find_place(picture, None, "default")
-    assert (looking.align, looking.crop, looking.face) == (None, None, None)
-    assert "the square around the selection is used" in (looking.told or "")
+    looking, told = looked(Sight(picture, None, "default"))
+    assert looking == Looking()
+    assert "the square around the selection is used" in told
+
+
+def test_a_photo_too_large_to_be_looked_through_is_reduced_and_told_of_in_its_own_pixels(
+    cat: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = np.zeros(cat.shape[:2], np.uint8)
+    marked[110:125, 160:185] = 255
+    monkeypatch.setattr("gan_edit_engine.imaging.looking._MOST_PIXELS", cat.shape[0] * cat.shape[1] // 3)
+    looking, _ = looked(Sight(cat, marked, "default"))
+    assert looking.face is not None
+    at = looking.face.align
+    assert eye_error(np.array([[at.x1, at.y1], [at.x2, at.y2]]), TRUTH) < 0.08
 
 
 def test_nothing_is_looked_for_where_the_model_needs_no_alignment(tmp_path: Path) -> None:
     other = tmp_path / "other.pt"
     other.write_bytes(b"\x80\x02.")
-    looking = find_place(np.zeros((9, 9, 3), np.uint8), None, str(other))
-    assert (looking.crop, looking.told) == (None, None)
+    assert looked(Sight(np.zeros((9, 9, 3), np.uint8), None, str(other))) == (Looking(), "")
 
 
 def test_what_cannot_be_written_is_said_before_a_face_is_looked_for(

@@ -1,4 +1,4 @@
-"""Runs inside GIMP: the cat's photo with blue irises painted, the eyes selected and its two alignment points."""
+"""Runs inside GIMP: the cat's photo with blue irises painted, and the eyes selected."""
 
 from gi.repository import Gimp, Gio
 from scenes import projection, rectangle, write
@@ -22,10 +22,6 @@ def open_cat(path):
         paint_iris(scribble, x, y, radius)
         image.select_ellipse(Gimp.ChannelOps.ADD, x - 40, y - 34, 80, 68)
     Gimp.Selection.feather(image, 8)
-    path = Gimp.Path.new(image, "align")
-    image.insert_path(path, None, 0)
-    controls = [number for point in EYES for number in point * 3]
-    path.stroke_new_from_points(Gimp.PathStrokeType.BEZIER, controls, False)
     image.set_selected_layers([photo])
     image.clean_all()
     Gimp.Display.new(image)

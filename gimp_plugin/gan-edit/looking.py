@@ -1,0 +1,160 @@
+"""The part of a dialog that shows where the model looks in the photo, and says how that came about."""
+
+from __future__ import annotations
+
+import gi
+
+import arguments
+import faces
+import layers
+import parasites
+import pixels
+import square
+from square_view import WIDTH, SquareView
+
+gi.require_version("Gtk", "3.0")
+
+from gi.repository import Gimp, GLib, Gtk  # noqa: E402  (after require_version)
+
+from gan_edit_protocol import launch  # noqa: E402
+from gan_edit_protocol.errors import GanEditError  # noqa: E402
+from gan_edit_protocol.events import FacesFound  # noqa: E402
+from gan_edit_protocol.geometry import Crop  # noqa: E402
+
+SETTLED_MILLISECONDS = 400
+"""So long after the last change of the model's name, which may be typed, it is looked again."""
+TEXT_CHARACTERS = 44
+
+
+class Looking(Gtk.Box):
+    """The photo with the square on it, and a sentence.
+
+    ``photos``: the photo's layer with each scribble that is offered. A path “align” comes first, then what a person did
+    with the square, then the layer to start from, then what is found.
+    """
+
+    def __init__(
+        self,
+        config: Gimp.ProcedureConfig,
+        engine: launch.EngineCommand,
+        photos: dict[Gimp.Layer | None, Gimp.Layer],
+    ) -> None:
+        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        self._config, self._engine, self._photos = config, engine, photos
+        self._photo: Gimp.Layer | None = None
+        self._questions: dict[tuple[int, int], faces.Question] = {}
+        self._search: faces.Search | None = None
+        self._timer = 0
+        self._placed = False  # by the person
+        self._view = SquareView(self._note_placed)
+        self._label = Gtk.Label(xalign=0.5, justify=Gtk.Justification.CENTER, max_width_chars=TEXT_CHARACTERS)
+        self._label.set_line_wrap(True)
+        self.pack_start(self._view, False, False, 0)
+        self.pack_start(self._label, False, False, 0)
+        for name, handler in (
+            ("scribble", self._look_elsewhere),
+            (arguments.START_LAYER, self._look),
+            ("model", self._look_soon),
+        ):
+            if config.find_property(name):
+                config.connect(f"notify::{name}", handler)
+        self.connect("destroy", lambda _: self._stop())
+        self._look()
+        self.show_all()
+
+    @property
+    def crop(self) -> Crop | None:
+        """The square as it is shown; None where a path says it, or nothing has been found yet."""
+        return self._view.crop
+
+    def _note_placed(self) -> None:
+        self._placed = True
+        assert self.crop is not None
+        box = None if self._photo is None else layers.marked_box(self._photo, self._scribble())
+        if box is None or square.touches(self.crop, box):
+            self._say("The model looks at the square that you placed.")
+        else:
+            self._say("What is selected or painted lies outside of this square.")
+
+    def _look_elsewhere(self, *_: object) -> None:
+        if not self._placed or self._photos.get(self._scribble()) != self._photo:
+            self._look()
+
+    def _look_soon(self, *_: object) -> None:
+        self._stop()
+        self._timer = GLib.timeout_add(SETTLED_MILLISECONDS, self._settled)
+
+    def _settled(self) -> bool:
+        self._timer = 0
+        self._look()
+        return bool(GLib.SOURCE_REMOVE)
+
+    def _look(self, *_: object) -> None:
+        self._stop()
+        self._placed = False
+        scribble = self._scribble()
+        photo = self._photos.get(scribble)
+        self.set_visible(photo is not None)
+        if photo is None:
+            return
+        if photo != self._photo:
+            self._photo = photo
+            self._show_photo(photo)
+        try:
+            align = layers.find_align(photo.get_image(), photo)
+        except GanEditError as error:
+            self._say(str(error))
+            return
+        start = self._config.get_property(arguments.START_LAYER)
+        kept = parasites.read_crop(start, photo) if start is not None else None
+        if align is not None:
+            self._view.show_points([(align.x1, align.y1), (align.x2, align.y2)])
+            self._say("The path “align” says where the model looks.")
+        elif kept is not None:
+            self._view.show_faces(kept, (), None)
+            self._say("The model looks where it looked for the layer to start from.")
+        else:
+            self._say("Looking for a face …")
+            self._search = faces.Search(self._engine, self._question(photo, scribble), self._answered)
+
+    def _scribble(self) -> Gimp.Layer | None:
+        return self._config.get_property("scribble") if self._config.find_property("scribble") else None
+
+    def _question(self, photo: Gimp.Layer, scribble: Gimp.Layer | None) -> faces.Question:
+        key = photo.get_id(), scribble.get_id() if scribble is not None else 0
+        model = self._config.get_property("model")
+        if key not in self._questions:
+            self._questions[key] = faces.Question.about(photo, scribble, model)
+        return self._questions[key].for_model(model)
+
+    def _show_photo(self, photo: Gimp.Layer) -> None:
+        width, height = photo.get_width(), photo.get_height()
+        scale = min(1.0, 2 * WIDTH / max(width, height))  # sharp on screens of twice the pixels, too
+        self._view.show_photo(pixels.read_reduced(photo, scale), width, height)
+
+    def _answered(self, answer: FacesFound | GanEditError) -> None:
+        self._search = None
+        if isinstance(answer, GanEditError):
+            self._say(str(answer))
+            return
+        squares = [face.crop for face in answer.faces]
+        chosen = self._around_the_selection() if answer.face is None else answer.face.crop
+        self._view.show_faces(chosen, squares, answer.canonical)
+        told = answer.told or "The model looks at the square around the selection."
+        self._say(f"{told} Drag it onto the face." if answer.kind and answer.face is None else told)
+
+    def _around_the_selection(self) -> Crop | None:
+        assert self._photo is not None
+        box = layers.marked_box(self._photo, self._scribble())
+        return None if box is None else Crop(box.x + box.width / 2, box.y + box.height / 2, max(box.width, box.height))
+
+    def _say(self, text: str) -> None:
+        self._label.set_text(text)
+
+    def _stop(self) -> None:
+        if self._search is not None:
+            self._search.give_up()
+            self._search = None
+        if self._timer:
+            GLib.source_remove(self._timer)
+            self._timer = 0
