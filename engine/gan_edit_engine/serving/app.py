@@ -19,8 +19,8 @@ from gan_edit_engine.serving.desk import Desk
 from gan_edit_engine.serving.guard import Guard
 from gan_edit_engine.serving.keys import Keys
 from gan_edit_engine.serving.limits import Limits
-from gan_edit_engine.serving.page import LOOK, build
-from gan_edit_engine.serving.programs import Programs
+from gan_edit_engine.serving.page import LOOK, build, progress
+from gan_edit_engine.serving.programs import Programs, visitor_of
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
 
@@ -121,8 +121,17 @@ def _application(desk: Desk, connect: Callable[[], Client], limits: Limits) -> f
         gr.api(programs.frames, api_name="frames", concurrency_limit=None)
         gr.api(programs.models, api_name="models", concurrency_limit=None)
     page.queue(default_concurrency_limit=None, api_open=False)
+    behind = fastapi.FastAPI(openapi_url=None)
+
+    @behind.get("/progress/{key}")
+    def how_far(key: str, request: fastapi.Request) -> fastapi.Response:
+        try:
+            return fastapi.responses.HTMLResponse(progress(desk, visitor_of(request), key))
+        except GanEditError:
+            return fastapi.Response(status_code=404)
+
     return gr.mount_gradio_app(
-        fastapi.FastAPI(openapi_url=None),
+        behind,
         page,
         "/",
         allowed_paths=[],

@@ -25,7 +25,7 @@ _ASK = (b"www-authenticate", b'Basic realm="GAN Edit: any name, and your key as 
 # What the page and gradio_client ask for. Gradio has more: a proxy, monitoring, an editor of its own code.
 _API = "/gradio_api"
 _READ = re.compile(
-    r"/|/(?:config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?|/(?:assets|static)/[\w./-]+"
+    r"/|/progress/\w+|/(?:config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?|/(?:assets|static)/[\w./-]+"
     rf"|{_API}/(?:info|startup-events|theme\.css|upload_progress|queue/data|app_id)/?"
     rf"|{_API}/heartbeat/\w+|{_API}/call/\w+/\w+|{_API}/file=/(?!/).*",
     re.DOTALL,

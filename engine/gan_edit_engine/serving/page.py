@@ -23,14 +23,14 @@ from gan_edit_engine.serving.samples import Samples
 from gan_edit_engine.serving.workshop import Edit, Look, Made, Seen, read_photo
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import Cancelled, Failed
+from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress
 from gan_edit_protocol.settings import EditSettings
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 LOOK: dict[str, Any] = {
     "theme": gr.themes.Soft(primary_hue="blue", font=_FONTS, font_mono=["ui-monospace", "monospace"]),
     "css": words.STYLE,
-    "head": words.LOADING,
+    "head": words.HEAD,
 }
 _PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"]
 _SAMPLE_SECONDS = 60
@@ -63,7 +63,9 @@ def build(desk: Desk, connect: Callable[[], Client], limits: Limits) -> None:
     photo = gr.State(None)
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
-            editor = photo_editor(label="Photo", height=560, elem_id="editor", buttons=["fullscreen"])
+            # Gradio's editor measures its place once, when it is first shown: then everything else has its own.
+            with gr.Column(visible=False, elem_id="canvas") as canvas:
+                editor = photo_editor(label="Photo", height=560, elem_id="editor", buttons=["fullscreen"])
             with gr.Row():
                 upload = gr.UploadButton("Choose a photo", file_types=_PICTURES, variant="primary", min_width=120)
                 example = gr.Button("Try an example", min_width=120)
@@ -89,8 +91,8 @@ def build(desk: Desk, connect: Callable[[], Client], limits: Limits) -> None:
     hidden: Any = {"api_visibility": "private"}
     job: Any = {"show_progress": "hidden", "concurrency_limit": None, **hidden}
     looked: Any = {"fn": page.looked, "inputs": [photo, model], "outputs": [looking], **job}
-    upload.upload(page.opened, [upload], [editor, photo], **hidden).success(**looked)
-    example.click(page.example, [model], [editor, photo], **hidden).success(**looked)
+    upload.upload(page.opened, [upload], [canvas, editor, photo], **hidden).success(**looked)
+    example.click(page.example, [model], [canvas, editor, photo], **hidden).success(**looked)
     model.change(page.about, [model], [about], **job)
     model.change(**looked)
     edit.click(page.edit, [editor, photo, model, reach, strength, quality], pieces.all, **job)
@@ -114,13 +116,13 @@ class _Page:
     samples: Samples
     pieces: _Pieces
 
-    def opened(self, file: str) -> tuple[Any, str]:
+    def opened(self, file: str) -> tuple[Any, Any, str]:
         """A photo was chosen."""
         with _told():
             view = view_of(read_photo(Path(file), self.limits))
-        return {"background": view, "layers": [], "composite": None}, file
+        return gr.update(visible=True), {"background": view, "layers": [], "composite": None}, file
 
-    async def example(self, model: str) -> tuple[Any, str]:
+    async def example(self, model: str) -> tuple[Any, Any, str]:
         """A picture of the model itself to try things on, which is nobody's photo."""
         with _told():
             sample = await self._sample(installed(model))
@@ -183,11 +185,11 @@ class _Page:
             self.desk.find(visitor_of(request), key or "").cancel()
 
     async def _followed(self, job: Job, key: str) -> AsyncIterator[Shown]:
-        """What the page shows of a job, to its end."""
+        """What the page shows of a job besides its progress, to its end."""
         pieces = self.pieces
         yield {
             pieces.running: key,
-            pieces.status: words.progress(None),
+            pieces.status: words.begun(key),
             pieces.edit: gr.update(interactive=False),
             pieces.cancel: gr.update(interactive=True),
         }
@@ -207,8 +209,6 @@ class _Page:
             elif isinstance(told, Failed):
                 yield {**idle, pieces.running: "", pieces.status: words.said(f"{told.message} {told.hint}")}
                 raise _error(told.message, told.hint)
-            elif told is not None:
-                yield {pieces.status: words.progress(told)}
 
     async def _sample(self, model: str) -> Any:
         """The model's picture, waited for; None when that takes too long."""
@@ -217,6 +217,12 @@ class _Page:
                 return sample
             await asyncio.sleep(0.25)
         return None
+
+
+def progress(desk: Desk, visitor: str, key: str) -> str:
+    """How far the visitor's job is, for the page's script; GanEditError when there is none."""
+    told = [each for _, each in desk.find(visitor, key).after(0) if isinstance(each, Accepted | Progress)]
+    return words.progress(told[-1] if told else None)
 
 
 class _told:  # noqa: N801 - a context manager

@@ -22,6 +22,7 @@ LAYERS = ("Colours", "Selection")
 VIEW_SIDE = 1024
 """The longer side of what is painted on; the photo itself stays as it came."""
 _KEPT_BLOBS = 32
+_BRUSH = 12  # pixels
 _PAINTED = 128
 _SELECTED = 8
 
@@ -33,8 +34,8 @@ Strokes = NDArray[np.uint8]
 def photo_editor(**options: Any) -> gr.ImageEditor:
     """Of a visitor's painting only the layers are read, and no more of them than was painted on.
 
-    What an event gets of it is a list of [H, W, 4] uint8. (A class of its own would make Gradio write a file beside
-    this one.)
+    What an event gets of it is a list of [H, W, 4] uint8. Nothing but its value may be updated: Gradio would make
+    another one, that reads everything. (And of a class of its own it would write a file beside this one.)
     """
     editor = gr.ImageEditor(
         type="numpy",
@@ -42,8 +43,7 @@ def photo_editor(**options: Any) -> gr.ImageEditor:
         sources=(),
         transforms=(),
         layers=gr.LayerOptions(allow_additional_layers=False, layers=list(LAYERS)),
-        brush=gr.Brush(colors=list(COLOURS), default_color=COLOURS[0]),
-        placeholder="Choose a photo, or try an example.",
+        brush=gr.Brush(default_size=_BRUSH, colors=list(COLOURS), default_color=COLOURS[0]),
         interactive=True,
         **options,
     )
@@ -63,8 +63,8 @@ def photo_editor(**options: Any) -> gr.ImageEditor:
         with decoding("what was painted"):
             return [] if given is None else [_opened(layer) for layer in given.layers[: len(LAYERS)] if layer]
 
-    editor.accept_blobs = accept_blobs  # type: ignore[method-assign]
-    editor.preprocess = preprocess
+    editor.accept_blobs = accept_blobs
+    editor.preprocess = preprocess  # type: ignore[method-assign]
     return editor
 
 

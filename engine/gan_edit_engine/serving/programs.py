@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import fastapi
 import gradio as gr
 
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES, described, find_model, model_names
@@ -104,7 +105,7 @@ async def told_by(job: Job, after: int = 0) -> AsyncIterator[tuple[int, Any]]:
         await asyncio.sleep(LISTEN_SECONDS)
 
 
-def visitor_of(request: gr.Request) -> str:
+def visitor_of(request: gr.Request | fastapi.Request) -> str:
     """Who asks, as the door says."""
     return str(request.headers[VISITOR.decode()])
 

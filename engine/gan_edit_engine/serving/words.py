@@ -27,6 +27,11 @@ STEPS = """
 """
 
 
+def begun(key: str) -> str:
+    """Where a job's progress is shown: the page's script fetches it, by the job's key."""
+    return f'<div data-job="{html.escape(key)}">{progress(None)}</div>'
+
+
 def progress(event: Accepted | Progress | None) -> str:
     """How far a job is, with the picture as it is now where there is one; None: it is about to begin."""
     if isinstance(event, Accepted) and event.ahead:
@@ -75,14 +80,38 @@ def _image(pixels: NDArray[np.uint8], alt: str, side: int = 192) -> str:
     return f'<img class="gan-sample" alt="{alt}" src="data:image/webp;base64,{data}">'
 
 
-# What is seen until the page's scripts have come, which takes a moment.
-LOADING = """
+# What is seen until the page's scripts have come, which takes a moment. Then how a job's progress comes into the page,
+# by a way of its own: whenever an event of Gradio's tells something, its image editor sends all of its pictures again.
+# Of those that have just been sent, the second script gives back what the server answered.
+HEAD = """
 <style>
 body:not(:has(.gradio-container))::before {
   content: "GAN Edit is loading…"; display: block; padding: 40px; font: 20px system-ui, sans-serif; opacity: 0.7;
 }
 @media (prefers-color-scheme: dark) { body:not(:has(.gradio-container)) { background: #0b0f19; color: #f3f4f6; } }
 </style>
+<script>
+setInterval(async () => {
+  const place = document.querySelector("[data-job]");
+  if (!place || document.hidden) return;
+  const job = place.dataset.job;
+  const answer = await fetch("progress/" + job).catch(() => null);
+  const text = answer && answer.ok ? await answer.text() : null;
+  if (text !== null && place.isConnected && place.dataset.job === job) place.innerHTML = text;
+}, 700);
+const sent = new Map(), send = window.fetch;
+window.fetch = async (where, how) => {
+  const files = how && how.body instanceof FormData ? how.body.getAll("files") : [];
+  if (!String(where).includes("/upload") || files.length !== 1 || !window.crypto.subtle) return send(where, how);
+  const digest = await crypto.subtle.digest("SHA-256", await files[0].arrayBuffer());
+  const key = new Uint8Array(digest).join() + files[0].name;
+  const known = sent.get(key);
+  if (known && Date.now() < known.until) return new Response(known.text, {headers: {"content-type": "application/json"}});
+  const answer = await send(where, how);
+  if (answer.ok) sent.set(key, {text: await answer.clone().text(), until: Date.now() + 600000});
+  return answer;
+};
+</script>
 """
 
 STYLE = """
@@ -92,7 +121,7 @@ STYLE = """
 .gan-status progress { display: block; width: 100%; margin-top: 8px; accent-color: var(--primary-500); }
 .gan-sample { width: 96px; height: 96px; flex: none; border-radius: 8px; background: var(--background-fill-secondary); }
 .gan-look { display: flex; gap: 12px; align-items: center; margin: 0; }
-.gan-look img { width: auto; height: auto; max-width: 160px; max-height: 140px; }
+.gan-look img { width: auto; height: auto; max-width: 240px; max-height: 180px; }
 .gan-model details { margin-top: 4px; font-size: var(--text-sm); opacity: 0.85; }
 footer { display: none !important; }
 """

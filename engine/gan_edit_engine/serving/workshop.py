@@ -24,7 +24,7 @@ from gan_edit_protocol.events import Event, FacesFound, ResultReady
 from gan_edit_protocol.requests import EditRequest
 from gan_edit_protocol.settings import EditSettings
 
-_SHOWN_SIDE, _SEEN_SIDE = 1600, 320
+_SHOWN_SIDE, _SEEN_SIDE = 1600, 480
 _SHOWN_QUALITY = 92
 
 
