@@ -222,7 +222,8 @@ class _Page:
 def progress(desk: Desk, visitor: str, key: str) -> str:
     """How far the visitor's job is, for the page's script; GanEditError when there is none."""
     told = [each for _, each in desk.find(visitor, key).after(0) if isinstance(each, Accepted | Progress)]
-    return words.progress(told[-1] if told else None)
+    previews = [each.preview for each in told if isinstance(each, Progress) and each.preview is not None]
+    return words.progress(told[-1] if told else None, previews[-1] if previews else None)
 
 
 class _told:  # noqa: N801 - a context manager

@@ -13,6 +13,7 @@ from PIL import Image
 
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.serving.painting import smaller
+from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.events import Accepted, Progress
 
 INTRODUCTION = """
@@ -22,7 +23,8 @@ Stroke a colour over a part of a photo, and a generative network works out what 
 STEPS = """
 1. **Choose a photo** of what the model knows, or try an example.
 2. **Paint** on the layer *Colours* what shall have another colour: one stroke through an iris is enough for all of it.
-3. If the rest must stay as it is, paint over **what may change** on the layer *Selection*; its colour does not matter.
+3. If the rest must stay as it is, go to the layer *Selection* (below the photo, on the right) and paint over
+   **what may change**, in any colour.
 4. Press **Edit**.
 """
 
@@ -32,15 +34,15 @@ def begun(key: str) -> str:
     return f'<div data-job="{html.escape(key)}">{progress(None)}</div>'
 
 
-def progress(event: Accepted | Progress | None) -> str:
-    """How far a job is, with the picture as it is now where there is one; None: it is about to begin."""
+def progress(event: Accepted | Progress | None, preview: Array | None = None) -> str:
+    """How far a job is, with a ``preview`` where there is one; None: it is about to begin."""
     if isinstance(event, Accepted) and event.ahead:
         others = "1 other job" if event.ahead == 1 else f"{event.ahead} other jobs"
         return _status(f"Waiting for {others}.", None)
     if not isinstance(event, Progress):
         return _status("Starting…", None)
     share = min(1.0, event.step / max(event.of, 1))
-    picture = "" if event.preview is None else _image(np.asarray(from_message(event.preview), np.uint8), "So far")
+    picture = "" if preview is None else _image(np.asarray(from_message(preview), np.uint8), "So far")
     return _status(f"{event.stage}: {event.step} of {event.of}", share, picture)
 
 
@@ -106,7 +108,8 @@ window.fetch = async (where, how) => {
   const digest = await crypto.subtle.digest("SHA-256", await files[0].arrayBuffer());
   const key = new Uint8Array(digest).join() + files[0].name;
   const known = sent.get(key);
-  if (known && Date.now() < known.until) return new Response(known.text, {headers: {"content-type": "application/json"}});
+  const json = {headers: {"content-type": "application/json"}};
+  if (known && Date.now() < known.until) return new Response(known.text, json);
   const answer = await send(where, how);
   if (answer.ok) sent.set(key, {text: await answer.clone().text(), until: Date.now() + 600000});
   return answer;
@@ -118,10 +121,14 @@ STYLE = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
 .gan-model, .gan-status { display: flex; gap: 12px; align-items: flex-start; overflow-wrap: anywhere; }
 .gan-status > div { flex: 1; }
-.gan-status progress { display: block; width: 100%; margin-top: 8px; accent-color: var(--primary-500); }
+.gan-status progress { display: block; width: 100%; height: 8px; margin-top: 8px; appearance: none; border: 0; }
+.gan-status progress, .gan-status progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.gan-status progress::-webkit-progress-value { background: var(--primary-500); }
+.gan-status progress::-moz-progress-bar { background: var(--primary-500); }
 .gan-sample { width: 96px; height: 96px; flex: none; border-radius: 8px; background: var(--background-fill-secondary); }
-.gan-look { display: flex; gap: 12px; align-items: center; margin: 0; }
+.gan-look { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 0; }
 .gan-look img { width: auto; height: auto; max-width: 240px; max-height: 180px; }
+.gan-look figcaption { flex: 1; min-width: 160px; }
 .gan-model details { margin-top: 4px; font-size: var(--text-sm); opacity: 0.85; }
 footer { display: none !important; }
 """
