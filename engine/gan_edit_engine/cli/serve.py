@@ -1,4 +1,4 @@
-"""``gan-edit serve`` and ``gan-edit keys``: the engine for those who are elsewhere."""
+"""``gan-edit serve``, ``keys`` and ``connect``: the engine for those who are elsewhere, and the way there."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import typer
 from gan_edit_engine.cli.session import default_engine
 from gan_edit_engine.serving import keys as key_file
 from gan_edit_engine.serving.limits import Limits
+from gan_edit_protocol import remote
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.launch import connect_or_start
 
 _DEFAULT = Limits()
+_ANSWER_SECONDS = 60.0
 
 
 def serve(
@@ -95,3 +97,34 @@ def keys(
     path = file or key_file.default_path()
     key = key_file.add(path, name)
     print(f"{key}\nThe key of {name} is in {path}; serve with: gan-edit serve --token-file {path}")
+
+
+def connect(
+    url: Annotated[str, typer.Argument(metavar="URL", help="As gan-edit serve prints it, with the server's name.")],
+    key_from: Annotated[
+        Path | None, typer.Option("--key-file", help="A file that holds the key alone; by default it is asked for.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow a plain http address, on a network that you trust.")
+    ] = False,
+) -> None:
+    """Keep the address of a server and its key, for gan-edit --engine URL."""
+    url = url.rstrip("/")
+    remote.Remote(url, insecure=insecure).check()
+    key = typer.prompt("Key", default="", hide_input=True, show_default=False) if key_from is None else _read(key_from)
+    kept = remote.Remote(url, key.strip(), insecure)
+    with Client(remote.RemoteTransport(kept)) as client:
+        status = client.status(_ANSWER_SECONDS)
+    remote.store(kept, remote.default_path())
+    print(
+        f"GAN Edit {status.version} is there, with {', '.join(status.models)}; use it with: gan-edit --engine {url} ..."
+    )
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise GanEditError(
+            "bad_keys", f"The file {file} cannot be read.", "Give one that holds the key alone."
+        ) from None

@@ -48,7 +48,9 @@ class Programs:
         visitor = visitor_of(request)
         try:
             if message:
-                job, asked = await asyncio.to_thread(self._asked, message)
+                came = await asyncio.to_thread(unpacked, message, self.limits.bytes)
+                job = wire.job_of(came)  # to which also belongs what is wrong with it
+                asked = await asyncio.to_thread(self._asked, came)
                 if not isinstance(asked, JobRequest):
                     yield await asyncio.to_thread(self._answered, visitor, job, asked)
                     return
@@ -65,9 +67,9 @@ class Programs:
         """The models that requests may name: of each its name, what it shows, its resolution and its licence."""
         return [about_model(name) for name in (DEFAULT_NAMES[1], *model_names()[1:])]
 
-    def _asked(self, message: str) -> tuple[str, Any]:
-        job, asked = wire.decode_request(unpacked(message, self.limits.bytes))
-        return job, self.limits.checked(asked)
+    def _asked(self, frames: list[bytes]) -> Any:
+        _, asked = wire.decode_request(frames)
+        return self.limits.checked(asked)
 
     def _answered(self, visitor: str, job: str, asked: Any) -> Answer:
         """What is answered at once."""

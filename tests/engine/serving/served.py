@@ -82,4 +82,6 @@ def sent(client: Any, request: Any, job: str = "a" * 32) -> Any:
 def events(answers: Any) -> list[tuple[int, Any]]:
     """The numbers and events of the answers to one call, without those that say only that it goes on."""
     told = ((answer["number"], answer["message"]) for answer in answers)
-    return [(number, wire.decode_event(unpacked(message, MOST))[1]) for number, message in told if message]
+    decoded = [(number, *wire.decode_event(unpacked(message, MOST))) for number, message in told if message]
+    assert len({job for _, job, _ in decoded}) <= 1
+    return [(number, event) for number, _, event in decoded]
