@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -123,13 +124,14 @@ def test_a_job_there_is_cancelled(served: Served, key: str) -> None:
 
 
 def test_a_line_that_breaks_is_taken_up_and_the_job_done_once(served: Served, key: str) -> None:
-    steps: list[int] = []
-    cuts: list[int] = []
+    steps: dict[str, list[int]] = {}
+    order, cuts = [], []
     with Line(place(served)) as line, Client(RemoteTransport(Remote(f"http://127.0.0.1:{line.port}", key))) as client:
 
         def hear(event: Any) -> None:
             if isinstance(event, Progress):
-                steps.append(event.step)
+                steps.setdefault(event.stage, []).append(event.step)
+                order.append(event.stage)
                 if len(cuts) < 2 and event.step > 20 * (len(cuts) + 1):
                     cuts.append(event.step)
                     line.cut()
@@ -137,7 +139,9 @@ def test_a_line_that_breaks_is_taken_up_and_the_job_done_once(served: Served, ke
         result = client.run(projection(steps=100), hear)
     assert len(cuts) == 2
     assert result.steps == 100
-    assert steps == sorted(steps)  # who begins anew counts from the start
+    # Who begins anew comes back to the first stage, or counts from the start.
+    assert [stage for stage, _ in itertools.groupby(order)] == list(steps)
+    assert all(counted == sorted(counted) for counted in steps.values())
 
 
 def test_a_line_on_which_a_request_was_lost_carries_it_again(served: Served, key: str) -> None:
