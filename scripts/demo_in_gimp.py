@@ -1,4 +1,4 @@
-"""The demo's work inside GIMP: rough strokes over the irises, the eyes marked and selected, the filter called.
+"""The demo's work inside GIMP: rough strokes over the irises, the eyes selected, the filter called.
 
 Run by demo.py. ``demo_folder`` is set by the caller. Writes scribble.png, mask.png, result.png, edit.xcf and, last,
 answer.json.
@@ -20,7 +20,6 @@ STROKES = (
 )
 # (centre x, centre y, radius x, radius y).
 AROUND_THE_EYES = ((172, 118, 46, 44), (320, 137, 38, 42))
-EYES = ((172, 118), (320, 137))
 FEATHER = 4.0
 
 
@@ -54,14 +53,6 @@ def paint_scribble(image):
     fill_selection(scribble, BLUE)
     Gimp.Selection.none(image)
     return scribble
-
-
-def mark_eyes(image):
-    """A path "align" with one anchor on each eye, so that the model sees the face upright and centred."""
-    path = Gimp.Path.new(image, "align")
-    points = [coordinate for x, y in EYES for coordinate in (x, y) * 3]  # handle, anchor, handle
-    path.stroke_new_from_points(Gimp.PathStrokeType.BEZIER, points, False)
-    image.insert_path(path, None, 0)
 
 
 def edit(image, photo):
@@ -114,7 +105,6 @@ def run():
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, path_of("photo.png"))
     photo = image.get_layers()[0]
     scribble = paint_scribble(image)
-    mark_eyes(image)
     select(image, Gimp.ChannelOps.ADD, AROUND_THE_EYES)
     Gimp.Selection.feather(image, FEATHER)
     save_layer(image, scribble, "scribble.png")

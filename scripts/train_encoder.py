@@ -19,7 +19,8 @@ import torch
 import typer
 
 from gan_edit_engine.checkpoints import safetensors_file
-from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, load_encoder, save_encoder
+from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, USUAL_UNLIKENESS, load_encoder, save_encoder
+from gan_edit_engine.inversion.familiar import usual_unlikeness
 from gan_edit_engine.inversion.perceptual import load_perceptual
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
@@ -32,10 +33,12 @@ from gan_edit_protocol.errors import GanEditError
 SHOWN = 10
 
 
-def save(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str]) -> None:
-    """The state to go on from, and the encoder as it is now."""
+def save(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], unseen: torch.Tensor) -> None:
+    """The state to go on from, and the encoder as it is now with what is usual of it on byte photos [N, 3, R, R]."""
     folder.save({"settings": asdict(trainer.settings), "state": trainer.state_dict()})
-    save_encoder(folder.path / "encoder.safetensors", trainer.encoder, {**header, "images_seen": str(trainer.images)})
+    usual = usual_unlikeness(trainer.generator, trainer.encoder, unseen.float() / 127.5 - 1)
+    about = {"images_seen": str(trainer.images), USUAL_UNLIKENESS: f"{usual:.3f}"}
+    save_encoder(folder.path / "encoder.safetensors", trainer.encoder, {**header, **about})
 
 
 @torch.no_grad()
@@ -45,7 +48,7 @@ def show(trainer: EncoderTrainer, folder: RunFolder, photos: torch.Tensor) -> No
     save_grid(folder.samples / f"{trainer.images:09d}.png", torch.cat([photos, to_bytes(images)]), len(photos))
 
 
-def run(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], shown: torch.Tensor, every: int) -> None:
+def run(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], unseen: torch.Tensor, every: int) -> None:
     """Train to the settings' end or SIGTERM/SIGINT, reporting and saving every so many images."""
     stop, meter = StopRequest(), Meter()
     while trainer.images < trainer.settings.images and not stop.asked:
@@ -53,10 +56,10 @@ def run(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], show
         meter.add(trainer.step())
         if passed(every, before, trainer.images):
             folder.report({"images": trainer.images, **meter.read(trainer.settings.batch)})
-            save(trainer, folder, header)
-            show(trainer, folder, shown)
-    save(trainer, folder, header)
-    show(trainer, folder, shown)
+            save(trainer, folder, header, unseen)
+            show(trainer, folder, unseen[:SHOWN])
+    save(trainer, folder, header, unseen)
+    show(trainer, folder, unseen[:SHOWN])
 
 
 def train(
@@ -85,13 +88,13 @@ def train(
         trainer.load_state_dict(saved["state"])
     elif init is not None:
         trainer.take_over(load_encoder(init)[0])
-    shown = [square_pixels(source.open(name), generator.resolution) for name in kept_out[:SHOWN]]
+    unseen = [square_pixels(source.open(name), generator.resolution) for name in kept_out]
     header = {
         "model": found.get("name", model.stem),
         "model_images_seen": found.get("images_seen", ""),
         GENERATOR_DIGEST: weights_digest(generator),
     }
-    run(trainer, run_folder, header, torch.from_numpy(np.stack(shown)), every)
+    run(trainer, run_folder, header, torch.from_numpy(np.stack(unseen)), every)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import Notice
 from gan_edit_protocol.geometry import Align, Box, Crop, Place
 from gan_edit_protocol.latent import Latent
-from gan_edit_protocol.requests import EditRequest, LookRequest, ProjectRequest
+from gan_edit_protocol.requests import MAX_MAP_SIDE, EditRequest, LookRequest, ProjectRequest
 from gan_edit_protocol.settings import EditSettings, ProjectSettings
 from progress import ProgressBar
 
@@ -37,7 +37,7 @@ def edit_with_scribble(call: Call) -> Values:
 
     def request(client: Client, bar: ProgressBar) -> EditRequest:
         task.look(client, bar, scene.scribble)
-        part = task.part(client, settings.feather, scene.scribble)
+        part = task.part(client, bar, settings.feather, scene.scribble)
         with look.photo_as_seen(scene.photo) as photo, look.paint_as_seen(scene.scribble, scene.photo) as scribble:
             made = EditRequest(
                 photo=pixels.read_photo(photo, part),
@@ -66,7 +66,7 @@ def project(call: Call) -> Values:
 
     def request(client: Client, bar: ProgressBar) -> ProjectRequest:
         task.look(client, bar)
-        part = task.part(client)
+        part = task.part(client, bar)
         with look.photo_as_seen(photo) as seen:
             return ProjectRequest(photo=pixels.read_photo(seen, part), settings=settings, **task.entries(part))
 
@@ -99,26 +99,35 @@ class _Task:
         found = faces.Question.about(self.photo, scribble, self.model).ask(client, bar.show)
         if found.face is not None:
             self.crop = found.face.crop
-        elif found.told:
-            bar.show(Notice(found.told))
+        elif told := found.told(self._has_selection()):
+            bar.show(Notice(told))
 
     def origin(self) -> parasites.Origin:
         """How the new layer comes about."""
         return self.made_from if self.align is not None else dataclasses.replace(self.made_from, crop=self.crop)
 
-    def part(self, client: Client, feather: float = 0.0, scribble: Gimp.Layer | None = None) -> Box:
+    def part(self, client: Client, bar: ProgressBar, feather: float = 0.0, scribble: Gimp.Layer | None = None) -> Box:
         """What of the photo the engine needs: the rest of it, however large, stays here."""
-        selected = layers.marked_box(self.photo, scribble)
-        if selected is None and self._has_selection():
-            raise GanEditError(
-                "empty_mask",
-                f"The selection does not touch the layer “{self.photo.get_name()}”.",
-                "Select a region of the photo.",
-            )
+        selected = selected_map = None
+        scale = min(1.0, MAX_MAP_SIDE / max(self.photo.get_width(), self.photo.get_height()))
+        if self._has_selection():
+            selected = pixels.selected_box(self.image, self.photo)
+            if selected is None:
+                raise GanEditError(
+                    "empty_mask",
+                    f"The selection does not touch the layer “{self.photo.get_name()}”.",
+                    "Select a region of the photo.",
+                )
+            selected_map = pixels.read_reduced_selection(self.image, self.photo, scale)
+        painted_map = None if scribble is None else pixels.read_reduced_paint(scribble, self.photo, scale)
         width, height = self.photo.get_width(), self.photo.get_height()
         dtype, channels = pixels.photo_format(self.photo)
         size = max(4, channels * ITEM_SIZES[dtype])
-        return client.look(LookRequest(width, height, self.model, self.align, self.crop, selected, feather, size))
+        asked = (width, height, self.model, self.align, self.crop, selected, feather, size)
+        look = client.look(LookRequest(*asked, selected_map, painted_map))
+        for note in look.notes:
+            bar.show(Notice(note))
+        return look.part
 
     def entries(self, part: Box) -> dict[str, Any]:
         """Those of the request for that part, but for its pixels."""

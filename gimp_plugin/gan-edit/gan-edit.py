@@ -61,14 +61,16 @@ ENTRIES = {
         "Paint rough colours on a transparent layer above the photo, select the region that may change, and run this "
         "on the painted layer or the photo's. The result is a new layer with a layer mask; the photo's layer is not "
         "touched. "
-        "A path named “align” with two anchors (for faces: the eyes) says where the model should look.",
+        "The model looks at the face that is found under the selection or the paint, or where a path named “align” has "
+        "one anchor on each eye.",
     ),
     "gan-edit-project": Entry(
         "_Project Photo…",
         ONE_LAYER,
         "Find the image of the generative network that is nearest to the photo",
         "The result is a new layer with the network's own version of the selected region, or of the whole layer. "
-        "A path named “align” with two anchors (for faces: the eyes) says where the model should look.",
+        "The model looks at the face that is found under the selection or the paint, or where a path named “align” has "
+        "one anchor on each eye.",
     ),
     "gan-edit-random": Entry(
         "_Random Image…",

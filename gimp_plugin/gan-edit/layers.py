@@ -13,7 +13,7 @@ import pixels
 import stack
 from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.geometry import Align, Box
+from gan_edit_protocol.geometry import Align
 
 SCRIBBLE_NAME = "scribble"
 ALIGN_NAME = "align"
@@ -103,16 +103,6 @@ def require_painted(scribble: Gimp.Layer, paint: Array, mask: Array | None, wher
             f"Nothing is painted on the layer “{scribble.get_name()}” {where}.",
             "Paint the wanted colours there, or change the selection.",
         )
-
-
-def marked_box(photo: Gimp.Layer, scribble: Gimp.Layer | None) -> Box | None:
-    """Around what is selected of the photo; without a selection around what is painted on it, else around all of it."""
-    image = photo.get_image()
-    if not Gimp.Selection.is_empty(image):
-        return pixels.selected_box(image, photo)
-    if scribble is not None:
-        return pixels.painted_box(scribble, photo)
-    return Box(0, 0, photo.get_width(), photo.get_height())
 
 
 def find_align(image: Gimp.Image, photo: Gimp.Layer) -> Align | None:

@@ -19,7 +19,7 @@ from gi.repository import Gimp, GLib, Gtk  # noqa: E402  (after require_version)
 from gan_edit_protocol import launch  # noqa: E402
 from gan_edit_protocol.errors import GanEditError  # noqa: E402
 from gan_edit_protocol.events import FacesFound  # noqa: E402
-from gan_edit_protocol.geometry import Crop  # noqa: E402
+from gan_edit_protocol.geometry import Box, Crop  # noqa: E402
 
 SETTLED_MILLISECONDS = 400
 """So long after the last change of the model's name, which may be typed, it is looked again."""
@@ -70,7 +70,7 @@ class Looking(Gtk.Box):
     def _note_placed(self) -> None:
         self._placed = True
         assert self.crop is not None
-        box = None if self._photo is None else layers.marked_box(self._photo, self._scribble())
+        box = self._marked()
         if box is None or square.touches(self.crop, box):
             self._say("The model looks at the square that you placed.")
         else:
@@ -140,13 +140,30 @@ class Looking(Gtk.Box):
         squares = [face.crop for face in answer.faces]
         chosen = self._around_the_selection() if answer.face is None else answer.face.crop
         self._view.show_faces(chosen, squares, answer.canonical)
-        told = answer.told or "The model looks at the square around the selection."
-        self._say(f"{told} Drag it onto the face." if answer.kind and answer.face is None else told)
+        told = answer.told(self._has_selection()) or "The model looks at the square around the selection."
+        if answer.kind and answer.face is None:
+            told += " Drag it onto the face."
+        elif len(squares) > 1:
+            told = f"Several of the kind “{answer.kind}” were found: click the one that is meant."
+        self._say(told)
+
+    def _has_selection(self) -> bool:
+        return self._photo is not None and not Gimp.Selection.is_empty(self._photo.get_image())
 
     def _around_the_selection(self) -> Crop | None:
+        """As the engine chooses it where nothing is found; without a selection around all of the photo."""
         assert self._photo is not None
-        box = layers.marked_box(self._photo, self._scribble())
+        box: Box | None = Box(0, 0, self._photo.get_width(), self._photo.get_height())
+        if self._has_selection():
+            box = self._marked()
         return None if box is None else Crop(box.x + box.width / 2, box.y + box.height / 2, max(box.width, box.height))
+
+    def _marked(self) -> Box | None:
+        """Around what is selected of the photo, else around what is painted on it; None without either."""
+        photo, scribble = self._photo, self._scribble()
+        if photo is not None and self._has_selection():
+            return pixels.selected_box(photo.get_image(), photo)
+        return None if photo is None or scribble is None else pixels.painted_box(scribble, photo)
 
     def _say(self, text: str) -> None:
         self._label.set_text(text)

@@ -12,7 +12,6 @@ from . import PROTOCOL_VERSION, wire
 from .entries import carried_bytes
 from .errors import EngineSilentError, JobCancelledError, JobFailedError
 from .events import FINAL_EVENTS, Cancelled, EngineStatus, FacesFound, Failed, FramesReady, Look, Result, ResultReady
-from .geometry import Box
 from .requests import (
     CancelRequest,
     EditRequest,
@@ -83,10 +82,10 @@ class Client:
             status = self._ask(StatusRequest(), self._protocol, EngineStatus, timeout)
         return status
 
-    def look(self, request: LookRequest) -> Box:
+    def look(self, request: LookRequest) -> Look:
         """The part of a photo that a job will need. :class:`JobFailedError` says why there can be no such job."""
         look: Look = self._ask(request, PROTOCOL_VERSION, Look, GREETING_SECONDS)
-        return look.part
+        return look
 
     def _ask(self, request: Request, version: int, kind: type, timeout: float) -> Any:
         job = self._send(request, version)

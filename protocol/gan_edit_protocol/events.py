@@ -131,15 +131,17 @@ class FacesFound:
         """The one that is meant."""
         return None if self.chosen < 0 else self.faces[self.chosen]
 
-    @property
-    def told(self) -> str:
-        """The sentence for a person who has not said where the model shall look; empty where nothing was looked for."""
+    def told(self, selected: bool) -> str:
+        """The sentence for a person who has not said where the model shall look; empty where nothing was looked for.
+
+        ``selected``: whether there is a selection, around which the model then looks; else it looks at the whole photo.
+        """
         if not self.kind:
             return ""
-        if self.face is None:
-            missed = f"No {self.kind} {'lies under the selection' if self.faces else 'was found'}"
-            return f"{missed}; the square around the selection is used."
-        return f"A {self.kind} was found."
+        if self.face is not None:
+            return f"A {self.kind} was found."
+        missed = f"No {self.kind} {'lies where the paint or the selection is' if self.faces else 'was found'}"
+        return f"{missed}; {'the square around the selection' if selected else 'the whole photo'} is used."
 
     def enlarged(self, scale: float) -> FacesFound:
         """The same in a photo ``scale`` times as large."""
@@ -165,9 +167,13 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Look:
-    """The ``part`` of the photo that the job needs; more may be sent."""
+    """The ``part`` of the photo that the job needs; more may be sent.
+
+    ``notes``: sentences for a person, on what of the selection and the paint lies where the model does not look.
+    """
 
     part: Box
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

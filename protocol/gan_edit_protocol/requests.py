@@ -14,6 +14,9 @@ from .geometry import Align, Box, Crop, Place, check_photo_size
 from .latent import Latent
 from .settings import EditSettings, ImagineSettings, InterpolateSettings, ProjectSettings, RandomSettings
 
+MAX_MAP_SIDE = 256
+"""Of the small maps that a :class:`LookRequest` carries."""
+
 _START = {BELONGING: ("noise", "residual")}
 
 
@@ -156,6 +159,8 @@ class LookRequest:
 
     ``model``, ``align``, ``crop``: as the request's. ``selection``: the box around the mask; None without a mask.
     ``feather``: in percent, as the settings'. ``pixel_bytes``: what a pixel of the largest array takes.
+    ``selected_map``, ``painted_map``: h×w uint8, above 0 where the whole photo, in a copy of at most ``MAX_MAP_SIDE``
+    pixels a side, is selected or painted on, for what the answer tells of that.
     """
 
     width: int
@@ -166,9 +171,14 @@ class LookRequest:
     selection: Box | None = None
     feather: float = 0.0
     pixel_bytes: int = 4
+    selected_map: Array | None = None
+    painted_map: Array | None = None
 
     def __post_init__(self) -> None:
         check_photo_size(self.width, self.height)
+        for each in (self.selected_map, self.painted_map):
+            small = each is None or (each.dtype == "uint8" and len(each.shape) == 2 and max(each.shape) <= MAX_MAP_SIDE)
+            require(small, f"A map of a look must be uint8, h×w, with at most {MAX_MAP_SIDE} pixels a side.")
         require(1 <= self.pixel_bytes <= 16, "A pixel has 1 to 16 bytes.")
 
 

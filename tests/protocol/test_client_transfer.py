@@ -66,7 +66,7 @@ def test_a_job_can_be_cancelled_while_its_photo_is_sent(monkeypatch: pytest.Monk
 
 def test_a_look_is_answered_by_a_part_or_by_the_reason() -> None:
     request = LookRequest(100, 100)
-    assert Client(Engine(None, Look(Box(1, 2, 3, 4)))).look(request) == Box(1, 2, 3, 4)
+    assert Client(Engine(None, Look(Box(1, 2, 3, 4)))).look(request) == Look(Box(1, 2, 3, 4))
     with pytest.raises(JobFailedError, match="Nothing there"):
         Client(Engine(Failed("outside_crop", "Nothing there."))).look(request)
 

@@ -17,6 +17,9 @@ ARCHITECTURE = "encoder"
 GENERATOR_DIGEST = "generator_sha256"
 """Header entry: `weights_digest` of the generator that the encoder was trained for."""
 
+USUAL_UNLIKENESS = "usual_unlikeness"
+"""Header entry: `Encoder.unlikeness` of its answers and photos that no training saw, which 98 of 100 do not exceed."""
+
 
 def save_encoder(path: Path, encoder: Encoder, header: dict[str, str]) -> None:
     """Write the learnt weights in half precision, with the configuration and ``header``, whole or not at all."""

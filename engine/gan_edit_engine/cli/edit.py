@@ -44,7 +44,7 @@ MaskFile = Annotated[
     Path | None,
     typer.Option(
         help="Gray image of the photo's size: white may change; black and what is transparent never do. "
-        "Default: everything may."
+        "Default: in an edit what lies around the paint may, in a projection everything."
     ),
 ]
 ModelName = Annotated[str, typer.Option(help="An installed model's name, or a model file.")]
@@ -66,7 +66,7 @@ CropText = Annotated[
         "--crop",
         metavar="CX,CY,SIZE[,ANGLE]",
         help="Instead: the square where the model looks, in photo pixels. Default: the face that is found under the "
-        "selection, else the square around the selection.",
+        "selection or the paint, else the square around the selection, or the whole photo.",
     ),
 ]
 LatentOut = Annotated[
@@ -114,13 +114,13 @@ def edit(
     check_painted(strokes, selection)
     start = None if latent_in is None else read_latent_of(latent_in, model)
     marked = selection if selection is not None else strokes[..., 3]
-    sight = Sight(picture.pixels, marked, model_argument(model))
+    sight = Sight(picture.pixels, marked, model_argument(model), selected=selection is not None)
     given = _given_place(align, crop)
 
     def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[EditRequest, Looking]:
         looking = given or find_place(sight, client, show, cancelled)
         scene = Scene(picture.pixels, selection, sight.model, looking.align, looking.crop, strokes)
-        part = cut(scene, client, settings.feather)
+        part = cut(scene, client, show, settings.feather)
         assert part.scribble is not None  # the scene has one
         return EditRequest(
             part.photo, part.scribble, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
@@ -154,13 +154,13 @@ def project(
     _check_outputs(output, latent, picture)
     selection = _read_mask(mask, picture)
     start = None if latent_in is None else read_latent_of(latent_in, model)
-    sight = Sight(picture.pixels, selection, model_argument(model))
+    sight = Sight(picture.pixels, selection, model_argument(model), selected=selection is not None)
     given = _given_place(align, crop)
 
     def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[ProjectRequest, Looking]:
         looking = given or find_place(sight, client, show, cancelled)
         scene = Scene(picture.pixels, selection, sight.model, looking.align, looking.crop)
-        part = cut(scene, client)
+        part = cut(scene, client, show)
         return ProjectRequest(
             part.photo, part.mask, scene.model, scene.align, scene.crop, start, settings, part.place
         ), looking

@@ -45,7 +45,9 @@ def find(
     if as_json:
         print(json.dumps({"faces": [*map(face_entries, faces)]}))
     elif not faces:
-        print(found.told or "Nothing finds what this model knows; an edit uses the square around the selection.")
+        print(
+            found.told(selected=True) or "Nothing finds what this model knows; the square around the selection is used."
+        )
     else:
         table = Table("", "first eye", "second eye", "--crop", "score")
         for number, face in enumerate(faces, start=1):

@@ -90,13 +90,16 @@ class Crop(Square):
 
     def coverage(self, box: Box, soft: float) -> Image:
         """How far each pixel of ``box`` is in the crop, 0..1: 0 outside, then rising to 1 over ``soft`` pixels."""
+        return np.asarray(np.clip((self.depth(box) + 0.5) / max(soft, 1.0), 0, 1), dtype=np.float32)
+
+    def depth(self, box: Box) -> Image:
+        """How many pixels each pixel of ``box`` is away from the crop's border, on its inside; below 0 outside."""
         xs = np.arange(box.x, box.x + box.width).astype(np.float32)[None] + 0.5
         ys = np.arange(box.y, box.y + box.height).astype(np.float32)[:, None] + 0.5
         cos, sin = direction(self.angle)
         u = ((xs - self.left) * cos + (ys - self.top) * sin) / self.size
         v = ((ys - self.top) * cos - (xs - self.left) * sin) / self.size
-        inside = np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v)) * self.size
-        return np.asarray(np.clip((inside + 0.5) / max(soft, 1.0), 0, 1), dtype=np.float32)
+        return np.asarray(np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v)) * self.size, dtype=np.float32)
 
     def _matrix(self, scale: float, box: Box) -> NDArray[np.float64]:
         """OpenCV's 2×3 map from crop pixel centres (each ``scale`` photo pixels wide) to pixel centres of the box."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.crop import AnyImage, Mask, bounding_box, composite
 from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.looking import Show
 from gan_edit_engine.imaging.square import nothing_selected
 from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.events import ResultReady
+from gan_edit_protocol.events import Notice, ResultReady
 from gan_edit_protocol.geometry import Align, Crop, Place
-from gan_edit_protocol.requests import LookRequest
+from gan_edit_protocol.requests import MAX_MAP_SIDE, LookRequest
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Cut:
     scribble: Array | None
 
 
-def cut(scene: Scene, client: Client, feather: float = 0.0) -> Cut:
-    """What the engine needs of the scene. ``feather``: in percent, as the settings'.
+def cut(scene: Scene, client: Client, show: Show, feather: float = 0.0) -> Cut:
+    """What the engine needs of the scene; ``show`` hears what it notes. ``feather``: in percent, as the settings'.
 
     Raises GanEditError (empty_mask, and what the engine says of where the model would look).
     """
@@ -53,9 +55,18 @@ def cut(scene: Scene, client: Client, feather: float = 0.0) -> Cut:
     if scene.mask is not None and selection is None:
         raise nothing_selected()
     pixel = max(4 if scene.scribble is not None else 1, scene.photo.dtype.itemsize * scene.photo.shape[2])
-    part = client.look(
-        LookRequest(width, height, scene.model, scene.align, scene.crop, selection, feather, pixel_bytes=pixel)
+    painted = None if scene.scribble is None else scene.scribble[..., 3]
+    look = client.look(
+        LookRequest(
+            *(width, height, scene.model, scene.align, scene.crop, selection, feather),
+            pixel_bytes=pixel,
+            selected_map=_map(scene.mask),
+            painted_map=_map(painted),
+        )
     )
+    for note in look.notes:
+        show(Notice(note))
+    part = look.part
 
     def taken(pixels: AnyImage | None) -> Array | None:
         return None if pixels is None else to_message(pixels[part.slices])
@@ -74,3 +85,14 @@ def laid_on(picture: Picture | None, result: ResultReady) -> Picture:
     shown = np.full(image.shape[:2], 255) if result.mask is None else from_message(result.mask)
     pixels = composite(picture.pixels, image, shown.astype(np.uint8), result.x, result.y)
     return replace(picture, pixels=pixels)
+
+
+def _map(marked: Mask | None) -> Array | None:
+    """A small copy in which every mark is seen."""
+    if marked is None:
+        return None
+    height, width = marked.shape
+    scale = min(1.0, MAX_MAP_SIDE / max(height, width))
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+    small = cv2.resize((marked > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return to_message(np.where(small > 0, np.uint8(255), np.uint8(0)))

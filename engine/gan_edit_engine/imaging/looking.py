@@ -41,11 +41,15 @@ class Looking:
 
 @dataclass(frozen=True)
 class Sight:
-    """A photo [H, W, 3 or 4], what is selected or painted of it [H, W], and the model that shall look at it."""
+    """A photo [H, W, 3 or 4], what is selected or painted of it [H, W], and the model that shall look at it.
+
+    ``selected``: whether there is a selection.
+    """
 
     photo: AnyImage
     marked: Mask | None
     model: str
+    selected: bool = False
 
 
 def find_place(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -> Looking:
@@ -55,11 +59,11 @@ def find_place(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -
     """
     found = find_faces(sight, client, show, cancelled)
     if found.face is None:
-        if found.told:
-            show(Notice(found.told))
+        if told := found.told(sight.selected):
+            show(Notice(told))
         return Looking()
     crop = found.face.crop
-    show(Notice(found.told, f"The model looks at --crop {crop_text(crop)}."))
+    show(Notice(found.told(sight.selected), f"The model looks at --crop {crop_text(crop)}."))
     return Looking(None, crop, found.face)
 
 

@@ -148,6 +148,6 @@ def outside_crop() -> GanEditError:
     """The selection, or the photo, does not touch the square."""
     return GanEditError(
         "outside_crop",
-        "The selection lies outside of the square in which the model looks.",
+        "What is selected or painted lies outside of the square in which the model looks.",
         "Move the selection or the square.",
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.imaging.crop import WHITE, AnyImage, Crop, Image, Mask, Part, choose_crop, place_of, to_unit
 from gan_edit_engine.imaging.preflight import nothing_painted
-from gan_edit_engine.imaging.region import Region
+from gan_edit_engine.imaging.region import Region, around_paint
 from gan_edit_engine.imaging.square import nothing_selected, outside_crop
 from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models import Model
@@ -54,7 +54,12 @@ def view(request: EditRequest | ProjectRequest, model: Model, device: torch.devi
     place = Place(part.x, part.y, whole.width, whole.height)
     photo = _cut(request.photo, whole, part)
     everywhere = np.full(photo.shape[:2], 255, np.uint8)
-    selection = everywhere if request.mask is None else _cut(request.mask, whole, part).astype(np.uint8)
+    if request.mask is not None:
+        selection = _cut(request.mask, whole, part).astype(np.uint8)
+    elif isinstance(request, EditRequest):
+        selection = around_paint(_cut(request.scribble, whole, part)[..., 3].astype(np.uint8), crop)
+    else:
+        selection = everywhere
     region = Region.of(Part(selection, place), crop, feather)
     # Beyond the photo's border and under transparent pixels there is nothing to be reproduced.
     seen = photo[..., 3].astype(bool) if photo.shape[2] == 4 else everywhere.astype(bool)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan_edit_engine.checkpoints import CheckpointError, safetensors_file
-from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, load_encoder
+from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, USUAL_UNLIKENESS, load_encoder
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.library.downloads import sha256_of
 from gan_edit_engine.library.models import Model, open_model
@@ -20,10 +20,14 @@ from gan_edit_protocol.errors import GanEditError
 
 @dataclass(frozen=True)
 class ModelEncoder:
-    """A frozen encoder on the device of its model; ``sha256`` is that of its file."""
+    """A frozen encoder on the device of its model; ``sha256`` is that of its file.
+
+    ``usual_unlikeness``: what the unlikeness of its answers seldom exceeds; None where the file does not say.
+    """
 
     network: Encoder
     sha256: str
+    usual_unlikeness: float | None = None
 
 
 def attach_encoder(name: str, file: Path, folder: Path | None = None) -> Path:
@@ -59,7 +63,16 @@ def open_encoder(model: Model, folder: Path | None = None) -> ModelEncoder | Non
         return None
     network = check_encoder(file, model.info.name, model.generator)
     device = next(model.generator.parameters()).device
-    return ModelEncoder(network.to(device), sha256_of(file))
+    return ModelEncoder(network.to(device), sha256_of(file), _usual(safetensors_file.read_header(file)))
+
+
+def _usual(header: dict[str, str]) -> float | None:
+    """None where the header does not say, or says nonsense: then nothing is compared with it."""
+    try:
+        value = float(header[USUAL_UNLIKENESS])
+    except (KeyError, ValueError):
+        return None
+    return value if 0 < value < 2 else None
 
 
 def check_encoder(file: Path, name: str, generator: Generator) -> Encoder:

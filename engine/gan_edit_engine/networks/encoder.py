@@ -17,6 +17,7 @@ HIDDEN = 384
 DELTA_RANK = 64
 LRELU_SLOPE = 0.2
 MAX_SIZE = 1024
+_COMPARED = 2  # of the maps: stride 16
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,22 @@ class Encoder(nn.Module):
         """(num_ws, w_dim) of an answer."""
         return self.config.num_ws, self.config.w_dim
 
-    def forward(self, photo: Tensor) -> Tensor:
+    @torch.no_grad()
+    def unlikeness(self, images: Tensor, others: Tensor) -> Tensor:
+        """How little images [N, 3, R, R] in -1..1 and others look alike, one by one: [N] from 0, the same, to 2.
+
+        One less the cosine between the frozen network's features at stride 16, the mean of all places.
+        """
+        one, other = (self._features(each)[_COMPARED] for each in (images, others))
+        return 1 - F.cosine_similarity(one, other, dim=1).mean(dim=(1, 2))
+
+    def _features(self, photo: Tensor) -> list[Tensor]:
         if photo.shape[-1] != LITE0_SIDE:
             photo = F.interpolate(photo, size=LITE0_SIDE, mode="bilinear", align_corners=False)
-        maps = self.frozen.features(photo.contiguous(memory_format=torch.channels_last))[1:]
+        return self.frozen.features(photo.contiguous(memory_format=torch.channels_last))[1:]
+
+    def forward(self, photo: Tensor) -> Tensor:
+        maps = self._features(photo)
         x = maps[0][:, :0]
         for conv, features in zip(self.gather, maps, strict=True):
             x = F.leaky_relu(conv(torch.cat([features, x], dim=1)), LRELU_SLOPE)

@@ -82,7 +82,7 @@ class Programs:
         with self.connect() as client:
             found: Look | EngineStatus
             if isinstance(asked, LookRequest):
-                found = Look(client.look(asked))
+                found = client.look(asked)
             elif isinstance(asked, StatusRequest):
                 found = client.status()
             else:

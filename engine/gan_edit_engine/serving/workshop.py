@@ -57,7 +57,7 @@ class Look:
     def work(self, client: Client, cancel: Cancel) -> Iterator[Seen]:
         """What is seen."""
         picture = read_photo(self.photo, self.limits)
-        yield _seen(picture, find_faces(Sight(picture.pixels, None, self.model), client, _unheard, cancel))
+        yield _seen(picture, find_faces(Sight(picture.pixels, None, self.model), client, _unheard, cancel), False)
 
 
 @dataclass(frozen=True)
@@ -80,26 +80,27 @@ class Edit:
         scribble, selection = painted(self.layers, picture.pixels)
         marked = scribble[..., 3] if selection is None else selection
         found = find_faces(Sight(picture.pixels, marked, self.model), client, _unheard, cancel)
-        yield _seen(picture, found)
+        yield _seen(picture, found, selection is not None)
         crop = None if found.face is None else found.face.crop
         scene = Scene(picture.pixels, selection, self.model, None, crop, scribble)
-        part = cut(scene, client, self.settings.feather)
+        notes: list[str] = []
+        part = cut(scene, client, lambda note: notes.append(str(note)), self.settings.feather)
         assert part.scribble is not None  # the scene has one
         request = EditRequest(
             part.photo, part.scribble, part.mask, self.model, scene.align, scene.crop, None, self.settings, part.place
         )
         for event in client.events(request, cancel):
             if isinstance(event, ResultReady):
-                yield self._made(picture, event)
+                yield self._made(picture, event, notes)
                 return
             yield event
 
-    def _made(self, picture: Picture, result: ResultReady) -> Made:
+    def _made(self, picture: Picture, result: ResultReady, notes: list[str]) -> Made:
         self.folder.mkdir(parents=True)
         edited = laid_on(picture, result)
         download = self.folder / f"{self.photo.stem[:60]}-edited.png"
         download.write_bytes(with_latent(encode_png(edited), result.latent))
-        told = f"{result.steps} steps in {result.seconds:.0f} s with {result.model}."
+        told = " ".join([f"{result.steps} steps in {result.seconds:.0f} s with {result.model}.", *notes])
         return Made(self._shown("before", picture), self._shown("after", edited), download, told)
 
     def _shown(self, name: str, picture: Picture) -> Path:
@@ -109,13 +110,12 @@ class Edit:
         return path
 
 
-def _seen(picture: Picture, found: FacesFound) -> Seen:
+def _seen(picture: Picture, found: FacesFound, selected: bool) -> Seen:
+    told = found.told(selected)
     if not found.kind:
-        told = "The model looks at the square around the selection."
-    elif found.face is None:
-        told = found.told
-    else:
-        told = f"{found.told} The model looks at its square."
+        told = f"The model looks at {'the square around the selection' if selected else 'the whole photo'}."
+    elif found.face is not None:
+        told = f"{told} The model looks at its square."
     small = Picture(view_of(picture, _SEEN_SIDE))
     scale = small.pixels.shape[1] / picture.pixels.shape[1]
     face = () if found.face is None else (found.enlarged(scale).faces[found.chosen],)

@@ -14,6 +14,7 @@ from gan_edit_engine.imaging.crop import AnyImage, from_unit
 from gan_edit_engine.imaging.preflight import check_request
 from gan_edit_engine.imaging.transfer import transfer
 from gan_edit_engine.imaging.view import View, scribble, to_colours, view
+from gan_edit_engine.inversion.familiar import is_strange
 from gan_edit_engine.inversion.invert import check_search
 from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.prepared import Projector
@@ -99,12 +100,14 @@ def _random(request: RandomRequest, workspace: Workspace) -> ResultReady:
     )
 
 
-def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
+def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progress | Notice, None, ResultReady]:
     model, _ = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
     given = _given(request, model, seen)
     check_search(model.generator, request.settings, given is not None)
     projector = yield from _prepared(request.model, request.settings, workspace, given is None)
+    if given is None and is_strange(projector, seen.subject):
+        yield _strange(model)
     steps = project(projector, seen.subject, FromLatent(given) if given is not None else None)
     found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings))
     image = seen.region.crop.insert(to_colours(found.inversion.image), seen.region.box)
@@ -113,7 +116,7 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     return dataclasses.replace(result, perceptual=projector.perceptual.name, steps=found.steps)
 
 
-def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, None, ResultReady]:
+def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress | Notice, None, ResultReady]:
     model, _ = workspace.model(request.model, request.settings.class_label)
     seen = view(request, model, workspace.device)
     painted = scribble(request, seen)
@@ -121,6 +124,8 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
     if given is None:
         check_search(model.generator, request.settings, given=False)
     projector = yield from _prepared(request.model, request.settings, workspace, given is None)
+    if given is None and is_strange(projector, seen.subject):
+        yield _strange(model)
     settings = projector.settings
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
@@ -138,6 +143,14 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress, Non
         latent_start=result.latent.ws,
         perceptual=projector.perceptual.name,
         steps=projection.steps + settings.edit_steps,
+    )
+
+
+def _strange(model: Model) -> Notice:
+    known = model.info.domain.split(",")[0]
+    return Notice(
+        f"What the model sees does not look like what it knows ({known}).",
+        "Move the square onto it, or choose a model of what the photo shows.",
     )
 
 

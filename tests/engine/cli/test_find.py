@@ -150,9 +150,10 @@ def test_an_edit_looks_at_the_face_under_the_strokes(cat: np.ndarray) -> None:
 
 def test_without_a_face_an_edit_looks_around_the_selection_and_says_so() -> None:
     (picture,) = shipped(["rocket.jpg"])
-    looking, told = looked(Sight(picture, None, "default"))
+    looking, told = looked(Sight(picture, None, "default", selected=True))
     assert looking == Looking()
     assert "the square around the selection is used" in told
+    assert "the whole photo is used" in looked(Sight(picture, None, "default"))[1]
 
 
 def test_a_photo_too_large_to_be_looked_through_is_reduced_and_told_of_in_its_own_pixels(

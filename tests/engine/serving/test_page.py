@@ -37,7 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bands of colour, 16 bits deep: nothing that a model knows, so that it looks at the square around the strokes."""
+    """Bands of colour, 16 bits deep: nothing that a model knows, so that it looks at all of it."""
     path = tmp_path_factory.mktemp("photo") / "bänds.png"
     rows = np.linspace(0, 65535, 240).astype(np.uint16)[:, None]
     write_png(path, Picture(np.dstack([rows.repeat(320, 1), rows[::-1].repeat(320, 1), rows.repeat(320, 1) // 2])))

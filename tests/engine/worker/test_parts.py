@@ -25,6 +25,12 @@ from gan_edit_protocol.requests import EditRequest, InterpolateRequest, LookRequ
 from gan_edit_protocol.settings import EditSettings, InterpolateSettings, ProjectSettings
 
 HEIGHT, WIDTH = 420, 600
+
+
+def nobody(event: Any) -> None:
+    """Hears what is noted."""
+
+
 QUICK = EditSettings(steps=2, edit_steps=2, init_samples=1, cache=False)
 
 
@@ -35,11 +41,11 @@ class InProcess(Client):
         self.workspace = workspace
         self.sent: list[Any] = []
 
-    def look(self, request: LookRequest) -> Box:
+    def look(self, request: LookRequest) -> Look:
         answer = look.answer(request)
         if isinstance(answer, Failed):
             raise JobFailedError(answer.code, answer.message, answer.hint)
-        return answer.part
+        return answer
 
     def run(self, request: Any, on_event: Any = None, cancelled: Any = None) -> Any:
         self.sent.append(request)
@@ -87,7 +93,7 @@ def rectangle(top: int, bottom: int, left: int, right: int) -> np.ndarray:
 def test_a_part_gives_the_same_edit_as_the_whole_to_the_bit(client, photo, mask, where, feather) -> None:
     scene = scene_of(photo, mask, **where)
     settings = dataclasses.replace(QUICK, feather=feather)
-    part = cut(scene, client, feather)
+    part = cut(scene, client, nobody, feather)
     assert part.photo.shape[0] * part.photo.shape[1] < HEIGHT * WIDTH
     alike = {"model": "default", "align": scene.align, "crop": scene.crop, "settings": settings}
     sent = EditRequest(part.photo, part.scribble, part.mask, place=part.place, **alike)
@@ -100,7 +106,7 @@ def test_a_part_gives_the_same_edit_as_the_whole_to_the_bit(client, photo, mask,
 
 def test_a_part_gives_the_same_projection_as_the_whole_to_the_bit(client, photo) -> None:
     scene = Scene(photo, None, "default", Align(228.3, 160.1, 290.7, 171.9), None)
-    part = cut(scene, client)
+    part = cut(scene, client, nobody)
     settings = ProjectSettings(steps=2, init_samples=1, cache=False)
     sent = ProjectRequest(part.photo, align=scene.align, place=part.place, settings=settings)
     whole = ProjectRequest(to_message(photo), align=scene.align, settings=settings)
@@ -114,7 +120,7 @@ def test_pixels_that_are_not_needed_need_not_even_exist(client) -> None:
     strip = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
     mask = np.zeros((height, width), np.uint8)
     mask[10:50, 69_000:69_040] = 255
-    part = cut(Scene(strip, mask, "default", None, None), client)
+    part = cut(Scene(strip, mask, "default", None, None), client, nobody)
     assert part.photo.shape[1] < 100
     settings = ProjectSettings(steps=1, init_samples=1, cache=False)
     result: ResultReady = client.run(ProjectRequest(part.photo, part.mask, place=part.place, settings=settings))
@@ -196,7 +202,7 @@ def test_a_part_that_does_not_lie_in_its_photo_is_refused(photo, place) -> None:
 
 def test_an_empty_mask_is_told_before_anything_is_sent(client, photo) -> None:
     with pytest.raises(GanEditError, match="Nothing of the layer is selected"):
-        cut(Scene(photo, np.zeros((HEIGHT, WIDTH), np.uint8), "default", None, None), client)
+        cut(Scene(photo, np.zeros((HEIGHT, WIDTH), np.uint8), "default", None, None), client, nobody)
 
 
 # --- frames -------------------------------------------------------------------------------------------------------
@@ -216,3 +222,35 @@ def test_frames_that_fill_no_message_come_in_parts(client, monkeypatch: pytest.M
     assert b"".join(part.latents.data for part in parts) == whole.latents.data
     with pytest.raises(GanEditError, match="no frame 5"):
         client.run(dataclasses.replace(request, first=5))
+
+
+def marks(*boxes: tuple[int, int, int, int]) -> Any:
+    """A map of a photo of 1000 × 1000 pixels with boxes (x, y, width, height) of it."""
+    values = np.zeros((100, 100), np.uint8)
+    for x, y, width, height in boxes:
+        values[y // 10 : (y + height) // 10, x // 10 : (x + width) // 10] = 255
+    return to_message(values)
+
+
+@pytest.mark.parametrize(
+    ("box", "where"),
+    [
+        ((50, 480, 60, 40), "left of"),
+        ((900, 480, 60, 40), "right of"),
+        ((480, 20, 40, 60), "above"),
+        ((900, 900, 60, 60), "below and right of"),
+    ],
+)
+def test_paint_where_the_model_does_not_look_is_named(box: tuple[int, int, int, int], where: str) -> None:
+    request = LookRequest(1000, 1000, crop=Crop(500, 500, 400, 20), painted_map=marks((450, 450, 100, 100), box))
+    answer = look.answer(request)
+    assert isinstance(answer, Look)
+    assert answer.notes == (f"What is painted {where} the square where the model looks changes nothing.",)
+
+
+def test_a_selection_far_beyond_the_square_says_how_much_of_it_can_change() -> None:
+    request = LookRequest(1000, 1000, crop=Crop(500, 500, 400), selected_map=marks((0, 0, 1000, 1000)))
+    (note,) = look.answer(request).notes
+    assert "16% of it can change" in note
+    inside = LookRequest(1000, 1000, crop=Crop(500, 500, 400), selected_map=marks((290, 400, 200, 200)))
+    assert look.answer(inside).notes == ()

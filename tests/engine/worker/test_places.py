@@ -78,7 +78,7 @@ def test_what_is_marked_beside_every_face_means_none_of_them() -> None:
     found = answer(CAT, marked)
     assert found.faces
     assert found.face is None
-    assert "lies under the selection" in found.told
+    assert "lies where the paint or the selection is" in found.told(selected=True)
 
 
 def test_nothing_is_looked_for_where_nothing_finds_what_the_model_knows(
@@ -88,7 +88,7 @@ def test_nothing_is_looked_for_where_nothing_finds_what_the_model_knows(
     safetensors_file.write(path, tiny_generator, {"domain": "textures", "align_points": "[[0.3, 0.4], [0.7, 0.4]]"})
     found = answer(CAT, model=str(path))
     assert found == FacesFound()
-    assert found.told == ""
+    assert found.told(selected=True) == ""
 
 
 def test_a_model_that_is_not_there_is_said() -> None:

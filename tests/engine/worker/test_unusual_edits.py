@@ -254,5 +254,7 @@ def test_every_family_can_edit(workspace, photo, tmp_path, family):
     )
     request = EditRequest(to_message(picture), to_message(scribble), model=str(file), settings=settings)
     *_, result = perform(request, workspace)
-    difference = change(picture, from_message(result.image))
+    shown = from_message(result.mask).astype(np.uint8)
+    difference = change(picture, composite(picture, from_message(result.image), shown, result.x, result.y))
     assert difference[12:28, 12:58].mean() > 10
+    assert difference[45:].max() == 0, "without a selection only what lies around the paint changes"
