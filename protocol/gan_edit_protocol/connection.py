@@ -91,7 +91,7 @@ def load(path: Path) -> Connection:
     if not stat.S_ISREG(path.stat().st_mode):  # whoever opens a pipe waits for somebody at its other end
         raise EngineUnavailableError(f"{path}, the connection file's place, holds no file.", "Delete it.")
     with path.open(encoding="utf-8") as file:
-        _check_private(file.fileno(), path)
+        check_private(file.fileno(), path)
         try:
             values = json.loads(file.read(65_536))
         except ValueError:
@@ -132,7 +132,8 @@ def _unreadable(path: Path) -> EngineUnavailableError:
     )
 
 
-def _check_private(descriptor: int, path: Path) -> None:
+def check_private(descriptor: int, path: Path) -> None:
+    """:class:`EngineUnavailableError` when others than the owner can read the open file."""
     if sys.platform == "win32":
         return
     status = os.fstat(descriptor)

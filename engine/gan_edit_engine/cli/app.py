@@ -19,11 +19,13 @@ from gan_edit_engine.cli.edit import AsJson, Assignments, Device, ModelName, edi
 from gan_edit_engine.cli.find import find
 from gan_edit_engine.cli.imagine import imagine
 from gan_edit_engine.cli.interpolate import interpolate
+from gan_edit_engine.cli.serve import connect, keys, serve
 from gan_edit_engine.service import relay, server
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
-from gan_edit_protocol import connection, launch
+from gan_edit_protocol import connection, launch, remote
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError
+from gan_edit_protocol.remote import RemoteTransport
 from gan_edit_protocol.settings import (
     EditSettings,
     ImagineSettings,
@@ -57,7 +59,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (edit, project, random, imagine, interpolate, find):
+for command in (edit, project, random, imagine, interpolate, find, serve, keys, connect):
     app.command()(command)
 
 ConnectionFile = Annotated[
@@ -77,8 +79,18 @@ def common(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
+    where: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            envvar="GAN_EDIT_ENGINE",
+            metavar="URL",
+            help="Which engine makes the pictures: local, or a server's address that gan-edit connect knows.",
+        ),
+    ] = session.LOCAL,
 ) -> None:
     """Edit photographs through a generative network, from GIMP or from the command line."""
+    session.choose(where)
 
 
 @app.command("engine")
@@ -132,10 +144,16 @@ def status(connection_file: ConnectionFile = None, as_json: AsJson = False) -> N
 
 @app.command("relay")
 def run_relay(
-    connection_file: Annotated[Path, typer.Option("--connection", help="The engine's connection file.")],
+    connection_file: ConnectionFile = None,
+    url: Annotated[
+        str | None, typer.Option(help="Instead: a server's address that gan-edit connect knows.", metavar="URL")
+    ] = None,
 ) -> None:
     """Carry messages between standard input and output and the engine (for GIMPs whose Python lacks ZeroMQ)."""
-    relay.relay(connection_file)
+    if url is None:
+        relay.relay(connection_file or connection.default_path())
+    else:
+        relay.carry_streams(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path())))
 
 
 @app.command()

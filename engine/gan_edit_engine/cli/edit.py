@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,15 +12,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from gan_edit_engine.cli.cutting import Scene, cut
 from gan_edit_engine.cli.latent_files import check_latent_output, read_latent_of, write_latent
-from gan_edit_engine.cli.looking import Cancelled, Looking, Show, Sight, find_place
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
-from gan_edit_engine.imaging.arrays import from_message
-from gan_edit_engine.imaging.crop import composite
+from gan_edit_engine.imaging.cutting import Scene, cut, laid_on
 from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.looking import Cancelled, Looking, Show, Sight, find_place
 from gan_edit_engine.imaging.preflight import check_painted
 from gan_edit_engine.library.models_folder import is_file, model_names
 from gan_edit_protocol.client import Client, Transfer
@@ -210,7 +208,7 @@ def _make(
     with engine(device, keep) as client, progress_bar() as (show, cancelled):
         job, looking = request(client, hear, cancelled)
         result = client.run(job, hear, cancelled)
-    image_files.write_png(output, _laid_on(picture, result))
+    image_files.write_png(output, laid_on(picture, result))
     if latent is not None:
         write_latent(latent, result.latent)
     if as_json:
@@ -225,15 +223,6 @@ def _check_outputs(output: Path, latent: Path | None, picture: Picture | None) -
     image_files.check_output(output, picture)
     if latent is not None:
         check_latent_output(latent, output)
-
-
-def _laid_on(picture: Picture | None, result: ResultReady) -> Picture:
-    image = from_message(result.image)
-    if picture is None:
-        return Picture(image)
-    shown = np.full(image.shape[:2], 255) if result.mask is None else from_message(result.mask)
-    pixels = composite(picture.pixels, image, shown.astype(np.uint8), result.x, result.y)
-    return replace(picture, pixels=pixels)
 
 
 def _about(result: ResultReady, output: Path, latent: Path | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Where they are known, also ``noise``, the noise maps that belong to the latent (rows of 1024 values), ``residual``
 [C, S, S], that of the model's features (half precision), and ``z`` [z_dim], of which the latent was made with the
-truncation that the header names.
+truncation that the header names. A PNG that carries its latent is read, too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from gan_edit_engine.cli.latent_arrays import is_npz, read_arrays
 from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.latent_notes import is_png, latent_in
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES
 from gan_edit_engine.system.atomic_write import check_place, replacing
 from gan_edit_engine.system.printable import printable
@@ -59,12 +60,12 @@ def read_latent_of(path: Path, model: str) -> Latent:
 
 
 def read_latent(path: Path) -> Latent:
-    """What :func:`write_latent` wrote, or the one latent ws or w [1, num_ws, w_dim] of another program's .npz.
+    """What :func:`write_latent` wrote, what a PNG carries, or the one latent ws or w [1, num_ws, w_dim] of an .npz.
 
     :class:`GanEditError` when the file holds no latent, or values that are no numbers.
     """
     try:
-        latent = _read_npz(path) if is_npz(path) else _read_safetensors(path)
+        latent = _read(path)
     except FileNotFoundError:
         raise GanEditError("bad_latent", f"There is no file {path}.") from None
     except WireError:
@@ -74,6 +75,25 @@ def read_latent(path: Path) -> Latent:
     arrays, _ = latent.to_file()
     if not all(np.isfinite(_values(array)).all() for array in arrays.values()):
         raise GanEditError("bad_latent", f"The latent in {path} holds values that are no numbers.", "Use another one.")
+    return latent
+
+
+def _read(path: Path) -> Latent:
+    if is_npz(path):
+        return _read_npz(path)
+    with path.open("rb") as file:
+        if is_png(file.read(8)):
+            return _read_png(path)
+    return _read_safetensors(path)
+
+
+def _read_png(path: Path) -> Latent:
+    try:
+        latent = latent_in(path.read_bytes(), str(path))
+    except ValueError:
+        latent = None
+    if latent is None:
+        raise _no_latent(path)
     return latent
 
 

@@ -6,16 +6,20 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 
 from gan_edit_engine.cli.install import engine_program
-from gan_edit_protocol import connection
+from gan_edit_protocol import connection, remote
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.errors import EngineUnavailableError
+from gan_edit_protocol.errors import EngineUnavailableError, SettingError
 from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start, may_be_replaced, wait_for_end
+from gan_edit_protocol.remote import RemoteTransport
+
+LOCAL = "local"
 
 KEPT_SECONDS = 300
 """An engine that a command started waits so long for the next one, which then need not load torch and the model."""
@@ -27,6 +31,24 @@ def default_engine() -> EngineCommand:
     return EngineCommand(tuple(engine_program()), connection.default_path(), log_file)
 
 
+_chosen: ContextVar[str] = ContextVar("engine", default=LOCAL)
+
+
+def choose(where: str) -> None:
+    """Which engine the command uses: ``LOCAL``, or a server's address of which ``gan-edit connect`` knows the key."""
+    _chosen.set(where)
+
+
+def remote_client(url: str) -> Client:
+    """A client of a server's engine; GanEditError when it cannot be had."""
+    client = Client(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path())))
+    client.status()
+    if client.speaks_our_version:
+        return client
+    with client:
+        raise EngineUnavailableError(f"{url} is of another version of GAN Edit.", "Use the same version on both sides.")
+
+
 @contextmanager
 def engine(device: str | None = None, keep: bool = True) -> Iterator[Client]:
     """A client of the running engine when one answers and computes on ``device`` (None: any), else of a new one.
@@ -35,6 +57,12 @@ def engine(device: str | None = None, keep: bool = True) -> Iterator[Client]:
     device or is of another version and cannot be replaced, it is private: shut down at the end, and it also ends when
     this process does.
     """
+    if _chosen.get() != LOCAL:
+        if device is not None:
+            raise SettingError("A server computes on its own device.", "Leave --device out.")
+        with remote_client(_chosen.get()) as client:
+            yield client
+        return
     running, other = _running_engine(device)
     if running is None and keep and not other:
         running = connect_or_start(replace(default_engine(), options=_options(device, KEPT_SECONDS)))

@@ -62,11 +62,15 @@ class Picture:
         return Notes(self.profile, self.exif, self.resolution)
 
 
-def read_picture(path: Path) -> Picture:
-    """Read an image file; gray and indexed ones become RGB. :class:`GanEditError` when it cannot be read."""
+def read_picture(path: Path, name: str | None = None) -> Picture:
+    """Read an image file; gray and indexed ones become RGB. :class:`GanEditError` when it cannot be read.
+
+    ``name``: what the person calls the file, if not by its path.
+    """
+    name = name or str(path)
     data = _read_bytes(path)
-    with decoding(str(path)):
-        image = open_image(data, str(path))
+    with decoding(name):
+        image = open_image(data, name)
         stored = orientation(image)
         # TIFF files are turned by those who decode them, Pillow and OpenCV.
         turn = _UPRIGHT.get(1 if isinstance(image, TiffImageFile) else stored, lambda a: a)
@@ -122,7 +126,7 @@ def read_scribble(path: Path, photo: Picture | None = None) -> NDArray[np.uint8]
             "Paint on a transparent layer of the photo's size and export that layer as PNG.",
         )
     _check_size(picture, photo, path)
-    pixels = _to_8_bit(picture.pixels)
+    pixels = to_8_bit(picture.pixels)
     target = None if photo is None else photo.profile
     colours = converted(pixels[..., :3], picture.profile, target, f"the scribble {path}")
     return np.dstack([colours, pixels[..., 3]])
@@ -130,7 +134,7 @@ def read_scribble(path: Path, photo: Picture | None = None) -> NDArray[np.uint8]
 
 def read_painting(path: Path) -> NDArray[np.uint8]:
     """[H, W, 4] uint8; a file without alpha is painted everywhere."""
-    pixels = _to_8_bit(read_picture(path).pixels)
+    pixels = to_8_bit(read_picture(path).pixels)
     if pixels.shape[2] == 4:
         return pixels
     return np.concatenate([pixels, np.full((*pixels.shape[:2], 1), 255, np.uint8)], axis=2)
@@ -145,7 +149,7 @@ def read_mask(path: Path, photo: Picture | None = None) -> NDArray[np.uint8]:
     picture = read_picture(path)
     _check_size(picture, photo, path)
     pixels = picture.pixels
-    colours, alpha = _to_8_bit(_spread(pixels[..., :3])), _to_8_bit(_spread(pixels[..., 3:]))
+    colours, alpha = to_8_bit(_spread(pixels[..., :3])), to_8_bit(_spread(pixels[..., 3:]))
     mask = np.asarray(Image.fromarray(np.ascontiguousarray(colours)).convert("L"))
     if not mask.any():
         raise _empty(f"The mask {path} is black, so that nothing may change.")
@@ -177,7 +181,8 @@ def _empty(message: str) -> GanEditError:
     return GanEditError("empty_mask", message, "Paint white where the photo may change.")
 
 
-def _to_8_bit(pixels: AnyImage) -> NDArray[np.uint8]:
+def to_8_bit(pixels: AnyImage) -> NDArray[np.uint8]:
+    """uint8 or uint16 pixels as uint8, rounded."""
     if pixels.dtype == np.uint8:
         return np.asarray(pixels, dtype=np.uint8)
     return np.asarray((pixels.astype(np.uint32) + 128) // 257, dtype=np.uint8)

@@ -55,12 +55,17 @@ def noted_in_png(png: bytes, notes: Notes) -> bytes:
     """The PNG with the notes as chunks behind the header, of always 33 bytes (PNG specification, third edition, 11)."""
     chunks = []
     if notes.profile is not None:
-        chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(notes.profile)))
+        chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(notes.profile)))
     if notes.resolution is not None:
-        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", *map(_dots_a_metre, notes.resolution), 1)))
+        chunks.append(chunk(b"pHYs", struct.pack(">IIB", *map(_dots_a_metre, notes.resolution), 1)))
     if notes.exif is not None:
-        chunks.append(_chunk(b"eXIf", notes.exif))
+        chunks.append(chunk(b"eXIf", notes.exif))
     return b"".join((png[:33], *chunks, png[33:]))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG (as above, 5.3)."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 @cache
@@ -75,10 +80,6 @@ def _exif_in(image: Image.Image) -> Image.Exif:
         return image.getexif()
     except Exception:  # damage makes Pillow raise nearly anything, and the picture is whole without its notes
         return Image.Exif()
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _profile(image: Image.Image) -> bytes | None:

@@ -116,15 +116,23 @@ def align_points(model: Path) -> AlignPoints | None:
 
     Raises ValueError when they cannot be, and OSError when the file cannot be read.
     """
+    return parse_align_points(described(model).get("align_points"))
+
+
+def described(model: Path) -> dict[str, str]:
+    """What the header of a model file says of it; nothing where it is of another format.
+
+    Raises ValueError when it is damaged, and OSError when the file cannot be read.
+    """
     with model.open("rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return None
+            return {}
         length = int.from_bytes(file.read(8), "little")
         header = file.read(length) if length <= _MAX_HEADER else b""
     if not header.startswith(b"{"):
-        return None
-    about = json.loads(header).get("__metadata__", {})
-    return parse_align_points(about.get("align_points"))
+        return {}
+    about: dict[str, str] = json.loads(header).get("__metadata__", {})
+    return about
 
 
 def parse_align_points(text: str | None) -> AlignPoints | None:

@@ -23,7 +23,11 @@ def relay(connection_file: Path) -> None:
     found = connection.read(connection_file)
     if not connection.lives(found.pid):
         raise connection.no_engine()
-    transport = SocketTransport(found)
+    carry_streams(SocketTransport(found))
+
+
+def carry_streams(transport: Transport) -> None:
+    """Carry messages between the standard streams and ``transport``, which is closed at the end."""
     try:
         carry(sys.stdin.buffer, sys.stdout.buffer, transport)
     finally:

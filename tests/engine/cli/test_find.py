@@ -16,8 +16,8 @@ from chelsea import chelsea_turned
 from evaluate_alignment import eye_error
 from gan_edit_engine.cli import session
 from gan_edit_engine.cli.app import main
-from gan_edit_engine.cli.looking import Looking, Sight, find_place
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
+from gan_edit_engine.imaging.looking import Looking, Sight, find_place
 from gan_edit_protocol import connection
 from gan_edit_protocol.events import Notice
 from shipped_pictures import shipped
@@ -161,7 +161,7 @@ def test_a_photo_too_large_to_be_looked_through_is_reduced_and_told_of_in_its_ow
 ) -> None:
     marked = np.zeros(cat.shape[:2], np.uint8)
     marked[110:125, 160:185] = 255
-    monkeypatch.setattr("gan_edit_engine.cli.looking._MOST_PIXELS", cat.shape[0] * cat.shape[1] // 3)
+    monkeypatch.setattr("gan_edit_engine.imaging.looking._MOST_PIXELS", cat.shape[0] * cat.shape[1] // 3)
     looking, _ = looked(Sight(cat, marked, "default"))
     assert looking.face is not None
     at = looking.face.align

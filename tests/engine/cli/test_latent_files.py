@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from gan_edit_engine.cli.latent_files import read_latent, read_latent_of, write_latent
+from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.arrays import to_message
+from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.latent_notes import with_latent
+from gan_edit_engine.imaging.picture_notes import chunk
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.latent import Latent
 from protocol.stored import DATA, STORED
@@ -37,6 +42,27 @@ def test_noise_residual_z_truncation_and_model_come_back_with_the_latent(tmp_pat
         "residual": "float16",
         "z": "float32",
     }
+
+
+def test_a_png_carries_its_latent_and_stays_the_same_picture(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    plain = image_files.encode_png(Picture(pixels, resolution=(300.0, 300.0)))
+    (tmp_path / "a.png").write_bytes(with_latent(plain, STORED))
+    assert read_latent(tmp_path / "a.png") == STORED
+    picture = image_files.read_picture(tmp_path / "a.png")
+    assert np.array_equal(picture.pixels, pixels)
+    assert picture.resolution == pytest.approx((300.0, 300.0), abs=0.01)
+
+
+@pytest.mark.parametrize("text", [None, b"[]", b"{}", b"not JSON", b'{"model": 1}'])
+def test_a_png_without_a_sound_latent_is_refused_in_one_sentence(tmp_path: Path, text: bytes | None) -> None:
+    png = image_files.encode_png(Picture(np.zeros((2, 2, 3), np.uint8)))
+    if text is not None:
+        png = png[:33] + chunk(b"zTXt", b"gan-edit-latent\0\0" + zlib.compress(text)) + png[33:]
+    (tmp_path / "a.png").write_bytes(png)
+    with pytest.raises(GanEditError, match="holds no latent") as caught:
+        read_latent(tmp_path / "a.png")
+    assert caught.value.code == "bad_latent"
 
 
 @pytest.mark.parametrize("name", ["all", "edit", "of_the_first_version"])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from gan_edit_engine.cli.cutting import Scene, cut
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.crop import Crop as PhotoCrop
 from gan_edit_engine.imaging.crop import composite
+from gan_edit_engine.imaging.cutting import Scene, cut
 from gan_edit_engine.service import look
 from gan_edit_engine.worker import interpolation as perform_interpolation
 from gan_edit_engine.worker.perform import perform

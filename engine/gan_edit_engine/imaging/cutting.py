@@ -1,20 +1,21 @@
-"""Of a photo, what a job needs of it: the rest never leaves the program that has it."""
+"""What a job needs of a photo, the rest of which stays where it is; and the result, put back into the photo."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_edit_engine.cli.looking import Show
-from gan_edit_engine.imaging.arrays import to_message
-from gan_edit_engine.imaging.crop import AnyImage, Mask, bounding_box
+from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.crop import AnyImage, Mask, bounding_box, composite
+from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.looking import Show
 from gan_edit_engine.imaging.square import nothing_selected
 from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.events import Notice
+from gan_edit_protocol.events import Notice, ResultReady
 from gan_edit_protocol.geometry import Align, Crop, Place
 from gan_edit_protocol.requests import MAX_MAP_SIDE, LookRequest
 
@@ -74,6 +75,16 @@ def cut(scene: Scene, client: Client, show: Show, feather: float = 0.0) -> Cut:
         Place(part.x, part.y, width, height), to_message(scene.photo[part.slices]), taken(scene.mask),
         taken(scene.scribble),
     )  # fmt: skip
+
+
+def laid_on(picture: Picture | None, result: ResultReady) -> Picture:
+    """The whole photo with the result in its place; without a ``picture`` the result alone."""
+    image = from_message(result.image)
+    if picture is None:
+        return Picture(image)
+    shown = np.full(image.shape[:2], 255) if result.mask is None else from_message(result.mask)
+    pixels = composite(picture.pixels, image, shown.astype(np.uint8), result.x, result.y)
+    return replace(picture, pixels=pixels)
 
 
 def _map(marked: Mask | None) -> Array | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import cv2
@@ -12,7 +12,9 @@ import numpy as np
 from cv2.typing import MatLike
 
 from gan_edit_engine.imaging.arrays import to_message
-from gan_edit_engine.imaging.crop import AnyImage, Mask
+from gan_edit_engine.imaging.crop import WHITE, AnyImage, Mask
+from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.square import Square
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.events import FacesFound, Notice
 from gan_edit_protocol.geometry import Align, Crop, Face
@@ -21,6 +23,9 @@ from gan_edit_protocol.requests import FindRequest
 Show = Callable[[Any], None]
 Cancelled = Callable[[], bool]
 
+_COLOURS = ((0.1, 1.0, 0.2), (1.0, 0.2, 0.1))
+"""Of the best one, and of the others."""
+_LINE = 1 / 300  # of the photo's longer side
 _MOST_PIXELS = 24_000_000
 """What is looked through for faces; of a larger photo a reduced copy."""
 
@@ -75,6 +80,29 @@ def find_faces(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -
 def crop_text(crop: Crop) -> str:
     """As ``--crop`` takes it."""
     return f"{crop.cx:.0f},{crop.cy:.0f},{crop.size:.0f},{crop.angle:.1f}"
+
+
+def drawn(picture: Picture, faces: Sequence[Face]) -> Picture:
+    """The photo with each face's square and points; opaque where something is drawn."""
+    pixels = np.ascontiguousarray(picture.pixels).copy()
+    height, width = pixels.shape[:2]
+    thick = max(1, round(max(height, width) * _LINE))
+    # The best one last, so that it lies above the others.
+    for number, face in reversed(list(enumerate(faces))):
+        _draw_face(pixels, face, _COLOURS[min(number, 1)], thick)
+    return replace(picture, pixels=pixels)
+
+
+def _draw_face(pixels: AnyImage, face: Face, colour: tuple[float, float, float], thick: int) -> None:
+    square = Square.of_square(face.crop, 1)
+    corners = [square.to_photo(x, y) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))]
+    shape = np.zeros(pixels.shape[:2], np.uint8)
+    cv2.polylines(shape, [np.round(corners).astype(np.int32)], True, 255, thick)
+    at = face.align
+    for x, y in ((at.x1, at.y1), (at.x2, at.y2)):
+        cv2.circle(shape, (round(x), round(y)), 2 * thick, 255, -1)
+    white = WHITE[pixels.dtype.name]
+    pixels[shape > 0] = np.array([*colour, 1.0][: pixels.shape[2]]) * white
 
 
 def _reduced(pixels: AnyImage | None, scale: float) -> AnyImage | None:

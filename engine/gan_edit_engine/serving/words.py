@@ -1,0 +1,134 @@
+"""The page's pieces of HTML: how far a job is, a model with its licence, how it is done."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gan_edit_engine.imaging.arrays import from_message
+from gan_edit_engine.serving.painting import smaller
+from gan_edit_protocol.arrays import Array
+from gan_edit_protocol.events import Accepted, Progress
+
+INTRODUCTION = """
+# GAN Edit
+Stroke a colour over a part of a photo, and a generative network works out what you meant.
+"""
+STEPS = """
+1. **Choose a photo** of what the model knows, or try an example.
+2. **Paint** on the layer *Colours* what shall have another colour: one stroke through an iris is enough for all of it.
+3. If the rest must stay as it is, go to the layer *Selection* (below the photo, on the right) and paint over
+   **what may change**, in any colour.
+4. Press **Edit**.
+"""
+
+
+def begun(key: str) -> str:
+    """Where a job's progress is shown: the page's script fetches it, by the job's key."""
+    return f'<div data-job="{html.escape(key)}">{progress(None)}</div>'
+
+
+def progress(event: Accepted | Progress | None, preview: Array | None = None) -> str:
+    """How far a job is, with a ``preview`` where there is one; None: it is about to begin."""
+    if isinstance(event, Accepted) and event.ahead:
+        others = "1 other job" if event.ahead == 1 else f"{event.ahead} other jobs"
+        return _status(f"Waiting for {others}.", None)
+    if not isinstance(event, Progress):
+        return _status("Starting…", None)
+    share = min(1.0, event.step / max(event.of, 1))
+    picture = "" if preview is None else _image(np.asarray(from_message(preview), np.uint8), "So far")
+    return _status(f"{event.stage}: {event.step} of {event.of}", share, picture)
+
+
+def said(text: str) -> str:
+    """A sentence in the place of the progress."""
+    return f'<div class="gan-status" role="status">{html.escape(text)}</div>'
+
+
+def looking(view: NDArray[np.uint8], told: str) -> str:
+    """Where the model looks, on a small picture of the photo."""
+    return (
+        f'<figure class="gan-look">{_image(view, "Where the model looks", 320)}<figcaption>{told}</figcaption></figure>'
+    )
+
+
+def model(about: dict[str, Any], sample: NDArray[np.uint8] | None) -> str:
+    """A model: its picture, what it shows, and its licence."""
+    picture = '<div class="gan-sample"></div>' if sample is None else _image(sample, "A picture of this model")
+    shows, licence = (html.escape(str(about[name]) or "unknown") for name in ("shows", "licence"))
+    origin = html.escape(str(about["provenance"]))
+    return (
+        f'<div class="gan-model">{picture}<div><b>Knows:</b> {shows}<br><b>Licence:</b> {licence}'
+        f"<details><summary>Where it comes from</summary>{origin}</details></div></div>"
+    )
+
+
+def _status(text: str, share: float | None, picture: str = "") -> str:
+    bar = "<progress></progress>" if share is None else f'<progress value="{share:.3f}"></progress>'
+    return f'<div class="gan-status" role="status">{picture}<div>{html.escape(text)}{bar}</div></div>'
+
+
+def _image(pixels: NDArray[np.uint8], alt: str, side: int = 192) -> str:
+    """Inside the page, so that it is nobody's file; no side is longer than ``side`` pixels."""
+    out = io.BytesIO()
+    Image.fromarray(smaller(np.ascontiguousarray(pixels[..., :3]), side)).save(out, "WEBP", quality=85)
+    data = base64.b64encode(out.getvalue()).decode()
+    return f'<img class="gan-sample" alt="{alt}" src="data:image/webp;base64,{data}">'
+
+
+# What is seen until the page's scripts have come, which takes a moment. Then how a job's progress comes into the page,
+# by a way of its own: whenever an event of Gradio's tells something, its image editor sends all of its pictures again.
+# Of those that have just been sent, the second script gives back what the server answered.
+HEAD = """
+<style>
+body:not(:has(.gradio-container))::before {
+  content: "GAN Edit is loading…"; display: block; padding: 40px; font: 20px system-ui, sans-serif; opacity: 0.7;
+}
+@media (prefers-color-scheme: dark) { body:not(:has(.gradio-container)) { background: #0b0f19; color: #f3f4f6; } }
+</style>
+<script>
+setInterval(async () => {
+  const place = document.querySelector("[data-job]");
+  if (!place || document.hidden) return;
+  const job = place.dataset.job;
+  const answer = await fetch("progress/" + job).catch(() => null);
+  const text = answer && answer.ok ? await answer.text() : null;
+  if (text !== null && place.isConnected && place.dataset.job === job) place.innerHTML = text;
+}, 700);
+const sent = new Map(), send = window.fetch;
+window.fetch = async (where, how) => {
+  const files = how && how.body instanceof FormData ? how.body.getAll("files") : [];
+  if (!String(where).includes("/upload") || files.length !== 1 || !window.crypto.subtle) return send(where, how);
+  const digest = await crypto.subtle.digest("SHA-256", await files[0].arrayBuffer());
+  const key = new Uint8Array(digest).join() + files[0].name;
+  const known = sent.get(key);
+  const json = {headers: {"content-type": "application/json"}};
+  if (known && Date.now() < known.until) return new Response(known.text, json);
+  const answer = await send(where, how);
+  if (answer.ok) sent.set(key, {text: await answer.clone().text(), until: Date.now() + 600000});
+  return answer;
+};
+</script>
+"""
+
+STYLE = """
+.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.gan-model, .gan-status { display: flex; gap: 12px; align-items: flex-start; overflow-wrap: anywhere; }
+.gan-status > div { flex: 1; }
+.gan-status progress { display: block; width: 100%; height: 8px; margin-top: 8px; appearance: none; border: 0; }
+.gan-status progress, .gan-status progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.gan-status progress::-webkit-progress-value { background: var(--primary-500); }
+.gan-status progress::-moz-progress-bar { background: var(--primary-500); }
+.gan-sample { width: 96px; height: 96px; flex: none; border-radius: 8px; background: var(--background-fill-secondary); }
+.gan-look { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 0; }
+.gan-look img { width: auto; height: auto; max-width: 240px; max-height: 180px; }
+.gan-look figcaption { flex: 1; min-width: 160px; }
+.gan-model details { margin-top: 4px; font-size: var(--text-sm); opacity: 0.85; }
+footer { display: none !important; }
+"""

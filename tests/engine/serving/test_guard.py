@@ -1,0 +1,198 @@
+"""The door, without what is behind it: an application that answers everything."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from gan_edit_engine.serving.guard import VISITOR, Guard
+from gan_edit_engine.serving.keys import Keys
+
+KEY = "k" * 43
+KEYS = Keys({"ben": "b" * 43, "anna": KEY})
+MOST = 1000
+
+
+class Behind:
+    """Notes what came through, and reads all of it."""
+
+    def __init__(self) -> None:
+        self.scope: dict[str, Any] | None = None
+        self.body = b""
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.scope = scope
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            self.body += message["body"]
+            if not message.get("more_body"):
+                break
+        headers = [(b"access-control-allow-origin", b"*")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"secret"})
+
+
+def asked(
+    path: str = "/", method: str = "GET", keys: Keys | None = KEYS, body: tuple[bytes, ...] = (), **headers: str
+) -> tuple[int, dict[str, str], bytes, Behind]:
+    """Status, headers and body of the answer, and what came through."""
+    shown = {"host": "127.0.0.1:7860", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "client": ("10.0.0.7", 1234),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in shown.items()],
+    }
+    parts = [{"type": "http.request", "body": part, "more_body": True} for part in body]
+    parts.append({"type": "http.request", "body": b"", "more_body": False})
+    told: list[dict[str, Any]] = []
+    behind = Behind()
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message)
+
+    asyncio.run(Guard(behind, keys, MOST)(scope, receive, send))
+    start, *rest = told
+    answered = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], answered, b"".join(each["body"] for each in rest), behind
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize("shown", [f"Bearer {KEY}", f"bearer  {KEY}", basic("", KEY), basic("anybody", KEY)])
+def test_a_key_opens_the_door_and_says_who_came(shown: str) -> None:
+    status, headers, body, behind = asked(authorization=shown, x_gan_edit_visitor="ben@1.2.3.4")
+    assert (status, body) == (200, b"secret")
+    assert "access-control-allow-origin" not in headers
+    assert behind.scope is not None
+    came = dict(behind.scope["headers"])
+    assert came[VISITOR] == b"anna@10.0.0.7"
+    assert [name for name, _ in behind.scope["headers"]].count(VISITOR) == 1
+    assert b"authorization" not in came  # no page or log behind the door needs it
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["", "Bearer", "Bearer ", f"Bearer {KEY}x", f"Bearer {KEY[1:]}", KEY, basic(KEY, ""), basic("anna", "anna")]
+    + ["Basic !", "Basic " + base64.b64encode(b"\xff\xfe").decode(), f"Digest {KEY}", "Bearer \xff"],
+)
+@pytest.mark.parametrize("path", ["/", "/assets/index.js", "/static/img/logo.svg", "/config", "/no/such/place"])
+def test_nothing_at_all_is_answered_without_one(shown: str, path: str) -> None:
+    status, headers, body, behind = asked(path, authorization=shown)
+    assert status == 401
+    assert headers["www-authenticate"].startswith("Basic realm=")
+    assert b"key" in body
+    assert behind.scope is None
+
+
+def test_two_keys_at_once_are_none() -> None:
+    behind = Behind()
+    told: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message)
+
+    shown = [(b"host", b"localhost"), *([(b"authorization", f"Bearer {KEY}".encode())] * 2)]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": shown}
+    asyncio.run(Guard(behind, KEYS, MOST)(scope, None, send))  # type: ignore[arg-type]
+    assert told[0]["status"] == 401
+    assert behind.scope is None
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1", "127.3.2.1:80", "[::1]:7860"])
+def test_without_keys_this_machine_comes_in(host: str) -> None:
+    assert asked(keys=None, host=host)[0] == 200
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:7860", "::1"])
+def test_without_keys_a_name_that_somebody_pointed_here_does_not(host: str) -> None:
+    status, _, _, behind = asked(keys=None, host=host)
+    assert status == 403
+    assert behind.scope is None
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:7861", "http://["]
+)
+def test_another_sites_page_may_not_use_the_key_of_a_visitor(origin: str) -> None:
+    answer = asked("/gradio_api/queue/join", "POST", authorization=basic("", KEY), origin=origin)
+    assert answer[0] == 403
+    assert answer[3].scope is None
+
+
+def test_the_sites_own_page_may() -> None:
+    own = {"authorization": basic("", KEY), "origin": "http://127.0.0.1:7860"}
+    assert asked("/gradio_api/queue/join", "POST", **own)[0] == 200
+
+
+ELSEWHERE = """
+    /monitoring /gradio_api/monitoring /login_check /docs /gradio_api/deep_link /gradio_api/openapi.json
+    /gradio_api/proxy=http://10.0.0.1 /proxy=http://a /gradio_api/dev/reload /gradio_api/vibe-code /gradio_api/runs
+    /file=/etc/passwd /gradio_api/file/etc/passwd /gradio_api/file=etc/passwd /gradio_api/file=http://10.0.0.1/
+    /gradio_api/file=//10.0.0.1/share /gradio_api/file=/tmp/../etc/passwd /gradio_api/file=/tmp/%2e%2e/etc/passwd
+    /static/../routes.py /static/..\\routes.py /assets/a\0b /custom_component/a/b/c/d
+"""
+NOT_WRITTEN = """
+    / /config /login /gradio_api/run/edit /gradio_api/api/edit /gradio_api/vibe-edit /gradio_api/process_recording
+    /gradio_api/run-history/connect
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", path) for path in ELSEWHERE.split()),
+        *(("POST", path) for path in NOT_WRITTEN.split()),
+        *((method, "/") for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")),
+    ],
+)
+def test_only_what_the_page_and_programs_need_is_there(method: str, path: str) -> None:
+    status, _, _, behind = asked(path, method, authorization=f"Bearer {KEY}")
+    assert status == 404
+    assert behind.scope is None
+
+
+def test_a_body_is_handed_on_up_to_the_limit() -> None:
+    most = (b"x" * 600, b"x" * 400)
+    status, _, _, behind = asked("/gradio_api/upload", "POST", body=most, authorization=f"Bearer {KEY}")
+    assert status == 200
+    assert len(behind.body) == MOST
+
+
+@pytest.mark.parametrize("length", ["1001", "99999999999999999999", "-1", "x"])
+def test_a_body_that_says_it_is_longer_is_not_read(length: str) -> None:
+    shown = {"authorization": f"Bearer {KEY}", "content_length": length}
+    status, _, _, behind = asked("/gradio_api/upload", "POST", body=(b"x",), **shown)
+    assert status == 413
+    assert behind.scope is None
+
+
+def test_a_body_that_does_not_say_so_is_cut_off_and_its_sender_told() -> None:
+    more = (b"x" * 600, b"x" * 401)
+    status, _, body, behind = asked("/gradio_api/upload", "POST", body=more, authorization=f"Bearer {KEY}")
+    assert status == 413
+    assert b"too large" in body
+    assert len(behind.body) == 600
+
+
+def test_a_websocket_is_closed() -> None:
+    told: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message)
+
+    behind = Behind()
+    asyncio.run(Guard(behind, None, MOST)({"type": "websocket", "headers": []}, None, send))  # type: ignore[arg-type]
+    assert told == [{"type": "websocket.close", "code": 1008}]
+    assert behind.scope is None

@@ -1,0 +1,264 @@
+"""The page in a real Chromium, with a real engine: what a person does, and what comes of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_process import wait_for
+from PIL import Image
+from serving.served import Served, fetched
+
+from gan_edit_engine.cli.latent_files import read_latent
+from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
+
+pytestmark = pytest.mark.slow
+
+playwright = pytest.importorskip("playwright.sync_api")
+ROOT = Path(__file__).resolve().parents[3]
+WAIT = 180_000  # milliseconds, on a machine with other things to do
+# A page is drawn without a graphics card.
+OPTIONS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
+
+Visit = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    running = Served(tmp_path_factory.mktemp("serve"), "--megapixels", "1").wait_until_ready()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bands of colour, 16 bits deep: nothing that a model knows, so that it looks at all of it."""
+    path = tmp_path_factory.mktemp("photo") / "bänds.png"
+    rows = np.linspace(0, 65535, 240).astype(np.uint16)[:, None]
+    write_png(path, Picture(np.dstack([rows.repeat(320, 1), rows[::-1].repeat(320, 1), rows.repeat(320, 1) // 2])))
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    program = subprocess.run([ROOT / "scripts" / "get-chromium"], capture_output=True, text=True, check=True).stdout
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program.strip(), args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(served: Served, chromium: Any) -> Iterator[Visit]:
+    """Makes visitors, each with a browser's memory of its own. What their pages complain of fails the test."""
+    visitors, complaints = [], []
+
+    def make(**options: Any) -> Any:
+        visitors.append(chromium.new_context(**{"viewport": {"width": 1200, "height": 1100}, **options}))
+        page = visitors[-1].new_page()
+        page.set_default_timeout(WAIT)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda sent: complaints.append(sent.url) if is_elsewhere(sent.url, served.url) else None)
+        page.goto(served.url)
+        page.get_by_role("button", name="Choose a photo").wait_for()
+        page.wait_for_function("document.querySelector('.gan-model img')")  # its scripts have come
+        return page
+
+    yield make
+    for visitor in visitors:
+        visitor.close()
+    assert not complaints
+
+
+def is_elsewhere(url: str, home: str) -> bool:
+    return not url.startswith((home, "data:", "blob:"))
+
+
+def choose(page: Any, photo: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a photo").click()
+    chooser.value.set_files(photo)
+    page.wait_for_function("document.querySelector('#looking img')")
+    page.wait_for_function("document.querySelectorAll('#editor canvas').length > 0")
+    page.wait_for_timeout(1500)  # the editor draws the photo when it can
+
+
+def paint(page: Any, across: tuple[float, float] = (0.45, 0.55)) -> None:
+    """A stroke in the middle of the photo."""
+    box = page.locator("#editor canvas").first.bounding_box()
+    (x1, x2), y = (box["x"] + box["width"] * share for share in across), box["y"] + box["height"] / 2
+    page.mouse.move(x1, y)
+    page.mouse.down()
+    page.mouse.move(x2, y + 5, steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def said(page: Any, pattern: str) -> None:
+    page.wait_for_function(f"new RegExp({pattern!r}).test(document.querySelector('#status')?.innerText ?? '')")
+
+
+def taken_home(page: Any, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_a_person_paints_and_takes_the_edit_home(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    choose(page, photo)
+    paint(page)
+    page.get_by_text("draft", exact=True).click()
+    press(page, "Edit")
+    said(page, "of [0-9]+")
+    said(page, "^Done")
+    page.locator("#result img").nth(1).wait_for(state="attached")
+    file = taken_home(page, tmp_path)
+    before, after = read_picture(photo).pixels, read_picture(file).pixels
+    assert after.dtype == np.uint16
+    assert after.shape == before.shape
+    changed = (before != after).any(axis=2)
+    assert changed[110:130, 145:175].any()
+    latent = read_latent(file)
+    assert latent.model == "cats128"
+    assert latent.residual is None
+
+
+def test_only_what_is_selected_changes(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    choose(page, photo)
+    paint(page)
+    page.locator("#editor").get_by_text("Colours", exact=True).click()
+    page.locator("#editor").get_by_text("Selection", exact=True).click()
+    paint(page, (0.35, 0.65))
+    page.get_by_text("draft", exact=True).click()
+    press(page, "Edit")
+    said(page, "^Done")
+    before, after = read_picture(photo).pixels, read_picture(taken_home(page, tmp_path)).pixels
+    rows, columns = np.nonzero((before != after).any(axis=2))
+    assert rows.size
+    assert 90 < rows.min() <= rows.max() < 150
+    assert 80 < columns.min() <= columns.max() < 240
+
+
+def test_an_edit_is_cancelled_and_the_next_one_works(visit: Visit, photo: Path) -> None:
+    page = visit()
+    choose(page, photo)
+    paint(page)
+    page.get_by_text("best", exact=True).click()
+    press(page, "Edit")
+    said(page, "of [0-9]+")
+    press(page, "Cancel")
+    said(page, "Cancelled")
+    page.get_by_text("draft", exact=True).click()
+    press(page, "Edit")
+    said(page, "^Done")
+
+
+def test_a_page_that_is_loaded_again_takes_its_job_up(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    choose(page, photo)
+    paint(page)
+    page.get_by_text("normal", exact=True).click()
+    press(page, "Edit")
+    said(page, "of [0-9]+")
+    page.reload()
+    said(page, "of [0-9]+|^Done")
+    said(page, "^Done")
+    assert read_picture(taken_home(page, tmp_path)).pixels.shape == (240, 320, 3)
+    page.reload()
+    said(page, "^Done")  # and it is still there
+
+
+def test_two_visitors_each_get_their_own(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    other = tmp_path / "small.png"
+    Image.fromarray(np.full((200, 260, 3), 90, np.uint8)).save(other)
+    pages = [visit(), visit()]
+    for page, file in zip(pages, (photo, other), strict=True):
+        choose(page, file)
+        paint(page)
+        page.get_by_text("draft", exact=True).click()
+    for page in pages:
+        press(page, "Edit")
+    for page, file in zip(pages, (photo, other), strict=True):
+        said(page, "^Done")
+        assert read_picture(taken_home(page, tmp_path)).pixels.shape == read_picture(file).pixels.shape
+
+
+def test_an_example_is_nobodys_photo(visit: Visit) -> None:
+    page = visit()
+    press(page, "Try an example")
+    page.wait_for_function("document.querySelector('#looking img')")
+    assert "cat face was found" in page.locator("#looking").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("notes.png", b"no picture at all", "is not an image"),
+        ("huge.png", None, "up to 1 megapixels"),
+    ],
+)
+def test_what_is_no_photo_is_refused_in_a_sentence(
+    visit: Visit, tmp_path: Path, name: str, content: bytes | None, told: str
+) -> None:
+    file = tmp_path / name
+    if content is None:
+        Image.new("1", (20_000, 20_000)).save(file)
+    else:
+        file.write_bytes(content)
+    page = visit()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a photo").click()
+    chooser.value.set_files(file)
+    page.get_by_text(told).first.wait_for()
+    assert str(tmp_path) not in page.content()
+    assert not re.search(r"/gan-edit-\w+/", page.locator("body").inner_text())
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_what_is_missing_is_said(visit: Visit, photo: Path, prepared: bool) -> None:
+    page = visit()
+    if prepared:
+        choose(page, photo)
+    press(page, "Edit")
+    page.get_by_text("Nothing is painted" if prepared else "There is no photo yet").first.wait_for()
+    wait_for(lambda: page.get_by_role("button", name="Edit", exact=True).is_enabled())
+
+
+def test_nothing_on_a_phone_is_wider_than_the_phone(visit: Visit, photo: Path) -> None:
+    page = visit(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True, device_scale_factor=2)
+    choose(page, photo)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    texts = "[...document.querySelectorAll('button, label, p, figure')].filter(e => e.innerText)"
+    assert page.evaluate(f"{texts}.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)") == []
+
+
+def test_a_browser_is_asked_for_the_key(tmp_path: Path, chromium: Any) -> None:
+    (tmp_path / "keys").write_text("anna:" + "k" * 43)
+    (tmp_path / "keys").chmod(0o600)
+    served = Served(tmp_path, "--token-file", str(tmp_path / "keys")).wait_until_ready()
+    try:
+        assert fetched(served.url)[0] == 401
+        for password, seen in (("k" * 43, True), ("wrong" * 9, False)):
+            visitor = chromium.new_context(http_credentials={"username": "anybody", "password": password})
+            page = visitor.new_page()
+            answer = page.goto(served.url)
+            assert (answer.status == 200) is seen
+            if seen:
+                page.get_by_role("button", name="Choose a photo").wait_for()
+                page.wait_for_function("document.querySelector('.gan-model img')")
+            visitor.close()
+    finally:
+        served.end()
