@@ -12,6 +12,9 @@ import pytest
 
 pytest_plugins = ("leftovers",)
 
+# Nothing that the tests start reports to anybody.
+os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", GRADIO_ANALYTICS_ENABLED="False")
+
 # Deterministic, and without time limits that a busy machine would break.
 hypothesis.settings.register_profile("gan-edit", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("gan-edit")

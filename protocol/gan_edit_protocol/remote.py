@@ -198,11 +198,12 @@ class RemoteTransport:
 
 def _gradio_client(remote: Remote) -> Any:
     # Imported here because GIMP's own Python does not have it, and because it takes a second to load. It would report
-    # to its makers.
+    # to its makers, unless all three of these say no.
     os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", GRADIO_ANALYTICS_ENABLED="False")
     import gradio_client  # noqa: PLC0415
 
-    return gradio_client.Client(remote.url, headers=_headers(remote), verbose=False, download_files=False)
+    options = {"headers": _headers(remote), "verbose": False, "download_files": False, "analytics_enabled": False}
+    return gradio_client.Client(remote.url, **options)
 
 
 def _check_server(remote: Remote) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,3 +100,19 @@ def test_an_address_where_nobody_answers_is_said() -> None:
         port = taken.getsockname()[1]
     with pytest.raises(GanEditError, match="cannot be reached"):
         RemoteTransport(Remote(f"http://127.0.0.1:{port}"))
+
+
+def test_nothing_is_reported_to_the_makers_of_gradio() -> None:
+    code = """
+import gradio_client
+from gan_edit_protocol import remote
+made = {}
+gradio_client.Client = lambda url, **options: made.update(options)
+remote._gradio_client(remote.Remote("http://127.0.0.1:1"))
+import os
+print(made["analytics_enabled"], os.environ["GRADIO_ANALYTICS_ENABLED"], os.environ["HF_HUB_DISABLE_TELEMETRY"])
+"""
+    names = ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "1"]

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from gan_edit_engine import __version__
 from gan_edit_engine.cli.install import engine_program
 from gan_edit_engine.service.job_queue import SHUTDOWN
-from gan_edit_protocol import connection, wire
+from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, JobFailedError
 from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Failed, Progress, ResultReady
@@ -295,7 +295,7 @@ def test_garbage_frames_are_answered_by_a_named_failure_and_the_engine_goes_on(e
 def test_another_protocol_version_is_answered_by_what_to_do(engine: EngineProcess) -> None:
     transport = SocketTransport(connection.read(engine.file))
     frames = wire.encode("a" * 32, DEFAULT)
-    transport.send([frames[0].replace(b'"version": 2', b'"version": 1')])
+    transport.send([frames[0].replace(b'"version": %d' % PROTOCOL_VERSION, b'"version": 1')])
     answer = transport.receive(5.0)
     assert answer is not None
     job, event = wire.decode_event(answer)

@@ -145,7 +145,8 @@ def moved(look, place, precision):
 
     As a share of white; the number of open images besides, of which none may be left behind.
     """
-    insert, look_module, pixels = (importlib.import_module(name) for name in ("insert", "look", "pixels"))
+    names = ("insert", "look", "parasites", "pixels")
+    insert, look_module, parasites, pixels = (importlib.import_module(name) for name in names)
     arrays, events, latent, settings = (
         importlib.import_module(f"gan_edit_protocol.{name}") for name in ("arrays", "events", "latent", "settings")
     )
@@ -155,7 +156,8 @@ def moved(look, place, precision):
         photo_pixels = pixels.read_photo(layer, whole(photo))
     selected = None if Gimp.Selection.is_empty(image) else pixels.read_selection(image, photo, whole(photo))
     result = events.ResultReady(photo_pixels, latent.Latent(arrays.Array("float32", (1, 1), bytes(4))), selected)
-    insert.insert_edit(photo, result, "scribble", settings.EditSettings(), "m")
+    origin = parasites.Origin.of_photo("scribble", photo)
+    insert.insert_edit(photo, result, origin, settings.EditSettings(), "m")
     letter = {"U8": "B", "U16": "H", "FLOAT": "f"}[precision.partition("_")[0]]
     everywhere = bytes([1]) * (WIDTH * HEIGHT)
     answer = largest_moves(before, seen(image), everywhere, letter)[1], len(Gimp.get_images())
