@@ -124,10 +124,10 @@ class _Task:
         dtype, channels = pixels.photo_format(self.photo)
         size = max(4, channels * ITEM_SIZES[dtype])
         asked = (width, height, self.model, self.align, self.crop, selected, feather, size)
-        look = client.look(LookRequest(*asked, selected_map, painted_map))
-        for note in look.notes:
+        answer = client.look(LookRequest(*asked, selected_map, painted_map))
+        for note in answer.notes:
             bar.show(Notice(note))
-        return look.part
+        return answer.part
 
     def entries(self, part: Box) -> dict[str, Any]:
         """Those of the request for that part, but for its pixels."""
