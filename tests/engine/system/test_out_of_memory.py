@@ -115,6 +115,7 @@ def test_a_command_tells_of_full_memory_and_of_nothing_else_in_a_sentence(
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EngineProcess, Client]]:
     engine = EngineProcess(tmp_path_factory.mktemp("engine"), "--idle-timeout", "0").wait_until_ready()
     with engine.client() as client:
+        client.status()  # the connection is there before any test: none of them leaves it behind
         yield engine, client
     engine.end()
 
