@@ -15,6 +15,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import EngineUnavailableError, GanEditError
 
@@ -49,7 +50,12 @@ def default_path() -> Path:
 
 
 def write(path: Path, connection: Connection) -> None:
-    """Write whole or not at all, readable and writable by the owner only from the first byte on.
+    """As :func:`write_private`."""
+    write_private(path, asdict(connection))
+
+
+def write_private(path: Path, values: dict[str, Any]) -> None:
+    """Write JSON whole or not at all, readable and writable by the owner only from the first byte on.
 
     Raises :class:`GanEditError` (bad_connection_file) when the disk is full or the folder is not to be written to.
     """
@@ -58,7 +64,7 @@ def write(path: Path, connection: Connection) -> None:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes files of mode 0600
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(asdict(connection), file)
+                json.dump(values, file)
             os.replace(temporary, path)
         finally:
             with suppress(OSError):

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -55,7 +54,7 @@ class Remote:
                 f"{self.url!r} is no address of a server.",
                 "Give one such as https://studio.example:7860",
             )
-        if parts.scheme == "http" and not self.insecure and not _is_loopback(parts.hostname):
+        if parts.scheme == "http" and not self.insecure and not is_loopback(parts.hostname):
             raise GanEditError(
                 "bad_address",
                 f"Whoever is on the way to {self.url} could read the key and the photos.",
@@ -71,14 +70,7 @@ def default_path() -> Path:
 def store(remote: Remote, path: Path) -> None:
     """Keep a server in the file, for its owner only; GanEditError (bad_connection_file) when that is impossible."""
     known = {**_stored(path), remote.url: asdict(remote)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes files of mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(known, file)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise connection.cannot_write(path, error) from None
+    connection.write_private(path, known)
 
 
 def stored(url: str, path: Path) -> Remote:
@@ -249,7 +241,8 @@ def _unreachable(url: str, reason: str) -> EngineUnavailableError:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine's own programs can be met at an address or name."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

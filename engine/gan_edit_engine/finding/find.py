@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_edit_engine.finding.apart import apart
 from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, MULTIPLE, STRIDE, FinderNetworks
 from gan_edit_engine.finding.pyramid import GRAY, Level, Pixels, cut_square, pyramid
 from gan_edit_engine.imaging.crop import AnyImage
@@ -30,7 +31,6 @@ _DIRECTIONS, _SIZES = 8, (0.7, 1.4)  # of the usual one
 _USUAL = 46.0  # pixels of the level where a face is hot: side of its square, in the middle of what the detector knows
 _PEAKS_PER_LEVEL = 12
 _GAP = 16  # pixels of gray between levels in one picture
-_APART = 0.5  # sides of the square by which the centres of two faces differ at least
 _CLOSEST, _FURTHEST = 4.0, 1e6  # pixels between two points, and of a coordinate
 
 
@@ -202,25 +202,15 @@ def _turned(peak: _Peak) -> list[Square]:
 
 def _distinct(peaks: list[_Peak]) -> list[_Peak]:
     """Hottest first; of those that one face makes, on two levels for instance, the hottest alone."""
-    kept: list[_Peak] = []
-    for one in sorted(peaks, key=lambda peak: -peak.heat):
-        if all(math.hypot(one.x - k.x, one.y - k.y) >= _APART * max(one.usual, k.usual) for k in kept):
-            kept.append(one)
-    return kept
+    return apart(peaks, lambda peak: peak.heat, lambda peak: (peak.x, peak.y, peak.usual))
 
 
 def _apart(looks: list[_Look]) -> list[_Look]:
     """Best first, and of those that lie on each other the best alone."""
-    kept: list[_Look] = []
-    for one in sorted(looks, key=lambda look: -look.certainty):
-        x, y = one.square.to_photo(0.5, 0.5)
-        others = ((other.square.to_photo(0.5, 0.5), other.square.size) for other in kept)
-        if all(math.hypot(x - u, y - v) >= _APART * max(one.square.size, size) for (u, v), size in others):
-            kept.append(one)
-    return kept
+    return apart(looks, lambda look: look.certainty, lambda look: (*look.square.to_photo(0.5, 0.5), look.square.size))
 
 
 def _face(look: _Look, canonical: AlignPoints) -> Face:
     (x1, y1), (x2, y2) = look.points.tolist()
     square = Square.of_points(Align(x1, y1, x2, y2), canonical, 1)
-    return Face(((x1, y1), (x2, y2)), Crop(*square.to_photo(0.5, 0.5), square.size, square.angle), look.certainty)
+    return Face(((x1, y1), (x2, y2)), square.crop, look.certainty)

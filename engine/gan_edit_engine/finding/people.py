@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_edit_engine.finding.apart import apart
 from gan_edit_engine.finding.ffhq_square import Points, ffhq_square
 from gan_edit_engine.finding.find import Face, square_of
 from gan_edit_engine.finding.pyramid import Level, Pixels, cut_sharp, pyramid
@@ -35,7 +36,6 @@ _DIRECTIONS, _SMALL = 8, (60, 2.2)  # to see which way is up: pixels of the face
 _LARGE, _TIMES = (200, 1.6), 3  # to see where the eyes are
 _LEAST = 8.0  # photo pixels of a face's height and of its square
 _OFF_CENTRE = 0.5  # heights of the face between where it is and where it was thought to be, at most
-_APART = 0.5  # heights by which the centres of two faces differ at least
 
 
 @dataclass(frozen=True)
@@ -200,11 +200,7 @@ def _area(level: Level) -> int:
 
 def _apart(places: list[_Place]) -> list[_Place]:
     """Best first, and of those that lie on each other the best alone."""
-    kept: list[_Place] = []
-    for one in sorted(places, key=lambda place: -place.score):
-        if all(math.hypot(one.x - k.x, one.y - k.y) >= _APART * max(one.height, k.height) for k in kept):
-            kept.append(one)
-    return kept
+    return apart(places, lambda place: place.score, lambda place: (place.x, place.y, place.height))
 
 
 def _face(look: _Look, canonical: AlignPoints | None) -> Face | None:
@@ -214,7 +210,7 @@ def _face(look: _Look, canonical: AlignPoints | None) -> Face | None:
     if canonical is None:
         crop = ffhq_square(eyes, mouth)
     elif (square := square_of(eyes, canonical)) is not None:
-        crop = Crop(*square.to_photo(0.5, 0.5), square.size, square.angle)
+        crop = square.crop
     else:
         return None
     return Face(((x1, y1), (x2, y2)), crop, look.place.score) if crop.size >= _LEAST else None

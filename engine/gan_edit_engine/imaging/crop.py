@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from gan_edit_engine.imaging.square import AlignPoints, Square, direction, nothing_selected
@@ -164,6 +166,14 @@ def composite(photo: AnyImage, image: AnyImage, mask: Mask, x: int, y: int) -> A
     weight = mask[edge][:, None].astype(np.float32) / 255.0
     region[edge] = from_unit(to_unit(region[edge]) * (1 - weight) + to_unit(image[edge]) * weight, photo.dtype)
     return result
+
+
+def reduced(pixels: AnyImage, scale: float) -> AnyImage:
+    """A picture [H, W(, C)] ``scale`` times as large, each pixel the mean of the area it covers; itself from 1 on."""
+    if scale >= 1:
+        return pixels
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(cast(MatLike, pixels), (width, height), interpolation=cv2.INTER_AREA))
 
 
 def to_unit(pixels: AnyImage) -> Image:

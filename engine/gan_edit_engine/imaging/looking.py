@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 
 from gan_edit_engine.imaging.arrays import to_message
-from gan_edit_engine.imaging.crop import WHITE, AnyImage, Mask
+from gan_edit_engine.imaging.crop import WHITE, AnyImage, Mask, reduced
 from gan_edit_engine.imaging.image_files import Picture
 from gan_edit_engine.imaging.square import Square
 from gan_edit_protocol.client import Client
@@ -71,9 +70,8 @@ def find_faces(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -
     """What the engine finds, in pixels of the photo."""
     height, width = sight.photo.shape[:2]
     scale = min(1.0, math.sqrt(_MOST_PIXELS / (height * width)))
-    reduced = (_reduced(pixels, scale) for pixels in (sight.photo, sight.marked))
-    photo, marked = (None if pixels is None else to_message(pixels) for pixels in reduced)
-    assert photo is not None
+    photo = to_message(reduced(sight.photo, scale))
+    marked = None if sight.marked is None else to_message(reduced(sight.marked, scale))
     return client.run(FindRequest(photo, marked, sight.model), show, cancelled).enlarged(1 / scale)
 
 
@@ -103,10 +101,3 @@ def _draw_face(pixels: AnyImage, face: Face, colour: tuple[float, float, float],
         cv2.circle(shape, (round(x), round(y)), 2 * thick, 255, -1)
     white = WHITE[pixels.dtype.name]
     pixels[shape > 0] = np.array([*colour, 1.0][: pixels.shape[2]]) * white
-
-
-def _reduced(pixels: AnyImage | None, scale: float) -> AnyImage | None:
-    if pixels is None or scale == 1:
-        return pixels
-    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-    return np.asarray(cv2.resize(cast(MatLike, pixels), (width, height), interpolation=cv2.INTER_AREA))

@@ -102,6 +102,12 @@ class Square:
         """Side of the square in photo pixels."""
         return self.scale * self.resolution
 
+    @property
+    def crop(self) -> geometry.Crop:
+        """Its centre, size and angle: the inverse of :meth:`of_square`."""
+        half = self.resolution / 2
+        return geometry.Crop(*self.to_photo(half, half), self.size, self.angle)
+
     def footprint(self, height: int, width: int, margin: int = 0) -> Box | None:
         """The smallest box of whole pixels around the square, inside a photo of that size; None when they miss.
 

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 
 import fastapi
@@ -23,6 +22,7 @@ from gan_edit_engine.serving.page import LOOK, build, progress
 from gan_edit_engine.serving.programs import Programs, visitor_of
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.remote import is_loopback
 
 _END_SECONDS = 3
 _CACHE_SECONDS = (300, 1800)
@@ -41,10 +41,7 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether nobody but this machine's own programs can come there."""
-        try:
-            return self.host == "localhost" or ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def check(self, keys: Keys | None) -> None:
         """GanEditError unless people who come there can be told from others, and the certificate can be used."""

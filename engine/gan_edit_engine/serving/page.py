@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -226,15 +227,13 @@ def progress(desk: Desk, visitor: str, key: str) -> str:
     return words.progress(told[-1] if told else None, previews[-1] if previews else None)
 
 
-class _told:  # noqa: N801 - a context manager
+@contextmanager
+def _told() -> Iterator[None]:
     """What goes wrong inside becomes a sentence on the page."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, GanEditError):
-            raise _error(error.message, error.hint) from None
+    try:
+        yield
+    except GanEditError as error:
+        raise _error(error.message, error.hint) from None
 
 
 def _error(message: str, hint: str) -> gr.Error:

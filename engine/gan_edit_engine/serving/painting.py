@@ -13,7 +13,7 @@ from gradio.components.image_editor import AcceptBlobs, EditorData, EditorDataBl
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_edit_engine.imaging.crop import AnyImage
+from gan_edit_engine.imaging.crop import AnyImage, reduced
 from gan_edit_engine.imaging.image_files import Picture, to_8_bit
 from gan_edit_engine.imaging.image_formats import decoding
 from gan_edit_protocol.errors import GanEditError
@@ -88,12 +88,7 @@ def view_of(picture: Picture, side: int = VIEW_SIDE) -> NDArray[np.uint8]:
 
 def smaller(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """The picture with its longer side ``side`` or less."""
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return pixels
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(reduced(pixels, side / max(pixels.shape[:2])), dtype=np.uint8)
 
 
 def painted(layers: list[Strokes], photo: AnyImage) -> tuple[Strokes, NDArray[np.uint8] | None]:

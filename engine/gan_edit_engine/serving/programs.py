@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,13 @@ import fastapi
 import gradio as gr
 
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES, described, find_model, model_names
-from gan_edit_engine.serving.desk import Cancel, Desk, Job
+from gan_edit_engine.serving.desk import Desk, Job
 from gan_edit_engine.serving.guard import VISITOR
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_protocol import wire
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import FINAL_EVENTS, EngineStatus, Failed, Look
+from gan_edit_protocol.events import EngineStatus, Failed, Look
 from gan_edit_protocol.packing import packed, unpacked
 from gan_edit_protocol.requests import CancelRequest, JobRequest, LookRequest, ShutdownRequest, StatusRequest
 
@@ -54,7 +54,7 @@ class Programs:
                 if not isinstance(asked, JobRequest):
                     yield await asyncio.to_thread(self._answered, visitor, job, asked)
                     return
-                found = self.desk.take(visitor, job, lambda client, cancel: _work(client, asked, cancel))
+                found = self.desk.take(visitor, job, lambda client, cancel: client.events(asked, cancel))
             else:
                 found = self.desk.find(visitor, job)
         except GanEditError as error:
@@ -121,13 +121,6 @@ def about_model(name: str) -> dict[str, Any]:
         "licence": about.get("licence", ""),
         "provenance": about.get("provenance", ""),
     }
-
-
-def _work(client: Client, asked: JobRequest, cancel: Cancel) -> Iterator[Any]:
-    for event in client.events(asked, cancel):
-        yield event
-        if isinstance(event, FINAL_EVENTS):
-            return
 
 
 def _answer(number: int, job: str, event: Any) -> Answer:

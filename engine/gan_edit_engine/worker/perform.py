@@ -105,9 +105,7 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     seen = view(request, model, workspace.device)
     given = _given(request, model, seen)
     check_search(model.generator, request.settings, given is not None)
-    projector = yield from _prepared(request.model, request.settings, workspace, given is None)
-    if given is None and is_strange(projector, seen.subject):
-        yield _strange(model)
+    projector = yield from _prepared(request.model, request.settings, workspace, seen if given is None else None)
     steps = project(projector, seen.subject, FromLatent(given) if given is not None else None)
     found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings))
     image = seen.region.crop.insert(to_colours(found.inversion.image), seen.region.box)
@@ -123,9 +121,7 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress | No
     given = _given(request, model, seen)
     if given is None:
         check_search(model.generator, request.settings, given=False)
-    projector = yield from _prepared(request.model, request.settings, workspace, given is None)
-    if given is None and is_strange(projector, seen.subject):
-        yield _strange(model)
+    projector = yield from _prepared(request.model, request.settings, workspace, seen if given is None else None)
     settings = projector.settings
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
@@ -146,19 +142,19 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress | No
     )
 
 
-def _strange(model: Model) -> Notice:
-    known = model.info.domain.split(",")[0]
-    return Notice(
-        f"What the model sees does not look like what it knows ({known}).",
-        "Move the square onto it, or choose a model of what the photo shows.",
-    )
-
-
 def _prepared(
-    model: str, settings: SettingsT, workspace: Workspace, with_encoder: bool
-) -> Generator[Progress, None, Projector[SettingsT]]:
-    looks = workspace.looks(model, settings)
-    return (yield from exploring(workspace.prepare(model, settings, with_encoder), looks))
+    name: str, settings: SettingsT, workspace: Workspace, new: View | None
+) -> Generator[Progress | Notice, None, Projector[SettingsT]]:
+    """``new``: what is seen where that is yet to be projected; a person hears when the model does not know it."""
+    looks = workspace.looks(name, settings)
+    projector = yield from exploring(workspace.prepare(name, settings, new is not None), looks)
+    if new is not None and is_strange(projector, new.subject):
+        known = workspace.model(name)[0].info.domain.split(",")[0]
+        yield Notice(
+            f"What the model sees does not look like what it knows ({known}).",
+            "Move the square onto it, or choose a model of what the photo shows.",
+        )
+    return projector
 
 
 def _given(request: EditRequest | ProjectRequest, model: Model, seen: View) -> Inversion | None:
