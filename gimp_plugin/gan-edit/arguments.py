@@ -112,8 +112,8 @@ def _declare_status(procedure: Gimp.Procedure) -> None:
     procedure.add_boolean_return_value("running", "Running", "Whether an engine answers", False, READ_WRITE)
     for name, meaning in (
         ("version", "Version of the engine"),
-        ("worker", "What its worker does: starting, idle or busy"),
-        ("device", "What the models run on"),
+        ("worker", "What its workers do, one a line: starting, idle, busy or failed"),
+        ("device", "What each worker runs on, one a line"),
         ("models", "Installed models, one a line"),
     ):
         procedure.add_string_return_value(name, name.capitalize(), meaning, "", READ_WRITE)

@@ -278,8 +278,15 @@ def _status_lines(found: EngineStatus | None) -> list[tuple[str, str]]:
         return [("Engine", "not running; it starts by itself with the first edit")]
     return [
         ("Engine", f"version {found.version}, process {found.pid}"),
-        ("Worker", found.worker),
-        ("Device", found.device or "not known yet"),
+        *_worker_lines(found),
         ("Jobs", f"{found.jobs} waiting or running"),
         ("Models", _listed(list(map(shown_model, found.models)), found.more_models) or "none"),
     ]
+
+
+def _worker_lines(found: EngineStatus) -> list[tuple[str, str]]:
+    shown = [(worker.state, worker.device or "not known yet") for worker in found.workers]
+    if len(shown) == 1:
+        return [("Worker", shown[0][0]), ("Device", shown[0][1])]
+    lines = [f"{number}.  {state}, {device}" for number, (state, device) in enumerate(shown, 1)]
+    return [("Workers", _listed(lines, found.more_workers) or "none")]

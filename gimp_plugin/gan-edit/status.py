@@ -19,7 +19,8 @@ def show_status(call: Call) -> Values:
     if status is not None and call.config.get_property("end-engine") and not call.interactive:
         _end(call.engine)
     shown = status or EngineStatus()
-    texts = (shown.version, shown.worker, shown.device, "\n".join(shown.models))
+    states, devices = ([getattr(worker, name) for worker in shown.workers] for name in ("state", "device"))
+    texts = (shown.version, *map("\n".join, (states, devices, shown.models)))
     return [
         (GObject.TYPE_BOOLEAN, status is not None),
         *((GObject.TYPE_STRING, text) for text in texts),

@@ -6,6 +6,6 @@ asked and answered, of ``arrays``, a ``latent`` and places in a photo, its ``geo
 start to end), ``launch`` (start an engine when none answers).
 """
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Version of the wire specification in docs/protocol.md; both sides must agree on it for jobs, while status and end are
 understood by every version. Apart from the package's version."""

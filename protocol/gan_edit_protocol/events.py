@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .arrays import Array
@@ -15,6 +15,8 @@ from .latent import Latent
 
 MAX_LISTED_BYTES = 32 * 1024
 """What the names of an :class:`EngineStatus` may take of its header, as JSON."""
+MAX_WORKERS_BYTES = 24 * 1024
+"""What its workers may."""
 
 
 @dataclass(frozen=True)
@@ -177,27 +179,39 @@ class Look:
 
 
 @dataclass(frozen=True)
-class EngineStatus:
-    """``worker``: starting, idle, busy or failed (it does not start; the next job tries again and says why).
+class WorkerStatus:
+    """``state``: starting, idle, busy or failed (it does not start; the next job tries again and says why).
 
-    ``device``: such as ``cuda:0 (…)`` or ``cpu``, empty before the first start. ``models``: the names that requests may
-    give, as many of them as fit a message; ``more_models``: how many do not. ``jobs``: how many wait or run.
+    ``device``: such as ``cuda:0 (…)`` or ``cpu``, empty before the first start.
+    """
+
+    state: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """``workers``: what computes, one job each at a time. ``jobs``: how many wait or run.
+
+    ``models``: the names that requests may give. Of both as many as fit a message; ``more_workers`` and
+    ``more_models``: how many do not.
     """
 
     version: str = ""
     pid: int = 0
-    worker: str = ""
-    device: str = ""
+    workers: tuple[WorkerStatus, ...] = ()
     jobs: int = 0
     models: tuple[str, ...] = ()
     more_models: int = 0
+    more_workers: int = 0
 
     @classmethod
-    def listing(cls, models: tuple[str, ...], **state: Any) -> EngineStatus:
-        """One with the first of ``models`` that fit a message, and the number of the others."""
-        ends = itertools.accumulate(len(json.dumps(name)) + 2 for name in models)
-        fitting = sum(end <= MAX_LISTED_BYTES for end in ends)
-        return cls(models=models[:fitting], more_models=len(models) - fitting, **state)
+    def listing(cls, models: tuple[str, ...], workers: tuple[WorkerStatus, ...], **state: Any) -> EngineStatus:
+        """One with the first of ``models`` and ``workers`` that fit a message, and the numbers of the others."""
+        named = _fitting(models, MAX_LISTED_BYTES)
+        shown = _fitting(tuple(map(asdict, workers)), MAX_WORKERS_BYTES)
+        state |= {"more_models": len(models) - named, "more_workers": len(workers) - shown}
+        return cls(models=models[:named], workers=workers[:shown], **state)
 
 
 Result = ResultReady | FramesReady | FacesFound
@@ -208,6 +222,12 @@ FINAL_EVENTS = (ResultReady, FramesReady, FacesFound, Failed, Cancelled, Look, E
 """Exactly one of these ends each request."""
 
 EVENT_TYPES: tuple[type, ...] = (Accepted, Progress, Notice, *FINAL_EVENTS)
+
+
+def _fitting(items: tuple[Any, ...], size: int) -> int:
+    """How many of the first of ``items`` take up to ``size`` bytes as JSON."""
+    ends = itertools.accumulate(len(json.dumps(item)) + 2 for item in items)
+    return sum(end <= size for end in ends)
 
 
 def _shorten(event: Notice | Failed) -> None:

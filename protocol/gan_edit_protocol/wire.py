@@ -14,6 +14,7 @@ import json
 import math
 import re
 import reprlib
+from collections.abc import Callable
 from typing import Any, cast, get_args, get_origin
 
 from . import PROTOCOL_VERSION
@@ -178,7 +179,7 @@ def _read_body(kind: type, body: Any) -> dict[str, Any]:
     for name in body:
         if known.get(name, Array) is Array:
             raise WireError(f"{kind.__name__} has no entry {name[:40]!r}.")
-    return {name: _read_value(known[name], name, value) for name, value in body.items()}
+    return {name: _read_value(known[name], name, value, _read_body) for name, value in body.items()}
 
 
 def _read_known(kind: type, body: Any) -> dict[str, Any]:
@@ -187,11 +188,12 @@ def _read_known(kind: type, body: Any) -> dict[str, Any]:
     for name, expected in entry_types(kind).items():
         if isinstance(body, dict) and name in body:
             with contextlib.suppress(GanEditError):
-                known[name] = _read_value(expected, name, body[name])
+                known[name] = _read_value(expected, name, body[name], _read_known)
     return known
 
 
-def _read_value(kind: Any, name: str, value: Any) -> Any:
+def _read_value(kind: Any, name: str, value: Any, read: Callable[[type, Any], dict[str, Any]]) -> Any:
+    """``read``: how the body of a part is read."""
     if kind is float and type(value) is int and abs(value) < 1 << 53:
         value = float(value)
     if kind is float and type(value) is float and math.isfinite(value):
@@ -201,11 +203,11 @@ def _read_value(kind: Any, name: str, value: Any) -> Any:
     if kind is str and isinstance(value, str):
         return _checked_text(name, value)
     if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_read_value(get_args(kind)[0], name, item) for item in value)
+        return tuple(_read_value(get_args(kind)[0], name, item, read) for item in value)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
         if issubclass(kind, Settings):
             return kind.from_dict(value)
-        return _construct(kind, _read_body(kind, value))
+        return _construct(kind, read(kind, value))
     raise WireError(f"The entry {name!r} has the wrong type.")
 
 

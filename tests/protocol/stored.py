@@ -18,6 +18,7 @@ from gan_edit_protocol.events import (
     Notice,
     Progress,
     ResultReady,
+    WorkerStatus,
 )
 from gan_edit_protocol.geometry import Align, Box, Crop, Face, Place
 from gan_edit_protocol.latent import Latent
@@ -110,6 +111,6 @@ MESSAGES: dict[str, Any] = {
     "failed": Failed("bad_latent", "It is none.", "Use another."),
     "cancelled": Cancelled(),
     "found part": Look(Box(1, 2, 3, 4)),
-    "engine": EngineStatus("0.1.0", 77, "idle", "cpu", 1, ("cats128", "dogs"), 2),
+    "engine": EngineStatus("0.1.0", 77, (WorkerStatus("idle", "cpu"),), 1, ("cats128", "dogs"), 2),
 }
 """By their names in frames.json."""

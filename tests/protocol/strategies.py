@@ -20,6 +20,7 @@ from gan_edit_protocol.events import (
     Notice,
     Progress,
     ResultReady,
+    WorkerStatus,
 )
 from gan_edit_protocol.geometry import Align, Box, Crop, Face, Place
 from gan_edit_protocol.latent import Latent
@@ -223,9 +224,8 @@ events = st.one_of(
     st.builds(Cancelled),
     st.builds(
         EngineStatus,
-        *(texts, whole_numbers, texts, texts, whole_numbers),
-        st.lists(texts, max_size=3).map(tuple),
-        whole_numbers,
+        *(texts, whole_numbers, st.lists(st.builds(WorkerStatus, texts, texts), max_size=3).map(tuple), whole_numbers),
+        *(st.lists(texts, max_size=3).map(tuple), whole_numbers, whole_numbers),
     ),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from gan_edit_protocol import PROTOCOL_VERSION, wire
 from gan_edit_protocol.arrays import MAX_ARRAY_BYTES, Array
 from gan_edit_protocol.errors import MAX_TEXT, GanEditError, SettingError, WireError
-from gan_edit_protocol.events import EngineStatus, Failed
+from gan_edit_protocol.events import EngineStatus, Failed, WorkerStatus
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import (
     CancelRequest,
@@ -316,8 +317,9 @@ def test_status_and_end_are_understood_in_every_version_with_whatever_that_adds(
 
 @pytest.mark.parametrize("version", [1, PROTOCOL_VERSION + 1, 99])
 def test_state_and_failures_of_every_version_can_be_read(version: int) -> None:
-    status = EngineStatus(version="0.9", pid=5, worker="idle", jobs=3)
-    body = {"version": "0.9", "pid": 5, "worker": "idle", "jobs": 3, "models": {"default": 1}, "queue": "long"}
+    status = EngineStatus(version="0.9", pid=5, workers=(WorkerStatus("idle"), WorkerStatus("busy", "cpu")), jobs=3)
+    workers = [{"state": "idle", "device": {"name": "cpu"}}, {"state": "busy", "device": "cpu", "job": 7}]
+    body = {"version": "0.9", "pid": 5, "workers": workers, "jobs": 3, "models": {"default": 1}, "queue": "long"}
     frames = frames_with(status, version=version, body=body)
     assert (wire.decode_event(frames), wire.version_of(frames)) == ((JOB, status), version)
     failure = Failed("version_mismatch", "No.")
@@ -390,3 +392,9 @@ def test_an_announced_size_allocates_nothing() -> None:
 
 def test_the_job_of_a_bad_message_is_still_answered_where_it_can_be_read() -> None:
     assert wire.job_of(frames_with(StatusRequest(), type="nonsense")) == JOB
+
+
+def test_the_specification_is_of_the_version_that_is_spoken() -> None:
+    written = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    assert written.startswith(f"# The wire: version {PROTOCOL_VERSION}\n")
+    assert f"| `version` | {PROTOCOL_VERSION} |" in written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import logging
@@ -25,6 +26,7 @@ from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch, remote
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError
+from gan_edit_protocol.events import EngineStatus
 from gan_edit_protocol.remote import RemoteTransport
 from gan_edit_protocol.settings import (
     EditSettings,
@@ -132,14 +134,26 @@ def status(connection_file: ConnectionFile = None, as_json: AsJson = False) -> N
         print(json.dumps({"running": isinstance(error, EngineSilentError)}) if as_json else error.message)
         return
     if as_json:
-        print(json.dumps({"running": True, **vars(found)}))
+        print(json.dumps({"running": True, **dataclasses.asdict(found)}))
         return
-    print(f"GAN Edit engine {found.version}, process {found.pid}: {found.worker}, {found.jobs} jobs")
+    one = found.workers[0] if len(found.workers) == 1 else None
+    does = f"{one.state}, " if one else ""
+    print(f"GAN Edit engine {found.version}, process {found.pid}: {does}{found.jobs} jobs")
     if not usable:
         print("It is of another version of GAN Edit and takes no jobs of this one; end it with: gan-edit stop")
-    print(f"device: {found.device or 'not known yet'}")
+    if one:
+        print(f"device: {one.device or 'not known yet'}")
+    else:
+        _print_workers(found)
     more = [f"and {found.more_models} more (see: gan-edit models list)"] if found.more_models else []
     print(f"models: {', '.join([*found.models, *more])}")
+
+
+def _print_workers(found: EngineStatus) -> None:
+    for number, worker in enumerate(found.workers, 1):
+        print(f"worker {number}: {worker.state}, device: {worker.device or 'not known yet'}")
+    if found.more_workers:
+        print(f"and {found.more_workers} more")
 
 
 @app.command("relay")

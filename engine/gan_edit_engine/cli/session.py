@@ -16,6 +16,7 @@ from gan_edit_engine.cli.install import engine_program
 from gan_edit_protocol import connection, remote
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, SettingError
+from gan_edit_protocol.events import EngineStatus
 from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start, may_be_replaced, wait_for_end
 from gan_edit_protocol.remote import RemoteTransport
 
@@ -92,9 +93,15 @@ def _running_engine(device: str | None) -> tuple[Client | None, bool]:
     """A client of the running engine if it computes on ``device``, and whether one runs and stays that does not."""
     try:
         client = connect(default_engine(), os.getpid())
-        if client.speaks_our_version and (device is None or client.status().device.split(" ")[0] == device):
+        if client.speaks_our_version and (device is None or _computes_on(device, client.status())):
             return client, False
         with client:
             return None, not may_be_replaced(client)
     except EngineUnavailableError:
         return None, False
+
+
+def _computes_on(device: str, status: EngineStatus) -> bool:
+    """Whether all workers of an engine whose device is known compute on ``device``, such as ``cuda`` or ``cuda:1``."""
+    devices = {worker.device.split(" ")[0] for worker in status.workers if worker.device}
+    return bool(devices) and all(own == device or own.startswith(f"{device}:") for own in devices)

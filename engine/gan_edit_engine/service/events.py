@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gan_edit_protocol.events import Event, Failed
+from gan_edit_protocol.events import Event, Failed, WorkerStatus
 from gan_edit_protocol.requests import JobRequest
 
 
@@ -112,12 +112,11 @@ class Send:
 
 @dataclass(frozen=True)
 class SendStatus:
-    """Answer a StatusRequest: ``worker`` state, ``device`` (empty before the first start), number of ``job_queue``."""
+    """Answer a StatusRequest: the state of the ``workers`` and the number of ``jobs`` that wait or run."""
 
     client: bytes
     job: str
-    worker: str
-    device: str
+    workers: tuple[WorkerStatus, ...]
     jobs: int
 
 

@@ -38,7 +38,7 @@ from gan_edit_engine.service.events import (
     WorkerSaid,
 )
 from gan_edit_protocol.entries import carried_bytes
-from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Notice, Progress
+from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Notice, Progress, WorkerStatus
 from gan_edit_protocol.requests import JobRequest
 
 CANCEL_SECONDS = 0.7
@@ -163,8 +163,8 @@ class JobQueue:
 
     def _status_asked(self, stimulus: StatusAsked) -> None:
         self._last_activity = self._now
-        answer = SendStatus(stimulus.client, stimulus.job, self._worker, self._device, len(self._jobs))
-        self._instructions.append(answer)
+        workers = (WorkerStatus(self._worker, self._device),)
+        self._instructions.append(SendStatus(stimulus.client, stimulus.job, workers, len(self._jobs)))
 
     def _client_gone(self, stimulus: ClientGone) -> None:
         for job in [job for job in self._jobs if job.client == stimulus.client]:

@@ -203,8 +203,9 @@ class Service:
             self._on_other_version()
         elif isinstance(event, EngineStatus):
             self._worker_ready = True
-            _log.info("worker %d computes on %s", self._worker.pid, event.device)
-            self._stimuli.append(events.WorkerReady(event.device))
+            device = event.workers[0].device if event.workers else ""
+            _log.info("worker %d computes on %s", self._worker.pid, device)
+            self._stimuli.append(events.WorkerReady(device))
         elif not self._worker_ready and isinstance(event, Failed):
             self._worker_failure = event  # it says why it cannot start, and ends
         else:
@@ -249,10 +250,10 @@ class Service:
             match instruction:
                 case events.Send(client, job, event):
                     self._send(client, job, event)
-                case events.SendStatus(client, job, worker, device, count):
-                    state = {"version": __version__, "pid": os.getpid(), "worker": worker, "device": device}
-                    models = self._surroundings.model_names()
-                    self._send(client, job, EngineStatus.listing(models, jobs=count, **state))
+                case events.SendStatus(client, job, workers, count):
+                    models, pid = self._surroundings.model_names(), os.getpid()
+                    status = EngineStatus.listing(models, workers, version=__version__, pid=pid, jobs=count)
+                    self._send(client, job, status)
                 case events.StartWorker():
                     self._start_worker()
                 case events.Dispatch(job, request):

@@ -25,7 +25,7 @@ from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol import wire
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Event, Failed
+from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Event, Failed, WorkerStatus
 from gan_edit_protocol.requests import CancelRequest, JobRequest
 from gan_edit_protocol.transport import read_message, write_message
 
@@ -118,7 +118,7 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes], wanted_device: str | None) -
         say(NO_JOB, Failed(error.code, error.message, error.hint))
         return
     workspace = Workspace(device)
-    say(NO_JOB, EngineStatus(__version__, os.getpid(), "idle", describe_device(device), 0, ()))
+    say(NO_JOB, EngineStatus(__version__, os.getpid(), (WorkerStatus("idle", describe_device(device)),)))
     inbox = Inbox(incoming)
     while True:
         serve_one(inbox, workspace, say)

@@ -31,7 +31,7 @@ from gan_edit_engine.service.events import (
 )
 from gan_edit_engine.service.job_queue import CANCEL_SECONDS, MAX_JOBS, MAX_START_DEATHS, SHUTDOWN, JobQueue
 from gan_edit_protocol.arrays import Array
-from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress, ResultReady
+from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress, ResultReady, WorkerStatus
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import ProjectRequest, RandomRequest
 
@@ -371,7 +371,7 @@ def test_a_worker_that_speaks_is_not_repeated(running: Scene) -> None:
 def test_the_status_tells_worker_device_and_jobs(stimuli: list[Stimulus], worker: str, device: str, jobs: int) -> None:
     scene = Scene()
     scene.do(*stimuli)
-    assert scene.do(StatusAsked(BERT, "s")) == [SendStatus(BERT, "s", worker, device, jobs)]
+    assert scene.do(StatusAsked(BERT, "s")) == [SendStatus(BERT, "s", (WorkerStatus(worker, device),), jobs)]
 
 
 def test_a_shutdown_is_told_to_every_job_and_takes_the_worker_along(queued: Scene) -> None:

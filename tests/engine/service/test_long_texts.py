@@ -20,7 +20,7 @@ from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.service.worker_process import Exit, WorkerProcess, explain_exit
 from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
 from gan_edit_protocol.errors import JobFailedError
-from gan_edit_protocol.events import EngineStatus, Failed, ResultReady
+from gan_edit_protocol.events import EngineStatus, Failed, ResultReady, WorkerStatus
 from gan_edit_protocol.requests import RandomRequest
 from gan_edit_protocol.transport import SocketTransport
 from gan_edit_protocol.wire import MAX_NAME
@@ -99,9 +99,18 @@ def test_more_models_than_a_message_holds_are_counted(make_engine: MakeEngine, t
 
 def test_names_that_take_long_to_write_are_counted_too() -> None:
     models = ("default", *("\udce9" * 255 for _ in range(100)))
-    status = EngineStatus.listing(models, version="", pid=1, worker="idle", device="", jobs=0)
+    status = EngineStatus.listing(models, (), version="", pid=1, jobs=0)
     assert wire.decode_event(wire.encode(JOB, status)) == (JOB, status)
     assert len(status.models) + status.more_models == 101
+
+
+def test_workers_that_do_not_fit_a_message_are_counted_too() -> None:
+    workers = (WorkerStatus("idle", "cuda:0 (NVIDIA H100)"), *[WorkerStatus("starting", "\udce9" * 100)] * 1000)
+    status = EngineStatus.listing(("\udce9" * 255,) * 100, workers, version="", pid=1, jobs=0)
+    assert wire.decode_event(wire.encode(JOB, status)) == (JOB, status)
+    assert status.workers == workers[: len(status.workers)]
+    assert len(status.workers) > 20
+    assert len(status.workers) + status.more_workers == 1001
 
 
 @pytest.mark.slow
@@ -133,7 +142,7 @@ def test_a_worker_that_cannot_be_understood_fails_the_job_and_the_engine_lives(
         with pytest.raises(JobFailedError, match="does not understand its computing process") as caught:
             client.run(DEFAULT)
         assert caught.value.code == "worker_died"
-        assert client.status().worker == "failed"
+        assert client.status().workers == (WorkerStatus("failed"),)
     wait_for(lambda: not psutil.Process(engine.process.pid).children())
 
 

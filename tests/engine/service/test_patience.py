@@ -140,7 +140,7 @@ def test_a_command_is_told_that_the_engine_was_ended_and_is_not_called_cancelled
         working = run_cli(
             engine, *("project", str(photo(tmp_path)), "--output", str(output)), *("--set", f"steps={ENDLESS}")
         )
-        wait_for(lambda: client.status().worker == "busy")
+        wait_for(lambda: client.status().workers[0].state == "busy")
     assert run_cli(engine, "stop").communicate()[0] == "The engine has ended.\n"
     _, words = working.communicate()
     assert "The GAN Edit engine was told to end before this was done. Try again" in words

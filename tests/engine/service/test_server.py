@@ -103,7 +103,7 @@ def test_the_engine_answers_while_it_computes(engine: EngineProcess, client: Cli
     job.until(Progress)
     with engine.client() as other:
         status = other.status(timeout=2.0)
-    assert (status.worker, status.jobs) == ("busy", 1)
+    assert ([worker.state for worker in status.workers], status.jobs) == (["busy"], 1)
     job.cancel()
     job.until(FINAL_EVENTS)
 
@@ -237,7 +237,7 @@ def test_a_worker_that_cannot_start_is_reported_with_its_last_words(make_engine:
             with pytest.raises(JobFailedError, match=r"does not start: .*libtorch\.so is missing") as caught:
                 client.run(DEFAULT)
             assert caught.value.code == "worker_start"
-        assert client.status().worker == "failed"
+        assert client.status().workers[0].state == "failed"
 
 
 def test_a_device_that_is_not_there_is_reported_by_name(make_engine: MakeEngine) -> None:
@@ -353,7 +353,7 @@ def test_jobs_go_on_after_a_worker_that_could_not_be_started_for_want_of_descrip
         soft, hard = process.rlimit(psutil.RLIMIT_NOFILE)
         process.rlimit(psutil.RLIMIT_NOFILE, (8, hard))  # more are open; with none at all not even poll() works
         engine.worker().kill()
-        wait_for(lambda: client.status().worker == "failed", seconds=5.0)
+        wait_for(lambda: client.status().workers[0].state == "failed", seconds=5.0)
         with pytest.raises(JobFailedError, match=r"could not be started \(Too many open files\)") as caught:
             client.run(DEFAULT)
         assert caught.value.code == "worker_start"

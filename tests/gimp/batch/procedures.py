@@ -271,7 +271,7 @@ def when_busy(connection_file, plug_in, action):
         time.sleep(0.05)
     found = connection.read(connection_file)
     with client.Client(transport.SocketTransport(found)) as asking:
-        while asking.status().worker != "busy":
+        while asking.status().workers[0].state != "busy":
             time.sleep(0.05)
         action(asking, found)
 
