@@ -21,7 +21,7 @@ MAX_WORKERS_BYTES = 24 * 1024
 
 @dataclass(frozen=True)
 class Accepted:
-    """The job waits in the queue with ``ahead`` jobs before it; repeated while that number changes."""
+    """The job waits in the queue; ``ahead`` jobs have to end before it starts. Repeated when that number changes."""
 
     ahead: int
 

@@ -1,4 +1,7 @@
-"""What the queue (``job_queue``) hears, its stimuli, and what it answers, its instructions."""
+"""What the queue (``job_queue``) hears, its stimuli, and what it answers, its instructions.
+
+A ``worker`` is its number in the pool, from 1, which it keeps when its process is started anew.
+"""
 
 from __future__ import annotations
 
@@ -42,15 +45,21 @@ class ClientGone:
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """The worker has started and will compute on ``device``."""
+    """The ``worker`` has started and will compute on ``device``.
 
+    ``devices``: the names of those like it that there are, its own first; what further workers can be started on.
+    """
+
+    worker: int
     device: str
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class WorkerSaid:
     """The worker reports an event of the job that it was given."""
 
+    worker: int
     job: str
     event: Event
 
@@ -62,13 +71,14 @@ class WorkerDied:
     ``hopeless``: it said itself why it cannot start, and would say so again.
     """
 
+    worker: int
     failure: Failed
     hopeless: bool = False
 
 
 @dataclass(frozen=True)
 class Orphaned:
-    """The engine is of no use to new clients: its connection file is gone, or its worker of another version."""
+    """The engine is of no use to new clients: its connection file is gone, or a worker of another version."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +132,17 @@ class SendStatus:
 
 @dataclass(frozen=True)
 class StartWorker:
-    """Start a worker process."""
+    """Start a process for the worker, on ``device``; None lets it choose."""
+
+    worker: int
+    device: str | None
 
 
 @dataclass(frozen=True)
 class Dispatch:
     """Give the job to the worker."""
 
+    worker: int
     job: str
     request: JobRequest
 
@@ -137,12 +151,15 @@ class Dispatch:
 class AskCancel:
     """Ask the worker to end the job."""
 
+    worker: int
     job: str
 
 
 @dataclass(frozen=True)
 class KillWorker:
     """End the worker process at once; nothing that it still says counts, and its death is not a stimulus."""
+
+    worker: int
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The queue as a pure state machine: stimuli in, instructions out. No socket, process, clock or disk in here.
 
-One job runs at a time, in the order of arrival. The worker process is "starting", "idle", "busy" or "failed":
+Each worker of the ``pool`` runs one job at a time, as the clients take ``turns``. A worker is "starting", "idle",
+"busy" or "failed":
 
     starting --WorkerReady--> idle --Dispatch--> busy --final event--> idle
     starting --WorkerDied--> starting (again, a few times) --> failed --Submitted--> starting
@@ -12,7 +13,7 @@ One job runs at a time, in the order of arrival. The worker process is "starting
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gan_edit_engine.service.events import (
@@ -37,50 +38,38 @@ from gan_edit_engine.service.events import (
     WorkerReady,
     WorkerSaid,
 )
+from gan_edit_engine.service.pool import MAX_START_DEATHS, RETRY_SECONDS, Pool, PooledWorker
+from gan_edit_engine.service.turns import Job, Turns
 from gan_edit_protocol.entries import carried_bytes
-from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Notice, Progress, WorkerStatus
-from gan_edit_protocol.requests import JobRequest
+from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, Event, Failed, Notice, Progress
 
 CANCEL_SECONDS = 0.7
 """A worker that has not ended a cancelled job after this long is killed; the client may wait one second in all."""
 REPEAT_SECONDS = 0.8
 """A client hears of its waiting or running job at least this often; the protocol promises one second."""
-MAX_JOBS = 64
+MAX_JOBS = 128
+"""Of those that wait, besides those that run."""
 MAX_WAITING_BYTES = 2 << 30
 """Of the photos and latents of all jobs that wait; one job alone may bring more."""
+SHARE = 2
+"""One client may fill a half of that, so that there is room for others."""
 SHUTDOWN = Failed(
     "engine_shutdown",
     "The GAN Edit engine was told to end before this was done.",
     "Try again; it is then started anew.",
 )
-MAX_START_DEATHS = 2
-"""A worker that dies this often without having finished a job is not started again until a job asks for it."""
-
-
-@dataclass(eq=False)
-class _Job:
-    """``client`` is None when it is gone; ``last`` is repeated when the worker is silent (sent at ``told_at``).
-
-    ``request`` is None from when the worker has it.
-    """
-
-    client: bytes | None
-    job: str
-    request: JobRequest | None
-    last: Event
-    told_at: float
-    cancel_deadline: float | None = None
 
 
 class JobQueue:
-    """Jobs from submission to their end. ``idle_timeout``: seconds without a client or job until Stop; 0 is never."""
+    """Jobs from submission to their end. ``idle_timeout``: seconds without a client or job until Stop; 0 is never.
 
-    def __init__(self, idle_timeout: float = 0.0) -> None:
+    ``pool``: what computes; by default one worker.
+    """
+
+    def __init__(self, idle_timeout: float = 0.0, pool: Pool | None = None) -> None:
         self._idle_timeout = idle_timeout
-        self._jobs: list[_Job] = []  # the first one runs while the worker is busy
-        self._worker = "failed"
-        self._device = ""
-        self._start_deaths = 0
+        self._pool = pool or Pool(1, None)
+        self._waiting = Turns()
         self._orphaned = False
         self._last_activity = 0.0
         self._now = 0.0
@@ -105,25 +94,32 @@ class JobQueue:
         """Whether any job waits or runs, so that ticks must come quickly."""
         return bool(self._jobs)
 
+    @property
+    def _jobs(self) -> list[Job]:
+        return [*self._pool.jobs, *self._waiting.in_order()]
+
     def start(self, now: float) -> list[Instruction]:
         """The first instructions."""
         self._now = self._last_activity = now
-        self._start_worker()
+        for worker in self._pool.workers:
+            self._start_worker(worker)
         return self._taken()
 
     def handle(self, stimulus: Stimulus, now: float) -> list[Instruction]:
         """What to do about ``stimulus``, which happened at ``now``."""
         self._now = now
         self._handlers[type(stimulus)](stimulus)
-        if self._worker == "idle" and self._jobs:
-            self._dispatch(self._jobs[0])
+        self._announce_places()
+        self._dispatch()
         return self._taken()
 
-    def _dispatch(self, job: _Job) -> None:
-        assert job.request is not None  # only a job that waits is given to the worker
-        self._worker = "busy"
-        self._instructions.append(Dispatch(job.job, job.request))
-        job.request = None
+    def _dispatch(self) -> None:
+        while self._waiting and (worker := self._pool.idle_for(self._waiting.in_order()[0].client)):
+            job = self._waiting.take()
+            assert job.request is not None  # only a job that waits is given to a worker
+            worker.state, worker.job, worker.served = "busy", job, job.client
+            self._instructions.append(Dispatch(worker.number, job.job, job.request))
+            job.request = None
 
     def _taken(self) -> list[Instruction]:
         taken, self._instructions = self._instructions, []
@@ -136,22 +132,27 @@ class JobQueue:
         if refusal := self._refusal(stimulus):
             self._instructions.append(Send(stimulus.client, stimulus.job, refusal))
             return
-        accepted = Accepted(ahead=len(self._jobs))
-        self._jobs.append(_Job(stimulus.client, stimulus.job, stimulus.request, accepted, self._now))
-        self._instructions.append(Send(stimulus.client, stimulus.job, accepted))
-        if self._worker == "failed":
-            self._start_deaths = MAX_START_DEATHS - 1  # this client waits for one more try, not for several
-            self._start_worker()
+        for worker in self._pool.failed(since=self._now - RETRY_SECONDS):
+            worker.start_deaths = MAX_START_DEATHS - 1  # this client waits for one more try, not for several
+            self._start_worker(worker)
+        job = Job(stimulus.client, stimulus.job, stimulus.request, Accepted(0), self._now)
+        self._waiting.add(job, {running.client for running in self._pool.jobs})
+        job.last = Accepted(self._ahead(self._waiting.in_order().index(job)))
+        self._tell(job, job.last)
 
     def _refusal(self, stimulus: Submitted) -> Failed | None:
         if any(job.job == stimulus.job for job in self._jobs):
             return Failed("bad_message", "A job of this name is in the queue already.", "Send it again.")
-        if len(self._jobs) >= MAX_JOBS:
-            return Failed("queue_full", f"{MAX_JOBS} jobs are waiting already.", "Wait until some are done.")
-        waiting = sum(carried_bytes(job.request) for job in self._jobs if job.request is not None)
+        waiting = self._waiting.in_order()
+        own = [job for job in waiting if job.client == stimulus.client]
+        if len(waiting) >= MAX_JOBS or len(own) >= MAX_JOBS // SHARE:
+            return Failed("queue_full", f"{len(waiting)} jobs are waiting already.", "Wait until some are done.")
         brought = carried_bytes(stimulus.request)
-        if waiting and brought and waiting + brought > MAX_WAITING_BYTES:
-            return Failed("queue_full", "The photos of the waiting jobs fill the queue.", "Wait until some are done.")
+        for held, room in ((waiting, MAX_WAITING_BYTES), (own, MAX_WAITING_BYTES // SHARE)):
+            taken = sum(carried_bytes(job.request) for job in held)
+            if taken and brought and taken + brought > room:
+                reason = "The photos of the waiting jobs fill the queue."
+                return Failed("queue_full", reason, "Wait until some are done.")
         return None
 
     def _cancel_asked(self, stimulus: CancelAsked) -> None:
@@ -159,33 +160,35 @@ class JobQueue:
         for job in self._jobs:
             if job.client == stimulus.client and job.job == stimulus.job:
                 self._cancel(job)
-                return
 
     def _status_asked(self, stimulus: StatusAsked) -> None:
         self._last_activity = self._now
-        workers = (WorkerStatus(self._worker, self._device),)
-        self._instructions.append(SendStatus(stimulus.client, stimulus.job, workers, len(self._jobs)))
+        self._instructions.append(SendStatus(stimulus.client, stimulus.job, self._pool.status, len(self._jobs)))
 
     def _client_gone(self, stimulus: ClientGone) -> None:
         for job in [job for job in self._jobs if job.client == stimulus.client]:
             job.client = None
             self._cancel(job)
 
-    def _cancel(self, job: _Job) -> None:
-        if not self._runs(job):
+    def _cancel(self, job: Job) -> None:
+        worker = self._pool.with_job(job)
+        if worker is None:
             self._end(job, Cancelled())
         elif job.cancel_deadline is None:
             job.cancel_deadline = self._now + CANCEL_SECONDS
-            self._instructions.append(AskCancel(job.job))
+            self._instructions.append(AskCancel(worker.number, job.job))
 
-    # --- worker ----------------------------------------------------------------------------------------------------
+    # --- workers ---------------------------------------------------------------------------------------------------
 
     def _worker_ready(self, stimulus: WorkerReady) -> None:
-        self._worker = "idle"
-        self._device = stimulus.device
+        worker = self._pool[stimulus.worker]
+        worker.state, worker.device = "idle", stimulus.device
+        for added in self._pool.grow(stimulus.devices):
+            self._start_worker(added)
 
     def _worker_said(self, stimulus: WorkerSaid) -> None:
-        job = self._running()
+        worker = self._pool[stimulus.worker]
+        job = worker.job
         if job is None or job.job != stimulus.job:
             return
         if isinstance(stimulus.event, Progress):
@@ -193,40 +196,42 @@ class JobQueue:
         elif isinstance(stimulus.event, Notice):
             self._tell(job, stimulus.event)
         elif isinstance(stimulus.event, FINAL_EVENTS):
-            self._worker = "idle"
-            self._start_deaths = 0
+            worker.state = "idle"
+            worker.start_deaths = 0
             self._end(job, stimulus.event)
 
-    def _progressed(self, job: _Job, progress: Progress) -> None:
+    def _progressed(self, job: Job, progress: Progress) -> None:
         if job.cancel_deadline is None:
             self._tell(job, progress)
             job.last = replace(progress, preview=None)
 
     def _worker_died(self, stimulus: WorkerDied) -> None:
-        job = self._running()
-        self._start_deaths += 1
-        if job is not None:
-            self._start_deaths = 0  # the job is gone, and with it what may have killed the worker
-            self._end(job, stimulus.failure)
-        if self._start_deaths < MAX_START_DEATHS and not stimulus.hopeless:
-            self._start_worker()
+        worker = self._pool[stimulus.worker]
+        worker.start_deaths += 1
+        if worker.job is not None:
+            worker.start_deaths = 0  # the job is gone, and with it what may have killed the worker
+            self._end(worker.job, stimulus.failure)
+        if worker.start_deaths < MAX_START_DEATHS and not stimulus.hopeless:
+            self._start_worker(worker)
             return
-        self._worker = "failed"
-        for waiting in list(self._jobs):
-            self._end(waiting, stimulus.failure)
+        worker.state, worker.failed_at = "failed", self._now
+        if not self._pool.lives:
+            for waiting in self._waiting.in_order():
+                self._end(waiting, stimulus.failure)
 
-    def _start_worker(self) -> None:
-        self._worker = "starting"
-        self._instructions.append(StartWorker())
+    def _start_worker(self, worker: PooledWorker) -> None:
+        worker.state, worker.served = "starting", None
+        self._instructions.append(StartWorker(worker.number, worker.wanted))
 
     # --- time and end ----------------------------------------------------------------------------------------------
 
     def _tick(self, stimulus: Tick) -> None:
-        running = self._running()
-        if running is not None and running.cancel_deadline is not None and self._now >= running.cancel_deadline:
-            self._instructions.append(KillWorker())
-            self._start_worker()
-            self._end(running, Cancelled())
+        for worker in self._pool.workers:
+            job = worker.job
+            if job is not None and job.cancel_deadline is not None and self._now >= job.cancel_deadline:
+                self._instructions.append(KillWorker(worker.number))
+                self._start_worker(worker)
+                self._end(job, Cancelled())
         for job in self._jobs:
             if self._now - job.told_at >= REPEAT_SECONDS:
                 self._tell(job, job.last)
@@ -246,36 +251,38 @@ class JobQueue:
 
     def _shutdown_asked(self, stimulus: ShutdownAsked) -> None:
         for job in self._jobs:
-            self._tell(job, SHUTDOWN if job.cancel_deadline is None else Cancelled())
-        self._jobs.clear()
+            self._end(job, SHUTDOWN)
         self._stop()
 
     def _stop(self) -> None:
-        self._worker = "failed"
-        self._instructions += [KillWorker(), Stop()]
+        for worker in self._pool.workers:
+            worker.state = "failed"
+            self._instructions.append(KillWorker(worker.number))
+        self._instructions.append(Stop())
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 
-    def _running(self) -> _Job | None:
-        return self._jobs[0] if self._worker == "busy" else None
-
-    def _runs(self, job: _Job) -> bool:
-        return job is self._running()
-
-    def _end(self, job: _Job, final: Event) -> None:
+    def _end(self, job: Job, final: Event) -> None:
         """Take ``job`` out of the queue. Once cancelled it ends cancelled, whatever the worker made of it."""
         self._last_activity = self._now
         self._tell(job, final if job.cancel_deadline is None else Cancelled())
-        self._jobs.remove(job)
-        self._announce_positions()
+        worker = self._pool.with_job(job)
+        if worker is None:
+            self._waiting.remove(job)
+        else:
+            worker.job = None
 
-    def _announce_positions(self) -> None:
-        for ahead, job in enumerate(self._jobs):
-            if isinstance(job.last, Accepted) and job.last.ahead != ahead:
-                job.last = Accepted(ahead)
+    def _ahead(self, place: int) -> int:
+        """How many jobs have to end before the one starts at this ``place``, from 0, of those that wait."""
+        return max(0, place + 1 - self._pool.free)
+
+    def _announce_places(self) -> None:
+        for place, job in enumerate(self._waiting.in_order()):
+            if job.last != Accepted(self._ahead(place)):
+                job.last = Accepted(self._ahead(place))
                 self._tell(job, job.last)
 
-    def _tell(self, job: _Job, event: Event) -> None:
+    def _tell(self, job: Job, event: Event) -> None:
         job.told_at = self._now
         if job.client is not None:
             self._instructions.append(Send(job.client, job.job, event))

@@ -1,8 +1,8 @@
-"""The engine's shell around the queue: one socket for clients, one worker process, and the clock.
+"""The engine's shell around the queue: one socket for clients, the workers' processes, and the clock.
 
 Everything is decided in ``job_queue``; this module carries stimuli in and instructions out. It never imports torch, so
-that it starts at once and stays small, and it never waits for a client or the worker, so that neither can hold up the
-other.
+that it starts at once and stays small, and it never waits for a client or a worker, so that none can hold up the
+others.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from types import FrameType
 import zmq
 
 from gan_edit_engine import __version__
-from gan_edit_engine.service import allocator, client_socket, descriptors, events, look, worker_process
+from gan_edit_engine.service import allocator, client_socket, descriptors, events, look
+from gan_edit_engine.service.crew import Crew
 from gan_edit_engine.service.deliveries import Deliveries
 from gan_edit_engine.service.job_queue import JobQueue
 from gan_edit_engine.service.one_engine import hold
+from gan_edit_engine.service.pool import Pool
 from gan_edit_engine.service.strangers import Strangers
 from gan_edit_engine.service.surroundings import Surroundings
-from gan_edit_engine.service.worker_process import WorkerProcess, explain_exit
+from gan_edit_engine.service.worker_process import StartWorker, WorkerProcess
 from gan_edit_engine.service.zap import ZapHandler
-from gan_edit_protocol import PROTOCOL_VERSION, connection, wire
+from gan_edit_protocol import connection, wire
 from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import EngineStatus, Event, Failed
@@ -45,16 +47,18 @@ _log = logging.getLogger("gan_edit.service")
 
 @dataclass(frozen=True)
 class Options:
-    """``device``: None chooses. ``idle_timeout``: seconds, 0 is never.
+    """``device``: None chooses. ``idle_timeout``: seconds, 0 is never. ``workers``: how many, None is one per device.
 
     ``end_with``: the first user. The engine ends when the processes of all its users have, those included that clients
-    name when they greet; None: it does not.
+    name when they greet; None: it does not. ``start_worker``: what computes.
     """
 
     connection_file: Path
     device: str | None = None
     end_with: int | None = None
     idle_timeout: float = 3600.0
+    workers: int | None = None
+    start_worker: StartWorker = WorkerProcess
 
 
 def serve(options: Options) -> bool:
@@ -78,20 +82,18 @@ class Service:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._surroundings = Surroundings(options.connection_file, options.end_with)
-        self._queue = JobQueue(options.idle_timeout)
+        self._queue = JobQueue(options.idle_timeout, Pool(options.workers, options.device))
         self._stimuli: collections.deque[events.Stimulus] = collections.deque()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         server_public, server_secret = zmq.curve_keypair()
         client_public, client_secret = zmq.curve_keypair()
         self._zap = ZapHandler(self._context, client_public)
         self._router = client_socket.bind(self._context, server_public, server_secret)
-        self._workers = self._context.socket(zmq.PULL)
-        self._workers.rcvhwm = 0
-        self._workers.bind(worker_process.ENDPOINT)
+        self._crew = Crew(self._context, options.start_worker)
         self._deliveries = Deliveries(self._router)
         self._strangers = Strangers(self._context, self._router, int(descriptors.limit() * STRANGERS_SHARE))
         self._poller = zmq.Poller()
-        for socket in (self._router, self._workers, self._zap.socket, self._strangers.socket):
+        for socket in (self._router, self._crew.socket, self._zap.socket, self._strangers.socket):
             self._poller.register(socket, zmq.POLLIN)
         self._connection = Connection(
             endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
@@ -100,11 +102,6 @@ class Service:
             client_secret=client_secret.decode(),
             pid=os.getpid(),
         )
-        self._worker: WorkerProcess | None = None
-        self._dying: dict[int, WorkerProcess] = {}
-        self._workers_started = 0
-        self._worker_ready = False
-        self._worker_failure: Failed | None = None
         self._next_check = 0.0
         self._running = True
 
@@ -131,13 +128,11 @@ class Service:
 
     def _close(self) -> None:
         self._unpublish()
-        if self._worker is not None:
-            self._kill_worker()
-        ended = [worker.join(2.0) for worker in self._dying.values()]
+        ended = self._crew.close()
         self._strangers.close()
-        for socket in (self._router, self._workers, self._zap.socket):
+        for socket in (self._router, self._zap.socket):
             socket.close()
-        if all(ended):  # else term() would wait for the thread of a process that the system cannot end now
+        if ended:  # else term() would wait for the thread of a process that the system cannot end now
             self._context.term()
         _log.info("ended")
 
@@ -162,9 +157,8 @@ class Service:
             client = self._router.recv(copy=False)  # which keeps its connection's descriptor
             self._strangers.speaks(client)
             self._on_request(client.bytes, self._router.recv_multipart())  # each frame's memory is given back at once
-        if self._workers in ready:
-            number, kind, *frames = self._workers.recv_multipart()
-            self._on_worker(int(number), kind, frames)
+        if self._crew.socket in ready:
+            self._stimuli += self._crew.hear()
 
     def _on_request(self, client: bytes, frames: list[bytes]) -> None:
         try:
@@ -185,50 +179,6 @@ class Service:
             self._stimuli.append(events.ShutdownAsked())
         else:
             self._stimuli.append(events.Submitted(client, job, request))
-
-    def _on_worker(self, number: int, kind: bytes, frames: list[bytes]) -> None:
-        if kind == worker_process.ENDED:
-            self._dying.pop(number, None)
-        if self._worker is None or number != self._worker.number:
-            return  # a worker that was killed; nothing that it still said counts
-        if kind == worker_process.ENDED:
-            self._on_worker_end(self._worker)
-            return
-        try:
-            job, event = wire.decode_event(frames)
-        except GanEditError as error:
-            self._on_nonsense(self._worker, error)
-            return
-        if isinstance(event, EngineStatus) and wire.version_of(frames) != PROTOCOL_VERSION:
-            self._on_other_version()
-        elif isinstance(event, EngineStatus):
-            self._worker_ready = True
-            device = event.workers[0].device if event.workers else ""
-            _log.info("worker %d computes on %s", self._worker.pid, device)
-            self._stimuli.append(events.WorkerReady(device))
-        elif not self._worker_ready and isinstance(event, Failed):
-            self._worker_failure = event  # it says why it cannot start, and ends
-        else:
-            self._stimuli.append(events.WorkerSaid(job, event))
-
-    def _on_nonsense(self, worker: WorkerProcess, error: GanEditError) -> None:
-        _log.error("worker %d cannot be understood: %s", worker.pid, error)
-        self._kill_worker()
-        reason = f"The engine does not understand its computing process: {error.message}"
-        self._stimuli.append(events.WorkerDied(Failed("worker_died", reason, error.hint)))
-
-    def _on_other_version(self) -> None:
-        _log.error("the worker is of another version: GAN Edit was installed anew since this engine started")
-        self._kill_worker()
-        reason = "GAN Edit was installed anew while its engine ran."
-        failure = Failed("version_mismatch", reason, "Try again; the new engine is then started.")
-        self._stimuli += [events.WorkerDied(failure, hopeless=True), events.Orphaned()]
-
-    def _on_worker_end(self, worker: WorkerProcess) -> None:
-        failure = self._worker_failure or explain_exit(worker.exit(), self._worker_ready)
-        _log.error("the worker is gone: %s", failure.message)
-        self._worker = None
-        self._stimuli.append(events.WorkerDied(failure, hopeless=self._worker_failure is not None))
 
     def _check_surroundings(self) -> None:
         if time.monotonic() < self._next_check:
@@ -254,38 +204,16 @@ class Service:
                     models, pid = self._surroundings.model_names(), os.getpid()
                     status = EngineStatus.listing(models, workers, version=__version__, pid=pid, jobs=count)
                     self._send(client, job, status)
-                case events.StartWorker():
-                    self._start_worker()
-                case events.Dispatch(job, request):
-                    self._tell_worker(wire.encode(job, request))
-                case events.AskCancel(job):
-                    self._tell_worker(wire.encode(job, CancelRequest(job)))
-                case events.KillWorker():
-                    self._kill_worker()
+                case events.StartWorker(worker, device):
+                    self._stimuli += self._crew.start(worker, device)
+                case events.Dispatch(worker, job, request):
+                    self._crew.tell(worker, wire.encode(job, request))
+                case events.AskCancel(worker, job):
+                    self._crew.tell(worker, wire.encode(job, CancelRequest(job)))
+                case events.KillWorker(worker):
+                    self._crew.kill(worker)
                 case events.Stop():
                     self._running = False
 
     def _send(self, client: bytes, job: str, event: Event) -> None:
         self._deliveries.send(client, job, event, time.monotonic())
-
-    def _tell_worker(self, frames: list[bytes]) -> None:
-        if self._worker is not None:
-            self._worker.send(frames)
-
-    def _start_worker(self) -> None:
-        self._workers_started += 1
-        self._worker_ready, self._worker_failure = False, None
-        try:
-            self._worker = WorkerProcess(self._context, self._workers_started, self._options.device)
-        except OSError as error:
-            _log.error("the worker could not be started: %s", error)
-            reason = f"The engine's computing process could not be started ({error.strerror})."
-            self._stimuli.append(
-                events.WorkerDied(Failed("worker_start", reason, "Close other programs and try again."))
-            )
-
-    def _kill_worker(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-            self._dying[self._worker.number] = self._worker
-            self._worker = None

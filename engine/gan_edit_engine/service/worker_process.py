@@ -1,4 +1,4 @@
-"""The service's handle on the worker process: start it, speak to it without ever waiting for it, hear of its end."""
+"""The service's handle on a worker process: start it, speak to it without ever waiting for it, hear of its end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import zmq
 
@@ -42,17 +44,57 @@ class Exit:
     last_words: str
 
 
+class Worker(Protocol):
+    """What computes, wherever it runs. What it says comes to the service at ``ENDPOINT``, first of all its greeting.
+
+    No method waits but ``join``, and that for no longer than it is told to.
+    """
+
+    @property
+    def number(self) -> int:
+        """What marks its words, and no other's of this service."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process, for the log."""
+
+    def send(self, frames: list[bytes]) -> None:
+        """Send a message; returns at once, also when the worker does not read."""
+
+    def kill(self) -> None:
+        """End it now, also in mid-job; ``ENDED`` follows."""
+
+    def join(self, timeout: float) -> bool:
+        """Wait for up to ``timeout`` seconds until nothing is left of it that uses ``ENDPOINT``; whether that is so."""
+
+    def exit(self) -> Exit:
+        """How it ended; only after ``ENDED``."""
+
+
+StartWorker = Callable[["zmq.Context[zmq.Socket[bytes]]", int, str | None], Worker]
+"""Starts a worker of this number on a device, None lets it choose; raises OSError when it cannot be started."""
+
+
 class WorkerProcess:
     """One worker process. Three threads carry its standard streams, so that no caller ever waits for a pipe."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], number: int, device: str | None) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        number: int,
+        device: str | None,
+        *,
+        module: str = "gan_edit_engine.worker.main",
+        threads: int | None = None,
+    ) -> None:
         """Start it. ``number`` marks what it says; the process ends when its input is closed, so it dies with us.
 
-        Raises OSError when the system lacks what it takes.
+        ``module``: what Python runs as the worker. ``threads``: with how many of the processor's it computes; None lets
+        it choose. Raises OSError when the system lacks what it takes.
         """
         self._socket = _connect(context)  # before the process, which without it could not be heard
         try:
-            self._process = _start(device)
+            self._process = _start(module, device, threads)
         except OSError:
             self._socket.close()
             raise
@@ -142,6 +184,19 @@ class WorkerProcess:
         _close(self._process.stderr)
 
 
+def sharing_cores(count: int | None) -> StartWorker:
+    """Starts one of ``count`` processes, of which each computes with its part of the processor's cores.
+
+    None: as many as there are devices, of which each may have all.
+    """
+    return WorkerProcess if count is None else partial(WorkerProcess, threads=max(1, _cores() // count))
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _connect(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     try:
         socket = context.socket(zmq.PUSH)
@@ -153,10 +208,11 @@ def _connect(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     return socket
 
 
-def _start(device: str | None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "gan_edit_engine.worker.main"]
+def _start(module: str, device: str | None, threads: int | None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", module]
     if device is not None:
         command += ["--device", device]
+    of_torch = PATIENT_THREADS if threads is None else {**PATIENT_THREADS, "OMP_NUM_THREADS": str(threads)}
     # In a group of its own, so that Ctrl-C at a terminal reaches the service alone.
     new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     return subprocess.Popen(
@@ -164,7 +220,7 @@ def _start(device: str | None) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**PATIENT_THREADS, **os.environ},
+        env={**of_torch, **os.environ},
         # Python puts the current folder first on the path of `-m`: not the user's, where any file may lie.
         cwd=Path(__file__).parents[2],
         start_new_session=sys.platform != "win32",

@@ -27,6 +27,16 @@ def choose_device(wanted: str | None = None) -> torch.device:
     raise AssertionError("the CPU is always there")
 
 
+def devices_like(device: torch.device) -> list[torch.device]:
+    """``device`` itself, and after it the machine's others of its type unless it was chosen by its number."""
+    if device.index is not None or device.type not in ("cuda", "xpu"):
+        return [device]
+    backend = getattr(torch, device.type)
+    own = backend.current_device()
+    others = (number for number in range(backend.device_count()) if number != own)
+    return [torch.device(device.type, number) for number in (own, *others)]
+
+
 def _try(name: str) -> None:
     try:
         torch.ones(2, device=torch.device(name)).sum().item()

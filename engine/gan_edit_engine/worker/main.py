@@ -1,8 +1,9 @@
 """The worker process: owns torch and the models, computes one job at a time, speaks the protocol over its pipes.
 
 It is started by ``worker_process``. Its standard input brings requests and cancellations, its standard output carries
-events, framed as for the relay (docs/protocol.md). It says :class:`EngineStatus` once when it is ready, and
-:class:`Failed` instead when its device cannot be used. When its input ends, the engine is gone and it ends too.
+events, framed as for the relay (docs/protocol.md). It says :class:`EngineStatus` once when it is ready, with itself as
+the first worker and after it one for each device on which there could be others like it, and :class:`Failed` instead
+when its device cannot be used. When its input ends, the engine is gone and it ends too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import IO
 
 from gan_edit_engine import __version__
 from gan_edit_engine.system import out_of_memory
-from gan_edit_engine.worker.device import choose_device, describe_device
+from gan_edit_engine.worker.device import choose_device, describe_device, devices_like
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol import wire
@@ -113,12 +114,14 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes], wanted_device: str | None) -
         write_message(outgoing, wire.encode(job, event))
 
     try:
-        device = choose_device(wanted_device)
+        devices = devices_like(choose_device(wanted_device))
     except GanEditError as error:
         say(NO_JOB, Failed(error.code, error.message, error.hint))
         return
-    workspace = Workspace(device)
-    say(NO_JOB, EngineStatus(__version__, os.getpid(), (WorkerStatus("idle", describe_device(device)),)))
+    workspace = Workspace(devices[0])
+    itself, *others = map(describe_device, devices)
+    workers = (WorkerStatus("idle", itself), *(WorkerStatus("", other) for other in others))
+    say(NO_JOB, EngineStatus(__version__, os.getpid(), workers))
     inbox = Inbox(incoming)
     while True:
         serve_one(inbox, workspace, say)
