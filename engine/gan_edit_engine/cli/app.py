@@ -16,6 +16,7 @@ from rich.table import Table
 
 from gan_edit_engine import __version__
 from gan_edit_engine.cli import install, session
+from gan_edit_engine.cli.batch import batch
 from gan_edit_engine.cli.edit import AsJson, Assignments, Device, ModelName, edit, project, random
 from gan_edit_engine.cli.find import find
 from gan_edit_engine.cli.imagine import imagine
@@ -62,7 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (edit, project, random, imagine, interpolate, find, serve, keys, connect):
+for command in (edit, project, random, imagine, interpolate, find, batch, serve, keys, connect):
     app.command()(command)
 
 ConnectionFile = Annotated[
