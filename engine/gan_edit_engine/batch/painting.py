@@ -49,8 +49,8 @@ class Painting:
             raise GanEditError("outside_crop", "The square where the model looks lies outside of the photo.")
         ours = converted(self.colours, self.profile, picture.profile or srgb_profile(), "the scribble")
         inside = crop.coverage(box, 1.0)
-        # Of what is transparent no colour counts.
-        alpha = np.clip(crop.insert(self.alpha, box), 0, 1)
+        # Of what is transparent no colour counts. The cubic curve goes beyond 1, in both alike.
+        alpha = crop.insert(self.alpha, box)
         painted = crop.insert(to_unit(ours) * self.alpha[..., None], box) / np.maximum(alpha, 1e-4)[..., None]
         strokes = np.zeros((height, width, 4), np.uint8)
         strokes[box.slices] = np.round(255 * np.clip(np.dstack([painted, alpha * inside]), 0, 1))

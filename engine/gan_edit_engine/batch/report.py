@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gan_edit_engine.batch.jobs import Job
-from gan_edit_engine.system.atomic_write import check_place, make_folder, remove_leftovers, writing
+from gan_edit_engine.system.atomic_write import PREFIX, make_folder, remove_leftovers, replacing, writing
 from gan_edit_protocol.errors import GanEditError
 
 NAME = "report.jsonl"
@@ -32,9 +32,13 @@ class UnwritableError(GanEditError):
 
 
 def check_writable(folder: Path) -> None:
-    """UnwritableError unless there is some room in the folder, and it may be written to."""
+    """UnwritableError unless a file of some size can be written to the folder."""
+    probe = folder / f"{PREFIX}probe"
     try:
-        check_place(folder / NAME, _ROOM)
+        with replacing(probe) as part:
+            part.write_bytes(bytes(_ROOM))
+        with writing(probe):
+            probe.unlink()
     except GanEditError as error:
         raise UnwritableError(error.code, error.message, error.hint) from None
 
@@ -47,13 +51,15 @@ def held(folder: Path) -> Iterator[None]:
     """
     make_folder(folder)
     lock = FileLock(folder / _LOCK)
-    try:
-        with writing(folder):
+    with writing(folder):
+        try:
             lock.acquire(timeout=0)
-    except Timeout:
-        raise GanEditError(
-            "busy_folder", f"Another batch is writing to {folder}.", "Wait until it has ended, or give another folder."
-        ) from None
+        except Timeout:  # which is an error of the system, too
+            raise GanEditError(
+                "busy_folder",
+                f"Another batch is writing to {folder}.",
+                "Wait until it has ended, or give another folder.",
+            ) from None
     try:
         remove_leftovers(folder)
         yield

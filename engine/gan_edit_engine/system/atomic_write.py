@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 
 from gan_edit_protocol.errors import GanEditError
 
-_PREFIX = ".gan-edit-"
+PREFIX = ".gan-edit-"
+"""Of the names of files that are not yet in their places."""
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def check_place(path: Path, room: int = 0) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what writers left in a folder that were killed; only where no other writer is at work."""
-    for part in folder.glob(f"{_PREFIX}*"):
+    for part in folder.glob(f"{PREFIX}*"):
         with suppress(OSError):
             part.unlink()
 
@@ -111,7 +112,7 @@ def _beside(path: Path, suffix: str, finish: bool = True) -> Iterator[Path]:
         yield path  # it holds nothing that could be lost, and a file in its place would not be what is meant
         return
     target = Path(os.path.realpath(path))
-    part = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}{suffix}")
+    part = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{suffix}")
     try:
         new_mode = _create(part, old_mode)
         yield part
