@@ -27,6 +27,7 @@ PATIENCE_SECONDS = 600.0
 """So long an engine that is gone is looked for, or started, again."""
 _AGAIN_SECONDS = 3.0
 _CROWDED_SECONDS = 1.0
+_COUNT_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
 _WAITING = 1
 """Photos that wait at the engine, beyond those that its workers compute."""
@@ -82,8 +83,9 @@ class Driver:
         cancelled: Callable[[], bool],
     ) -> None:
         self._make, self._keep, self._tell, self._cancelled = make, keep, tell, cancelled
-        self._engine = Gate(1)
+        self._engine = Gate(1 + _WAITING)
         self._workers = 1
+        self._counted_at = 0.0
         self._calm = 0
         self._fatal: GanEditError | None = None
         self._lost = False
@@ -130,10 +132,13 @@ class Driver:
             _leave(way)
 
     def _count_workers(self, clients: Clients) -> None:
+        """The engine may have got more of them, or fewer, since."""
+        self._counted_at = time.monotonic()
         with clients() as client:
             status = client.status()
-        self._workers = max(1, len(status.workers) + status.more_workers)
-        self._engine.limit = self._workers + _WAITING
+        workers = max(1, len(status.workers) + status.more_workers)
+        if workers != self._workers:
+            self._workers, self._engine.limit = workers, workers + _WAITING
 
     def _pause(self, seconds: float, tally: Tally) -> None:
         until = time.monotonic() + seconds
@@ -149,12 +154,17 @@ class Driver:
         with ThreadPoolExecutor(_MOST) as pool:
             while True:
                 while len(running) < self._at_once() and (turn := self._next(turns)) is not None:
-                    running[pool.submit(self._make, turn.job, clients, self._at_engine, self._stopping)] = turn
+                    running[pool.submit(self._do, turn.job, clients)] = turn
                 if not running and (not turns or self._lost or self._stopping()):
                     return
                 for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done if running else self._idle():
                     self._settle(running.pop(future), future, turns, tally)
                 self._tell(tally, None, None)
+
+    def _do(self, job: Job, clients: Clients) -> Line:
+        if time.monotonic() - self._counted_at > _COUNT_SECONDS:
+            self._count_workers(clients)
+        return self._make(job, clients, self._at_engine, self._stopping)
 
     def _at_once(self) -> int:
         return min(self._engine.limit + _AHEAD, _MOST)

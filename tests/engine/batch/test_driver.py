@@ -57,6 +57,24 @@ def test_as_many_photos_are_at_the_engine_as_it_has_workers_and_one_waits() -> N
     assert (tally.done, tally.failed, tally.now) == (40, 0, 40)
 
 
+def test_workers_that_come_later_get_photos_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_COUNT_SECONDS", 0.0)
+    engine, enough = FakeEngine(workers=1), threading.Event()
+
+    def compute(job: Job) -> Line:
+        engine.workers = 3
+        if engine.most == 4:
+            enough.set()
+        if job.name not in ("0.jpg", "1.jpg"):
+            enough.wait(10)
+        return DONE
+
+    run = Run(engine, compute)
+    run.run(40)
+    assert engine.most == 4
+    assert each_once(run, 40)
+
+
 @pytest.mark.parametrize("code", ["worker_died", "worker_start", "engine_shutdown", "out_of_memory"])
 def test_what_a_worker_failed_is_tried_again_and_recorded_once(code: str) -> None:
     run = Run(FakeEngine(2), Failing(JobFailedError(code, "It died."), driver.TRIES - 1))
