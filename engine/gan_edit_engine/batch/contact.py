@@ -6,7 +6,7 @@ The small pictures are kept as photos are done, so that a batch that goes on nee
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +49,10 @@ def keep_thumbnail(
     ``alone``: the result is the square's already.
     """
     pair = np.concatenate([small(before, square), small(after, None if alone else square)], axis=1)
-    make_folder(folder / FOLDER)
-    with replacing(_thumbnail(folder, output)) as part:
-        Image.fromarray(pair).save(part, "WEBP", quality=_QUALITY)
+    with suppress(GanEditError):  # the photo's own files say whether there is room
+        make_folder(folder / FOLDER)
+        with replacing(_thumbnail(folder, output)) as part:
+            Image.fromarray(pair).save(part, "WEBP", quality=_QUALITY)
 
 
 def small(picture: Picture, square: geometry.Crop | None) -> Small:
@@ -72,8 +73,13 @@ def small(picture: Picture, square: geometry.Crop | None) -> Small:
         return plain
 
 
-def make_sheet(folder: Path, jobs: Sequence[Job], report: Report) -> list[Path]:
-    """Write ``contact.webp``, or pages ``contact-001.webp`` and so on, in the order of the jobs; those before go."""
+def make_sheet(
+    folder: Path, jobs: Sequence[Job], report: Report, tell: Callable[[int, int], None] = lambda page, of: None
+) -> list[Path]:
+    """Write ``contact.webp``, or pages ``contact-001.webp`` and so on, in the order of the jobs; those before go.
+
+    ``tell`` hears which page of how many is done.
+    """
     for old in folder.glob("contact*.webp"):
         with suppress(OSError):
             old.unlink()
@@ -87,6 +93,7 @@ def make_sheet(folder: Path, jobs: Sequence[Job], report: Report) -> list[Path]:
         with replacing(path) as part:
             sheet.save(part, "WEBP", quality=_QUALITY)
         made.append(path)
+        tell(number, len(pages))
     return made
 
 

@@ -69,6 +69,10 @@ class _Turn:
     not_before: float = 0.0
 
 
+class _NotBegunError(EngineUnavailableError):
+    """The engine was lost before the photo came to it, which is no try of the photo's."""
+
+
 class Driver:
     """``make`` does a photo, in a thread of its own; ``keep`` records what became of it.
 
@@ -159,6 +163,8 @@ class Driver:
                     return
                 for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done if running else self._idle():
                     self._settle(running.pop(future), future, turns, tally)
+                if self._cancelled():
+                    tally.state = "Stopping"
                 self._tell(tally, None, None)
 
     def _do(self, job: Job, clients: Clients) -> Line:
@@ -189,7 +195,7 @@ class Driver:
     def _at_engine(self) -> Iterator[None]:
         with self._engine.passed(1, self._stopping):
             if self._lost:
-                raise EngineUnavailableError("The GAN Edit engine is gone.")
+                raise _NotBegunError("The GAN Edit engine is gone.")
             yield
 
     def _settle(self, turn: _Turn, future: Future[Line], turns: collections.deque[_Turn], tally: Tally) -> None:
@@ -198,6 +204,9 @@ class Driver:
         try:
             line = future.result()
             self._calm_down()
+        except _NotBegunError:
+            turns.appendleft(turn)
+            line = None
         except EngineUnavailableError as error:
             self._lost = True
             line = self._again(turn, error, turns)

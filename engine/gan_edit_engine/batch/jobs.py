@@ -37,6 +37,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 """What a line may say, as which kinds of JSON's values."""
 _FORMAT = 1  # of the identities
+_MOST_AMOUNT = 10  # as of InterpolateSettings
 _SHOWN = 5  # bad lines that are told of
 
 
@@ -72,15 +73,16 @@ class Wanted:
             raise _bad(f"The task {self.task} takes no scribble and no direction.", "They belong to the task edit.")
         if self.task == "evaluate" and self.mask is not None:
             raise _bad("The task evaluate takes no mask.", "Leave it out: all that the model sees is compared.")
+        if not abs(self.amount) <= _MOST_AMOUNT:
+            raise _bad(f"The amount {self.amount:g} is not between -{_MOST_AMOUNT} and {_MOST_AMOUNT}.")
         if len(self.direction) > 2:
             raise _bad("A direction is one file, or leads from one latent to another.", "Give one or two files.")
 
     @cached_property
     def checked_settings(self) -> ProjectSettings:
         """Those of the task; SettingError when one is wrong."""
-        # A kept projection would be found in no time, and say nothing of the search.
-        more = {"cache": False} if self.task == "evaluate" else {}
-        return TASKS[self.task].from_assignments(list(self.settings), **more)
+        # A batch's projections would drive out those that are kept for somebody's next edit.
+        return TASKS[self.task].from_assignments(list(self.settings), cache=False)
 
     @property
     def carried(self) -> bool:
@@ -234,9 +236,17 @@ def _read(line: str) -> dict[str, Any]:
             raise _bad(f"Nothing is called {printable(repr(name))}.", f"There are {', '.join(_KINDS)}.")
         if not isinstance(value, _KINDS[name]) or (isinstance(value, bool) and bool not in _KINDS[name]):
             raise _bad(f'"{name}" has no value of its kind.')
-        if isinstance(value, str) and "\0" in value:
+        if isinstance(value, str) and not _is_possible(value):
             raise _bad(f'"{name}" holds a character that no name has.')
     return said
+
+
+def _is_possible(name: str) -> bool:
+    """Whether a file can be called so."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _crop(values: list[Any]) -> Crop:

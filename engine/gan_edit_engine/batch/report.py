@@ -7,6 +7,7 @@ photo has several lines, tried again or done anew after it changed, the last one
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -112,10 +113,11 @@ class Report:
     def add(self, job: Job, line: Line) -> None:
         """Append what became of a job, its names and identity before it; returns when it is on the disk."""
         names = {"photo": job.name, "output": job.output, "job": job.wanted.identity, "stamp": job.stamp}
-        text = json.dumps({**names, **line}, allow_nan=False).encode("ascii") + b"\n"
+        told = {name: _finite(value) for name, value in {**names, **line}.items()}
+        text = json.dumps(told).encode("ascii") + b"\n"
         with self._lock, writing(self._path):
             self._append(text)
-            self.lines[job.output] = {**names, **line}
+            self.lines[job.output] = told
 
     def _append(self, text: bytes) -> None:
         at = os.fstat(self._file).st_size
@@ -136,6 +138,11 @@ class Report:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no other numbers."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def is_done(line: Line | None) -> bool:

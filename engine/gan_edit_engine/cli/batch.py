@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from gan_edit_engine.batch.contact import make_sheet
 from gan_edit_engine.batch.driver import Clients, Driver, Tally
@@ -119,8 +119,7 @@ def batch(
     with held(output), Report(output) as report:
         work = _Work(output, jobs, wanted, report, Studio(output, judge))
         about = work.run(retry, lambda: engine(device, keep))
-        sheets = make_sheet(output, jobs, report) if contact else []
-    about["contact"] = [str(sheet) for sheet in sheets]
+        about["contact"] = _sheets(output, jobs, report) if contact else []
     if as_json:
         print(json.dumps(about))
     else:
@@ -186,41 +185,54 @@ class _Work:
 
 def _means(lines: Sequence[Line | None]) -> dict[str, float]:
     """Of the figures that the photos have."""
-    found = {name: [line[name] for line in lines if line is not None and name in line] for name in _FIGURES}
+    found = {
+        name: [line[name] for line in lines if line is not None and line.get(name) is not None] for name in _FIGURES
+    }
     return {name: sum(values) / len(values) for name, values in found.items() if values}
 
 
 @contextmanager
 def _bar(tally: Tally) -> Iterator[Callable[[Tally, Job | None, Line | None], None]]:
     """A bar on standard error with the photos done, their pace, the time left and how many failed."""
+    pace, failed = TextColumn("{task.fields[pace]}"), TextColumn("[red]{task.fields[failed]}")
+    with _progress(pace, TimeRemainingColumn(), failed) as bar:
+        ended = tally.done + tally.failed
+        task = bar.add_task("Photos", total=tally.total, completed=ended, pace="", failed="")
+
+        def tell(tally: Tally, job: Job | None, line: Line | None) -> None:
+            if job is not None and line is not None and not is_done(line):
+                text = f"{printable(job.name)}: {line['message']}"
+                bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            pace = bar.tasks[0].speed
+            bar.update(
+                task,
+                description=tally.state or "Photos",
+                completed=tally.done + tally.failed,
+                pace="" if pace is None else f"{60 * pace:.1f} a minute",
+                failed=f"{tally.failed} failed" if tally.failed else "",
+            )
+
+        yield tell
+
+
+def _sheets(folder: Path, jobs: list[Job], report: Report) -> list[str]:
+    with _progress() as bar:
+        task = bar.add_task("Contact sheet", total=None)
+        made = make_sheet(folder, jobs, report, lambda page, of: bar.update(task, completed=page, total=of))
+    return [str(sheet) for sheet in made]
+
+
+@contextmanager
+def _progress(*more: ProgressColumn) -> Iterator[Progress]:
     # While pictures are decoded nothing comes through descriptor 2.
     with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace") as errors:
         console = Console(file=errors)
-        columns = (
-            *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}")),
-            *(TimeRemainingColumn(), TextColumn("[red]{task.fields[failed]}")),
-        )
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *more)
         hidden = not console.is_terminal
         with Progress(
             *columns, console=console, transient=True, disable=hidden, speed_estimate_period=_PACE_SECONDS
         ) as bar:
-            ended = tally.done + tally.failed
-            task = bar.add_task("Photos", total=tally.total, completed=ended, pace="", failed="")
-
-            def tell(tally: Tally, job: Job | None, line: Line | None) -> None:
-                if job is not None and line is not None and not is_done(line):
-                    text = f"{printable(job.name)}: {line['message']}"
-                    console.print(text, markup=False, highlight=False, soft_wrap=True)
-                pace = bar.tasks[0].speed
-                bar.update(
-                    task,
-                    description=tally.state or "Photos",
-                    completed=tally.done + tally.failed,
-                    pace="" if pace is None else f"{60 * pace:.1f} a minute",
-                    failed=f"{tally.failed} failed" if tally.failed else "",
-                )
-
-            yield tell
+            yield bar
 
 
 def _print(about: dict[str, Any], retry: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import threading
 import time
+from typing import Any
 
 import pytest
 from batch.many import FakeEngine, Run
@@ -136,6 +137,28 @@ def test_an_engine_that_ends_is_connected_to_again_and_its_photos_are_done_there
     assert each_once(run, 20)
     assert all(line == DONE for _, line in run.kept)
     assert any("waiting" in state for state in run.states)
+
+
+def test_a_photo_that_never_came_to_the_engine_that_ended_was_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "TRIES", 1)
+    recorded = threading.Event()
+
+    class Reading(Run):
+        def make(self, job: Job, *more: Any) -> Line:
+            if job.name != "0.jpg":
+                recorded.wait(10)  # being read while the engine ends
+            return super().make(job, *more)
+
+        def keep(self, job: Job, line: Line) -> None:
+            super().keep(job, line)
+            recorded.set()
+
+    engine = FakeEngine()
+    run = Reading(engine, Failing(EngineUnavailableError("It has ended."), 1, of="0.jpg"))
+    tally = run.run(4)
+    assert engine.connections == 2
+    assert each_once(run, 4)
+    assert (tally.done, tally.failed) == (3, 1)
 
 
 def test_without_an_engine_at_the_start_nothing_is_waited_for() -> None:

@@ -121,6 +121,13 @@ def test_names_of_any_bytes_come_back(tmp_path: Path) -> None:
     assert left(tmp_path, [job]) == []
 
 
+def test_a_figure_that_is_no_number_is_none(tmp_path: Path) -> None:
+    with Report(tmp_path) as report:
+        report.add(JOBS[0], {"psnr": float("nan"), "lpips": 0.5})
+    line = json.loads((tmp_path / NAME).read_text(), parse_constant=pytest.fail)
+    assert (line["psnr"], line["lpips"]) == (None, 0.5)
+
+
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Report(tmp_path) as report:
         report.add(JOBS[0], {})
