@@ -111,7 +111,10 @@ class Report:
         return named
 
     def add(self, job: Job, line: Line) -> None:
-        """Append what became of a job, its names and identity before it; returns when it is on the disk."""
+        """Append what became of a job, its names and identity before it; returns when it is on the disk.
+
+        The photo's stamp is the line's, or else that of now.
+        """
         names = {"photo": job.name, "output": job.output, "job": job.wanted.identity, "stamp": job.stamp}
         told = {name: _finite(value) for name, value in {**names, **line}.items()}
         text = json.dumps(told).encode("ascii") + b"\n"

@@ -115,13 +115,14 @@ class Studio:
         """
         if job.photo.exists() and not job.photo.is_file():
             raise GanEditError("bad_image", f"{job.photo} is no file.", "Check its name.")
+        stamp = job.stamp  # of what is read, however the file changes meanwhile
         with self._room.passed(_COPIES * image_files.pixel_bytes(job.photo), cancelled):
             picture = image_files.read_picture(job.photo)
             with at_engine(), clients() as client:
                 sitting = _Sitting(job, picture, client, cancelled)
                 made = self._made(sitting)
             try:
-                return self._kept(job, picture, made, sitting.notes)
+                return {"stamp": stamp, **self._kept(job, picture, made, sitting.notes)}
             except GanEditError:
                 check_writable(self._folder)
                 raise

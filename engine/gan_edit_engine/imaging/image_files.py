@@ -72,7 +72,6 @@ def photo_files(folder: Path) -> list[Path]:
         raise GanEditError(
             "no_photos", f"The folder {folder} cannot be read ({error.strerror}).", "Check its name."
         ) from None
-    files = [file for file in files if file.is_file() or not file.exists()]  # a link that leads nowhere is told of
     if not files:
         raise GanEditError(
             "no_photos", f"There are no photos in {folder}.", f"It may hold {', '.join(SUFFIXES)} files."

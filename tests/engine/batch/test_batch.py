@@ -146,18 +146,22 @@ def test_a_folder_of_all_kinds_of_photos_becomes_results_and_lines(run: Run, tmp
     (folder / "bad.jpg").write_bytes((folder / "turned.jpg").read_bytes()[:200])
     (folder / "text.png").write_text("not a picture")
     (folder / "gone.png").symlink_to("nowhere")
+    (folder / "folder.png").mkdir()
+    os.mkfifo(folder / "pipe.png")
     (folder / "notes.txt").write_text("no photo at all")
 
     first = run("in", "--output", "out", *QUICK, "--json")
     assert first.returncode == 1, first.stderr
     about = json.loads(first.stdout)
-    assert (about["total"], about["done"], about["failed"]) == (8, 5, 3)
+    assert (about["total"], about["done"], about["failed"]) == (10, 5, 5)
     lines = {line["photo"]: line for line in report(tmp_path / "out")}
-    assert len(report(tmp_path / "out")) == 8
+    assert len(report(tmp_path / "out")) == 10
     assert {name: line["error"] for name, line in lines.items() if "error" in line} == {
         "bad.jpg": "bad_image",
         "text.png": "bad_image",
         "gone.png": "bad_image",
+        "folder.png": "bad_image",
+        "pipe.png": "bad_image",
     }
     assert all(line["message"] in first.stderr for line in lines.values() if "error" in line)
     for name, line in lines.items():
@@ -179,16 +183,19 @@ def test_a_folder_of_all_kinds_of_photos_becomes_results_and_lines(run: Run, tmp
     told = (tmp_path / "out" / "report.jsonl").read_bytes()
     second = run("in", "--output", "out", *QUICK)
     assert second.returncode == 1
-    assert "5 of 8 photos are done" in second.stdout
+    assert "5 of 10 photos are done" in second.stdout
     assert "--retry" in second.stdout
     assert (tmp_path / "out" / "report.jsonl").read_bytes() == told
 
-    for name in ("bad.jpg", "gone.png", "text.png"):
+    (folder / "folder.png").rmdir()
+    (folder / "pipe.png").unlink()
+    for name in ("bad.jpg", "text.png", "gone.png"):
         (folder / name).unlink()
+    for name in ("bad.jpg", "text.png", "gone.png", "folder.png", "pipe.png"):
         Image.fromarray(clouds(7)).save(folder / name)
     third = run("in", "--output", "out", *QUICK, "--retry", "--no-contact")
     assert third.returncode == 0, third.stderr
-    assert "8 of 8 photos are done" in third.stdout
+    assert "10 of 10 photos are done" in third.stdout
 
     other = run("in", "--output", "out", *QUICK, "--set", "seed=5")
     assert other.returncode == 2

@@ -39,13 +39,6 @@ def test_a_folder_s_photos_come_by_name_and_their_results_have_names_of_their_ow
     }
 
 
-def test_a_link_that_leads_nowhere_is_a_photo_that_fails_and_a_folder_is_none(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "in", "a.jpg")
-    (folder / "gone.png").symlink_to("nowhere")
-    (folder / "folder.png").mkdir()
-    assert [job.name for job in jobs_of(folder, Wanted())] == ["a.jpg", "gone.png"]
-
-
 def test_an_empty_folder_and_a_file_that_is_not_there_are_said(tmp_path: Path) -> None:
     for source in (folder_of(tmp_path / "in"), tmp_path / "jobs.jsonl", lines(tmp_path)):
         with pytest.raises(GanEditError) as caught:

@@ -60,10 +60,14 @@ def test_a_photo_that_changed_is_done_again(tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"one")
     job = replace(JOBS[0], photo=photo)
+    read = job.stamp
     with Report(tmp_path) as report:
         report.add(job, {})
     assert left(tmp_path, [job]) == []
     photo.write_bytes(b"another")
+    assert left(tmp_path, [job]) == ["0.jpg"]
+    with Report(tmp_path) as report:
+        report.add(job, {"stamp": read})  # it changed while it was worked on
     assert left(tmp_path, [job]) == ["0.jpg"]
 
 
