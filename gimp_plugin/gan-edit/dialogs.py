@@ -285,8 +285,8 @@ def _status_lines(found: EngineStatus | None) -> list[tuple[str, str]]:
 
 
 def _worker_lines(found: EngineStatus) -> list[tuple[str, str]]:
-    shown = [(worker.state, worker.device or "not known yet") for worker in found.workers]
-    if len(shown) == 1:
-        return [("Worker", shown[0][0]), ("Device", shown[0][1])]
-    lines = [f"{number}.  {state}, {device}" for number, (state, device) in enumerate(shown, 1)]
+    if len(found.workers) == 1:
+        (worker,) = found.workers
+        return [("Worker", worker.state), ("Device", worker.device or "not known yet")]
+    lines = [f"{number}.  {worker}" for number, worker in enumerate(found.workers, start=1)]
     return [("Workers", _listed(lines, found.more_workers) or "none")]

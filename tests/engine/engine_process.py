@@ -73,14 +73,18 @@ class EngineProcess:
 
     def worker(self) -> psutil.Process:
         """Its worker process, once there is one."""
+        return self.workers()[0]
+
+    def workers(self, count: int = 1) -> list[psutil.Process]:
+        """Its worker processes, once there are at least ``count``."""
         found: list[psutil.Process] = []
 
         def look() -> bool:
             found[:] = psutil.Process(self.process.pid).children()
-            return bool(found)
+            return len(found) >= count
 
         wait_for(look)
-        return found[0]
+        return found
 
     def end(self) -> None:
         """End it in whatever state it is."""

@@ -21,7 +21,7 @@ from gan_edit_engine.cli.find import find
 from gan_edit_engine.cli.imagine import imagine
 from gan_edit_engine.cli.interpolate import interpolate
 from gan_edit_engine.cli.serve import connect, keys, serve
-from gan_edit_engine.service import relay, server
+from gan_edit_engine.service import relay, server, worker_process
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch, remote
 from gan_edit_protocol.default_model import DEFAULT
@@ -98,6 +98,7 @@ def common(
 @app.command("engine")
 def run_engine(
     device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the best.")] = None,
+    workers: session.Workers = session.AUTO,
     connection_file: ConnectionFile = None,
     end_with: Annotated[
         int | None, typer.Option(help="End when this process and all other users have ended.", metavar="PID")
@@ -109,8 +110,9 @@ def run_engine(
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("gan_edit").setLevel(level)
-    path = connection_file or connection.default_path()
-    if not server.serve(server.Options(path, device, end_with, idle_timeout)):
+    count, path = session.count_of(workers), connection_file or connection.default_path()
+    options = server.Options(path, device, end_with, idle_timeout, count, worker_process.sharing_cores(count))
+    if not server.serve(options):
         print("A GAN Edit engine is running already.")
 
 
@@ -151,7 +153,7 @@ def status(connection_file: ConnectionFile = None, as_json: AsJson = False) -> N
 
 def _print_workers(found: EngineStatus) -> None:
     for number, worker in enumerate(found.workers, 1):
-        print(f"worker {number}: {worker.state}, device: {worker.device or 'not known yet'}")
+        print(f"worker {number}: {worker}")
     if found.more_workers:
         print(f"and {found.more_workers} more")
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gan_edit_engine.cli.session import default_engine
+from gan_edit_engine.cli.session import AUTO, Workers, count_of, default_engine
 from gan_edit_engine.serving import keys as key_file
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_protocol import remote
@@ -41,6 +41,7 @@ def serve(
     jobs: Annotated[int, typer.Option(min=1, help="Of one visitor, waiting or running.")] = _DEFAULT.jobs,
     seconds: Annotated[float, typer.Option(min=1, help="Of one job.")] = _DEFAULT.seconds,
     device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu, for an engine that is started.")] = None,
+    workers: Workers = AUTO,
     connection_file: Annotated[
         Path | None,
         typer.Option("--connection", help="The engine's connection file; by default the one that all programs share."),
@@ -49,7 +50,8 @@ def serve(
     """Serve a page for people without GIMP, and an endpoint for programs, until Ctrl-C."""
     known = None if token_file is None else key_file.read(token_file)
     limits = Limits(megabytes << 20, int(megapixels * 1e6), jobs, seconds)
-    options = ("--idle-timeout", "0", *(() if device is None else ("--device", device)))
+    count_of(workers)  # what is wrong with it is told here
+    options = ("--idle-timeout", "0", "--workers", workers, *(() if device is None else ("--device", device)))
     default = default_engine()
     engine = replace(default, connection_file=connection_file or default.connection_file, options=options)
 

@@ -187,9 +187,9 @@ class WorkerProcess:
 def sharing_cores(count: int | None) -> StartWorker:
     """Starts one of ``count`` processes, of which each computes with its part of the processor's cores.
 
-    None: as many as there are devices, of which each may have all.
+    One may have all of them, and so may each of several that have a device of their own (None).
     """
-    return WorkerProcess if count is None else partial(WorkerProcess, threads=max(1, _cores() // count))
+    return WorkerProcess if count in (None, 1) else partial(WorkerProcess, threads=max(1, _cores() // count))
 
 
 def _cores() -> int:
