@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 
 from gan_edit_engine import __version__
@@ -13,10 +14,14 @@ from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol import wire
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Failed, WorkerStatus
+from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Event, Failed, Progress, WorkerStatus
 from gan_edit_protocol.requests import JobRequest
 
 _log = logging.getLogger("gan_edit.worker")
+
+
+SAID_SECONDS = 0.1
+"""Nobody reads faster how far a job is; and on the way to a client each word costs as much as a short step."""
 
 
 class Computer:
@@ -42,9 +47,13 @@ class Computer:
 
         Raises MemoryError when the memory was full.
         """
+        said_at = 0.0
         try:
             for event in perform(request, self._workspace):
                 said = Cancelled() if is_cancelled() else event
+                if _adds_little(said) and time.monotonic() - said_at < SAID_SECONDS:
+                    continue
+                said_at = time.monotonic()
                 yield wire.encode(job, said)
                 if isinstance(said, FINAL_EVENTS):
                     return
@@ -54,6 +63,10 @@ class Computer:
                 raise MemoryError(str(error)) from None
             failure = failure_of(error)
         yield wire.encode(job, failure)
+
+
+def _adds_little(event: Event) -> bool:
+    return isinstance(event, Progress) and event.preview is None and event.step < event.of
 
 
 def failure_of(error: Exception) -> Failed:
