@@ -10,11 +10,9 @@ import importlib
 import logging
 import os
 import queue
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import zmq
@@ -31,10 +29,7 @@ COMPUTER = "gan_edit_engine.worker.computing:Computer"
 NO_JOB = "0" * 32
 CPUS = 4.0
 """Of an actor that has no GPU; fewer where no machine has as many."""
-RESTART_SECONDS = 300.0
-"""Ray gets so long to start an actor again, on another machine where its own is gone."""
 _RETRY_SECONDS = 0.2
-_DIED = Failed("worker_died", "A computing process on the cluster is gone.", "Try again; Ray starts it anew.")
 
 _log = logging.getLogger("gan_edit.ray")
 
@@ -68,35 +63,45 @@ class Carrier:
         self._cancelled = job
 
 
-@dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster, joined. ``gpus`` and ``cpus``: what each actor gets; ``ray``: the library."""
+    """A Ray cluster, joined by ``ray``, the library. ``gpus`` and ``cpus``: what each actor gets."""
 
-    ray: Any
-    gpus: float
-    cpus: float
-    computer: str = COMPUTER
+    def __init__(self, ray: Any, gpus: float, cpus: float, computer: str) -> None:
+        self._ray = ray
+        self._gpus, self._cpus = gpus, cpus
+        self._computer = computer
+        self._restarting: queue.SimpleQueue[Any] = queue.SimpleQueue()  # the actors that Ray starts again
 
     @property
     def size(self) -> int:
         """How many actors it has room for now, one or more."""
-        there = self.ray.cluster_resources()
-        return max(1, int(there.get("GPU", 0) // self.gpus if self.gpus else there.get("CPU", 0) // self.cpus))
+        there = self._ray.cluster_resources()
+        return max(1, int(there["GPU"] // self._gpus if self._gpus else there.get("CPU", 0.0) // self._cpus))
 
     def start(self, context: zmq.Context[zmq.Socket[bytes]], number: int, device: str | None) -> RayWorker:
-        """A worker of the service; OSError when it cannot be had."""
-        actor = self.ray.remote(Carrier).options(
-            num_cpus=self.cpus,
-            num_gpus=self.gpus,
+        """A worker of the service: an actor that died, which Ray starts again, else a new one.
+
+        OSError when the system lacks what it takes.
+        """
+        try:
+            actor = self._restarting.get_nowait()
+        except queue.Empty:
+            actor = self._new(device)
+        return RayWorker(self._ray, actor, self._restarting.put, context, number)
+
+    def leave(self) -> None:
+        """End the actors, and what was started for this engine."""
+        self._ray.shutdown()
+
+    def _new(self, device: str | None) -> Any:
+        made = self._ray.remote(Carrier).options(
+            num_cpus=self._cpus,
+            num_gpus=self._gpus,
             max_restarts=-1,
             max_task_retries=0,  # a job is done once at most
             max_concurrency=2,  # one job, and the word that ends it
         )
-        return RayWorker(self.ray, actor.remote(self.computer, device), context, number)
-
-    def leave(self) -> None:
-        """End the actors, and what was started for this engine."""
-        self.ray.shutdown()
+        return made.remote(self._computer, device)
 
 
 def join(address: str, cpus: float = CPUS, computer: str = COMPUTER) -> Cluster:
@@ -138,24 +143,35 @@ def _library() -> Any:
 
 
 class RayWorker:
-    """One actor. A thread waits for it, so that no caller ever does."""
+    """One actor, until it dies or is killed. A thread waits for it, so that no caller ever does.
 
-    def __init__(self, ray: Any, actor: Any, context: zmq.Context[zmq.Socket[bytes]], number: int) -> None:
+    ``give_back``: takes an actor that Ray starts again.
+    """
+
+    def __init__(
+        self,
+        ray: Any,
+        actor: Any,
+        give_back: Callable[[Any], None],
+        context: zmq.Context[zmq.Socket[bytes]],
+        number: int,
+    ) -> None:
         self.number = number
         self.pid = 0
         """Of the actor's process, on its own machine; 0 until it has started."""
         self._ray = ray
         self._actor = actor
+        self._give_back = give_back
         self._socket = connected(context)
         self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._killed = threading.Event()
-        self._last_words = ""
+        self._exit = Exit(1, "")
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def send(self, frames: list[bytes]) -> None:
         """Send a message; returns at once."""
-        if len(frames) == 1:  # no job comes in one frame and is a cancellation
+        if len(frames) == 1:  # a cancellation brings no pixels
             _, request = wire.decode_request(frames)
             if isinstance(request, CancelRequest):
                 self._actor.cancel.remote(request.job)
@@ -175,57 +191,60 @@ class RayWorker:
 
     def exit(self) -> Exit:
         """How it ended; only after ``ENDED``."""
-        return Exit(1, self._last_words)
+        return self._exit
 
     def _work(self) -> None:
         with self._socket:
             try:
-                computes, first = self._greeting(sys.maxsize)
-                self._push(SAID, *first)
+                computes = self._greet()
                 while computes and (frames := self._outbox.get()) is not None:
                     self._follow(frames)
                     del frames  # else the photo stays here until the next job
-            except self._ray.exceptions.RayError as error:  # it was killed, or cannot be made on any machine
-                self._last_words = _reason(error)
-            self._ray.kill(self._actor, no_restart=True)
+                self._ray.kill(self._actor, no_restart=True)
+            except MemoryError:  # torch seldom gives back what it holds: only a new process has it all
+                self._exit = Exit(out_of_memory.EXIT_CODE, "")
+                self._ray.kill(self._actor, no_restart=False)
+                self._give_back(self._actor)
+            except self._ray.exceptions.RayError as error:
+                self._ended(error)
             self._push(ENDED)
 
-    def _follow(self, frames: list[bytes]) -> None:
-        """Hand on what the actor says of a job, down to how it ended."""
-        try:
-            for reference in self._actor.perform.remote(frames):
-                said = self._ray.get(reference)
-                if said is None:  # torch seldom gives back what it holds: only a new process has it all
-                    self._push(SAID, *wire.encode(wire.job_of(frames), out_of_memory.out_of_memory()))
-                    self._ray.kill(self._actor, no_restart=False)
-                    self._greeting(RESTART_SECONDS)
-                    return
-                self._push(SAID, *said)
-        except self._ray.exceptions.RayError as error:
-            if self._killed.is_set():
-                raise
-            _log.warning("the actor of process %d is gone: %s", self.pid, _reason(error))
-            self._push(SAID, *wire.encode(wire.job_of(frames), _DIED))
-            self._greeting(RESTART_SECONDS)
-
-    def _greeting(self, patience: float) -> tuple[bool, list[bytes]]:
-        """Whether the actor can compute, and what it says first.
-
-        For ``patience`` seconds Ray may be busy starting it again.
-        """
-        deadline = time.monotonic() + patience
+    def _greet(self) -> bool:
+        """Hand on what the actor says first, which waits until Ray has found a place for it; whether it can compute."""
         while True:
             try:
                 self.pid, computes, said = self._ray.get(self._actor.greet.remote())
-                return computes, said
-            except self._ray.exceptions.RayActorError:
-                if self._killed.is_set() or time.monotonic() > deadline:
+                break
+            except self._ray.exceptions.ActorUnavailableError:
+                if self._killed.is_set():
                     raise
                 time.sleep(_RETRY_SECONDS)
+        self._push(SAID, *said)
+        return bool(computes)
+
+    def _follow(self, frames: list[bytes]) -> None:
+        """Hand on what the actor says of a job. Raises MemoryError where its memory was not enough."""
+        for reference in self._actor.perform.remote(frames):
+            said = self._ray.get(reference)
+            if said is None:
+                raise MemoryError
+            self._push(SAID, *said)
+
+    def _ended(self, error: Exception) -> None:
+        """Ray starts an actor again that died at work; one that could not be made, it does not."""
+        if self._killed.is_set():
+            return
+        _log.warning("the actor of process %d is gone: %s", self.pid, error)
+        self._exit = Exit(1, _reason(error))
+        if isinstance(error, self._ray.exceptions.ActorUnavailableError):
+            self._give_back(self._actor)
+        else:
+            self._ray.kill(self._actor, no_restart=True)
 
     def _push(self, kind: bytes, *frames: bytes) -> None:
         self._socket.send_multipart([str(self.number).encode(), kind, *frames])
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+    """Ray's texts end with what it was."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:200].rstrip(".")

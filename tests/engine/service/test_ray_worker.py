@@ -32,7 +32,9 @@ SECONDS = 60.0
 class Engine:
     """The engine, one client of it, and the marks that its jobs leave."""
 
-    def __init__(self, folder: Path, scratch: Path, device: str = "simulated") -> None:
+    def __init__(
+        self, folder: Path, scratch: Path, device: str = "simulated", computer: str = "ray_computer:Computer"
+    ) -> None:
         self._marks = folder / "marks"
         self._marks.mkdir()
         environment = {
@@ -40,7 +42,9 @@ class Engine:
             ray_computer.MARKS: str(self._marks),
             "PYTHONPATH": str(Path(ray_computer.__file__).parent),
         }
-        self.process = EngineProcess(folder, device, environment=environment, script=Path(ray_engine.__file__))
+        self.process = EngineProcess(
+            folder, device, computer, environment=environment, script=Path(ray_engine.__file__)
+        )
         self.process.wait_until_ready()
         self._transport = SocketTransport(connection.read(self.process.file))
 
@@ -168,6 +172,18 @@ def test_a_device_that_does_not_work_is_named(tmp_path: Path, scratch: Path) -> 
         assert failed == Failed("bad_device", "The device 'broken' cannot be used.", "Take another.")
     finally:
         broken.end()
+
+
+def test_a_machine_without_the_engine_is_named(tmp_path: Path, scratch: Path) -> None:
+    """The actors of a cluster whose machines lack the package cannot be made, as often as it is tried."""
+    missing = Engine(tmp_path, scratch, computer="no_such_module:Computer")
+    try:
+        failed = missing.hear(missing.ask(QUICK), Failed)
+        assert isinstance(failed, Failed)
+        assert failed.code == "worker_start"
+        assert "No module named 'no_such_module'" in failed.message
+    finally:
+        missing.end()
 
 
 @pytest.mark.parametrize(
