@@ -4,6 +4,7 @@
     scripts/scale.py computing results.jsonl                  # real edits by 1, 2 and 4 workers of this machine
     scripts/scale.py simulated results.jsonl --way ray        # 1 to 256 actors that only take time, on a local Ray
     scripts/scale.py simulated results.jsonl --way processes  # the same without Ray
+    scripts/scale.py killed folder                            # a batch of 10,000 whose workers are killed
     scripts/scale.py table results.jsonl
 
 Each run adds its rows to the file. scripts/plot_scale.py draws them; docs/deployment.md holds the results.
@@ -29,6 +30,7 @@ from gan_edit_protocol.requests import EditRequest, JobRequest
 from gan_edit_protocol.settings import EditSettings
 from gan_edit_protocol.transport import Transport
 from report.targets import EYES
+from scaling.deaths import batch_with_deaths
 from scaling.engines import PROCESSES, RAY, computing, simulated
 from scaling.load import Load, work_through
 from scaling.simulated import Effort
@@ -83,7 +85,7 @@ def measure_computing(
     settings = EditSettings(steps=steps, edit_steps=max(1, steps * 3 // 4), cache=False)
     request = _edit(settings)
     for count in workers:
-        with computing(count) as transport:
+        with computing(count) as engine, engine.reached() as transport:
             work_through(transport, request, count, count, lambda: None)  # models are loaded
             load = _loaded(transport, request, jobs, count + 1, f"{count} workers")
             _add(results, _row("computing", count, jobs, 0.0, load))
@@ -101,11 +103,26 @@ def measure_simulated(
     request = _simulated_edit()
     for count in workers:
         effort = Effort(seconds)
-        with simulated(way, count, effort) as transport:
+        with simulated(way, count, effort) as engine, engine.reached() as transport:
             alone = work_through(transport, request, 5, 1, lambda: None)
             load = _loaded(transport, request, count * each, count + max(2, count // 4), f"{count} {way}")
             begun = statistics.median(alone.to_begin) - effort.seconds / effort.told
             _add(results, _row(way, count, count * each, seconds, load, begun * 1e3))
+
+
+@app.command("killed")
+def measure_killed(
+    folder: Annotated[Path, typer.Argument(help="An empty folder for photos and results.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Photos of the batch.")] = 10_000,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which a worker is killed, again and again.")
+    ] = 20.0,
+    workers: Annotated[int, typer.Option(min=1, help="How many.")] = 4,
+    seconds: Annotated[float, typer.Option(min=0, help="That each job takes.")] = 0.05,
+) -> None:
+    """A batch whose workers, which only take time, are killed; counts what is lost and what is done twice."""
+    counted = batch_with_deaths(folder, jobs, every, workers, Effort(seconds, told=2, previews=1))
+    Console().print(", ".join(f"{name} {count}" for name, count in asdict(counted).items()))
 
 
 @app.command()

@@ -10,8 +10,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import psutil
 
 from gan_edit_engine.cli.install import engine_program
 from gan_edit_engine.service import ray_worker, server
@@ -27,35 +30,50 @@ _SLEEPER = "scaling.simulated"
 _SCRIPTS = Path(__file__).resolve().parents[1]
 
 
+@dataclass(frozen=True)
+class Running:
+    """An engine of which all workers are ready: its process, and its connection file."""
+
+    process: psutil.Process
+    file: Path
+
+    @contextmanager
+    def reached(self) -> Iterator[Transport]:
+        """A way to it."""
+        transport = SocketTransport(connection.read(self.file))
+        try:
+            yield transport
+        finally:
+            transport.close()
+
+
 @contextmanager
-def simulated(way: str, workers: int, effort: Effort) -> Iterator[Transport]:
-    """The way to an engine with so many workers, all of them ready: actors on a local Ray, or processes."""
+def simulated(way: str, workers: int, effort: Effort) -> Iterator[Running]:
+    """One with so many workers that only take time: actors on a local Ray, or processes."""
     environment = {**os.environ, **effort.environment(), "PYTHONPATH": str(_SCRIPTS)}
     words = [sys.executable, "-m", "scaling.engines", way, str(workers)]
-    with _running(words, environment, workers) as transport:
-        yield transport
+    with _running(words, environment, workers) as engine:
+        yield engine
 
 
 @contextmanager
-def computing(workers: int) -> Iterator[Transport]:
-    """The way to an engine as everybody starts it."""
-    with _running([*engine_program(), "engine", "--workers", str(workers)], dict(os.environ), workers) as transport:
-        yield transport
+def computing(workers: int) -> Iterator[Running]:
+    """One as everybody starts it."""
+    with _running([*engine_program(), "engine", "--workers", str(workers)], dict(os.environ), workers) as engine:
+        yield engine
 
 
 @contextmanager
-def _running(words: list[str], environment: dict[str, str], workers: int) -> Iterator[Transport]:
+def _running(words: list[str], environment: dict[str, str], workers: int) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="gan-edit-") as folder:
         file = Path(folder) / "engine.json"
         process = subprocess.Popen([*words, "--connection", str(file)], env=environment, stdout=subprocess.DEVNULL)
         try:
             _wait(file, process)
-            transport = SocketTransport(connection.read(file))
-            try:
+            running = Running(psutil.Process(process.pid), file)
+            with running.reached() as transport:
                 _wait_for_workers(Client(transport), workers)
-                yield transport
-            finally:
-                transport.close()
+            yield running
         finally:
             process.terminate()
             process.wait()
