@@ -105,7 +105,7 @@ def measure_simulated(
         effort = Effort(seconds)
         with simulated(way, count, effort) as engine, engine.reached() as transport:
             alone = work_through(transport, request, 5, 1, lambda: None)
-            load = _loaded(transport, request, count * each, count + max(2, count // 4), f"{count} {way}")
+            load = _loaded(transport, request, count * each, count + min(32, max(2, count // 4)), f"{count} {way}")
             begun = statistics.median(alone.to_begin) - effort.seconds / effort.told
             _add(results, _row(way, count, count * each, seconds, load, begun * 1e3))
 
