@@ -10,9 +10,11 @@ import importlib
 import logging
 import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import zmq
@@ -30,6 +32,8 @@ NO_JOB = "0" * 32
 CPUS = 4.0
 """Of an actor that has no GPU; fewer where no machine has as many."""
 _RETRY_SECONDS = 0.2
+_ANSWER_SECONDS = 10.0
+_SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # an empty frame of that type
 
 _log = logging.getLogger("gan_edit.ray")
 
@@ -115,21 +119,37 @@ def join(address: str, cpus: float = CPUS, computer: str = COMPUTER) -> Cluster:
             "An engine cannot work through Ray's client port.",
             "Start it on a machine of the cluster with --ray auto, or give the head's own address, such as HOST:6379.",
         )
+    if ":" in address and not _speaks_http2(address):  # for which Ray itself would wait for minutes
+        raise _cannot_join(address, "no Ray answers there")
     ray = _library()
     try:
         ray.init(
             address=address, namespace="gan-edit", log_to_driver=False, configure_logging=False, include_dashboard=None
         )
     except Exception as error:  # whatever Ray makes of an address at which it does not find what it expects
-        raise GanEditError(
-            "bad_cluster",
-            f"The Ray cluster {address} cannot be joined ({_reason(error)}).",
-            "Start Ray on this machine with: ray start --address=HEAD:6379; then give --ray auto.",
-        ) from None
+        raise _cannot_join(address, _reason(error)) from None
     if ray.cluster_resources().get("GPU", 0) >= 1:
         return Cluster(ray, 1.0, 1.0, computer)
     largest = max((node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
     return Cluster(ray, 0.0, min(cpus, largest or cpus), computer)
+
+
+def _cannot_join(address: str, reason: str) -> GanEditError:
+    return GanEditError(
+        "bad_cluster",
+        f"The Ray cluster {address} cannot be joined ({reason}).",
+        "Start Ray on this machine with: ray start --address=HEAD:6379; then give --ray auto.",
+    )
+
+
+def _speaks_http2(address: str) -> bool:
+    """Whether a server at HOST:PORT begins as those of gRPC do: RFC 9113, 3.4 and 6.5."""
+    host, _, port = address.rpartition(":")
+    with suppress(OSError, ValueError), socket.create_connection((host, int(port)), _ANSWER_SECONDS) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+        answer = connection.recv(len(_SETTINGS), socket.MSG_WAITALL)
+        return len(answer) == len(_SETTINGS) and answer[3:4] == _SETTINGS[3:4]
+    return False
 
 
 def _library() -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +22,9 @@ from engine_process import EngineProcess, wait_for
 from ray_computer import LONG, QUICK, TOO_LARGE
 
 from gan_edit_engine.cli.install import engine_program
+from gan_edit_engine.service import ray_worker
 from gan_edit_protocol import connection, wire
+from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import Cancelled, Event, Failed, FramesReady, Progress
 from gan_edit_protocol.requests import CancelRequest, RandomRequest
 from gan_edit_protocol.settings import RandomSettings
@@ -191,7 +195,7 @@ def test_a_machine_without_the_engine_is_named(tmp_path: Path, scratch: Path) ->
     [
         ("ray://head:10001", "cannot work through Ray's client port"),
         ("nonsense", "cannot be joined"),
-        ("127.0.0.1:1", "cannot be joined"),
+        ("127.0.0.1:1", "cannot be joined (no Ray answers there)"),
         ("auto", "cannot be joined"),
     ],
 )
@@ -207,6 +211,40 @@ def test_a_cluster_that_is_none_is_named(tmp_path: Path, scratch: Path, address:
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_address_of_something_else_is_named() -> None:
+    """Ray itself waits there for minutes."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with pytest.raises(GanEditError, match="no Ray answers there"):
+            ray_worker.join(f"127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.slow
+def test_the_command_computes_on_a_cluster_what_it_computes_without(tmp_path: Path, scratch: Path) -> None:
+    request = RandomRequest(settings=RandomSettings(seed=7))
+    images = []
+    for name, options in (("plain", ()), ("ray", ("--ray", "local", "--cpus-per-worker", "0.5", "--workers", "auto"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        engine = EngineProcess(folder, *options, environment={"RAY_TMPDIR": str(scratch)}).wait_until_ready()
+        try:
+            with engine.client() as client:
+                result = client.run(request)
+                images.append(result.image)
+                workers = client.status().workers
+        finally:
+            engine.end()
+    assert images[0] == images[1]
+    assert len(workers) == 2 * (os.cpu_count() or 1)
+    assert workers[0].device == "cpu"
 
 
 def test_without_ray_the_package_to_install_is_named() -> None:
