@@ -80,8 +80,8 @@ class EngineChooser(Gtk.ComboBoxText):
         if isinstance(answer, GanEditError):
             self.told.set_text(str(answer))
             return
-        waiting = f", {answer.jobs} jobs before yours" if answer.jobs else ""
-        self.told.set_text(f"Ready: GAN Edit {answer.version}{waiting}.")
+        waiting = f" Jobs before yours: {answer.jobs}." if answer.jobs else ""
+        self.told.set_text(f"Ready: GAN Edit {answer.version}.{waiting}")
         for follower in self._followers:
             follower.follow_engine(engine, answer)
 

@@ -52,7 +52,5 @@ def _add_row(grid: Gtk.Grid, name: str, text: str) -> Gtk.Label:
 def _server_line(status: EngineStatus) -> str:
     models = ", ".join(map(shown_model, status.models[:LISTED_MODELS]))
     more = len(status.models[LISTED_MODELS:]) + status.more_models
-    return (
-        f"version {status.version}; {status.jobs} jobs waiting or running; models: {models}"
-        f"{f' and {more} more' if more else ''}"
-    )
+    names = f"{models} and {more} more" if more else models
+    return f"version {status.version}; jobs waiting or running: {status.jobs}; models: {names}"

@@ -109,7 +109,12 @@ class PipeTransport:
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**environment, "PYTHONIOENCODING": "utf-8"},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
             raise EngineUnavailableError(
@@ -127,7 +132,7 @@ class PipeTransport:
         assert self._process.stderr is not None
         with contextlib.suppress(OSError, ValueError):
             for line in self._process.stderr:
-                self._said.append(line.decode(errors="replace").strip())
+                self._said.append(line.decode("utf-8", "replace").strip())
 
     def _read_all(self) -> None:
         assert self._process.stdout is not None

@@ -227,6 +227,12 @@ def test_a_person_chooses_a_server_in_the_dialog_and_it_is_used_from_then_on(
     chosen_square(desktop, SCREENSHOTS / "engine_remembered.png")
     desktop.keys("Escape")
     desktop.wait_for(lambda: desktop.gone("Edit Photo with Scribble"), "the dialog to close")
+    for key, title in (("r", "Random Image"), ("f", "Image from Scribble")):
+        window = open_dialog(desktop, key, title)
+        desktop.photograph(SCREENSHOTS / f"engine_{key}.png")
+        assert_on_screen(desktop, window)
+        desktop.keys("Escape")
+        desktop.wait_for(lambda: desktop.gone(title), "the dialog to close")  # noqa: B023
 
     window = open_dialog(desktop, "s", "GAN Edit Engine")
     asking = geometry(desktop, window)["HEIGHT"]
@@ -234,6 +240,14 @@ def test_a_person_chooses_a_server_in_the_dialog_and_it_is_used_from_then_on(
     desktop.photograph(SCREENSHOTS / "engine_status.png")
     assert_on_screen(desktop, window)
     desktop.keys("Escape")
+    desktop.wait_for(lambda: desktop.gone("GAN Edit Engine"), "the window to close")
+    servers = studio.scratch / "servers.json"
+    kept = servers.read_text(encoding="utf-8")
+    servers.write_text("no JSON", encoding="utf-8")
+    open_dialog(desktop, "s", "GAN Edit Engine")
+    desktop.photograph(SCREENSHOTS / "engine_damaged.png")
+    desktop.keys("Escape")
+    servers.write_text(kept, encoding="utf-8")
 
     default = ["default", "cats128: cat face", ["cats128: cat face", "ships"]]
     assert desktop.evaluate(MODELS.format(plug_in=str(studio.plug_in))) == [

@@ -36,9 +36,9 @@ def test_a_relay_that_has_ended_is_closed_like_any_other() -> None:
     relay.close()
 
 
-def sentence_of(program: str) -> str:
+def sentence_of(program: str, **variables: str) -> str:
     """What whoever listens to a relay that is this program is told at its end; whoever sends is told the same."""
-    relay = PipeTransport([sys.executable, "-c", program], clean_environment())
+    relay = PipeTransport([sys.executable, "-c", program], {**clean_environment(), **variables})
     try:
         with pytest.raises(EngineUnavailableError) as told:
             relay.receive(60)
@@ -53,6 +53,10 @@ def sentence_of(program: str) -> str:
 def test_why_a_relay_ends_is_told_in_its_own_sentence() -> None:
     program = "import sys; print('a warning', 'gan-edit: No key. Give one.', 'junk', sep='\\n', file=sys.stderr)"
     assert sentence_of(program) == "No key. Give one."
+
+
+def test_its_letters_are_read_as_they_are_written_whatever_the_system_writes() -> None:
+    assert sentence_of("import sys; sys.exit('gan-edit: Größe “é”.')", PYTHONIOENCODING="latin-1") == "Größe “é”."
 
 
 @pytest.mark.parametrize(
