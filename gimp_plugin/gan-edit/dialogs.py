@@ -100,7 +100,8 @@ def _rows(
     """What stands above the settings: layers, engine and model. Their labels are added to ``labels``."""
     rows = []
     if config.find_property("scribble"):
-        rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, [*choices.photos]), labels))
+        painted = [*choices.photos] or choices.stack  # without a photo any layer may be it
+        rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, painted), labels))
     if choices.photos:
         rows.append(_labelled("Photo layer", _photo_name(config, choices.photos), labels))
         if Looking is None:
