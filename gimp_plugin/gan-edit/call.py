@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,8 +71,8 @@ class Call:
     def _known_servers(self) -> tuple[str, ...]:
         try:
             return self.engines.servers()
-        except GanEditError as error:  # the work can be done here; the window of the engines says what is wrong
-            logging.getLogger("gan-edit").warning("%s: %s", error.code, error)
+        except GanEditError as error:  # the work can be done here, but not without a word
+            Gimp.message(str(error))
             return ()
 
 
