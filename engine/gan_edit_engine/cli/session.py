@@ -13,10 +13,10 @@ from pathlib import Path
 import platformdirs
 
 from gan_edit_engine.cli.install import engine_program
-from gan_edit_protocol import connection, remote
+from gan_edit_protocol import connection, launch, remote
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, SettingError
-from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start, greeted, may_be_replaced, wait_for_end
+from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start, may_be_replaced, wait_for_end
 from gan_edit_protocol.remote import RemoteTransport
 
 LOCAL = "local"
@@ -41,7 +41,7 @@ def choose(where: str) -> None:
 
 def remote_client(url: str) -> Client:
     """A client of a server's engine; GanEditError when it cannot be had."""
-    return greeted(Client(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path()))), url)
+    return launch.greeted(Client(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path()))), url)
 
 
 @contextmanager
