@@ -1,6 +1,6 @@
 """A real GIMP 3 on a computer whose own engine does not start edits through ``gan-edit serve``.
 
-Leaves screenshots in test-output/.
+At the end that computer is repaired. Leaves screenshots in test-output/.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ outside, inside = scenes.changed_pixels(before, after, selection, size)
 quality = json.loads(scenes.parasite_text(image.get_layers()[1], "gan-edit-latent"))["settings"]["quality"]
 answer = {"outside": outside, "inside": inside, "quality": quality}
 """
+END_ENGINE = """
+status, values = scenes.call("gan-edit-status", end_engine=True)
+answer = [status, values[0]]
+"""
 UNDONE = "answer = scenes.digest(scenes.projection(image)[0]) == seen_before"
 MODELS = """
 import sys
@@ -96,6 +100,11 @@ class Studio:
     scratch: Path
     wrong: str
     gone: str
+
+    def repair_this_computer(self) -> None:
+        """From now on its engine starts."""
+        program = self.scratch / "gan-edit"
+        program.write_text(f'#!/bin/sh\nexec {" ".join(install.engine_program())} "$@"\n', encoding="utf-8")
 
     @property
     def plug_in(self) -> Path:
@@ -247,7 +256,15 @@ def test_a_person_chooses_a_server_in_the_dialog_and_it_is_used_from_then_on(
     open_dialog(desktop, "s", "GAN Edit Engine")
     desktop.photograph(SCREENSHOTS / "engine_damaged.png")
     desktop.keys("Escape")
+    desktop.wait_for(lambda: desktop.gone("GAN Edit Engine"), "the window to close")
     servers.write_text(kept, encoding="utf-8")
+
+    studio.repair_this_computer()
+    open_dialog(desktop, "p", "Project Photo")
+    chosen_square(desktop, SCREENSHOTS / "engine_repaired.png")
+    desktop.keys("Escape")
+    desktop.wait_for(lambda: desktop.gone("Project Photo"), "the dialog to close")
+    assert desktop.evaluate(END_ENGINE) == ["success", True]
 
     default = ["default", "cats128: cat face", ["cats128: cat face", "ships"]]
     assert desktop.evaluate(MODELS.format(plug_in=str(studio.plug_in))) == [
