@@ -141,10 +141,11 @@ def run_relay(
     ] = None,
 ) -> None:
     """Carry messages between standard input and output and the engine (for GIMPs whose Python lacks ZeroMQ)."""
+    path = connection_file or connection.default_path()
     if url is None:
-        relay.relay(connection_file or connection.default_path())
+        relay.relay(path)
     else:
-        relay.carry_streams(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path())))
+        relay.carry_streams(RemoteTransport(remote.stored(url.rstrip("/"), remote.path_beside(path))))
 
 
 @app.command()

@@ -15,7 +15,7 @@ import platformdirs
 import typer
 
 from gan_edit_engine.cli.install import engine_program
-from gan_edit_protocol import connection, remote
+from gan_edit_protocol import connection, launch, remote
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, SettingError, shortened
 from gan_edit_protocol.events import EngineStatus
@@ -53,12 +53,7 @@ def choose(where: str) -> None:
 
 def remote_client(url: str) -> Client:
     """A client of a server's engine; GanEditError when it cannot be had."""
-    client = Client(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path())))
-    client.status()
-    if client.speaks_our_version:
-        return client
-    with client:
-        raise EngineUnavailableError(f"{url} is of another version of GAN Edit.", "Use the same version on both sides.")
+    return launch.greeted(Client(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path()))), url)
 
 
 def count_of(workers: str) -> int | None:
