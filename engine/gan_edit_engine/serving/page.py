@@ -24,7 +24,7 @@ from gan_edit_engine.serving.samples import Samples
 from gan_edit_engine.serving.workshop import Edit, Look, Made, Seen, read_photo
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress
+from gan_edit_protocol.events import Accepted, Cancelled, Failed, Notice, Progress
 from gan_edit_protocol.settings import EditSettings
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
@@ -195,11 +195,14 @@ class _Page:
             pieces.cancel: gr.update(interactive=True),
         }
         idle = {pieces.edit: gr.update(interactive=True), pieces.cancel: gr.update(interactive=False)}
+        notices: list[Notice] = []
         async for _, told in told_by(job):
-            if isinstance(told, Made):
+            if isinstance(told, Notice):
+                notices.append(told)  # which come into the page with the progress, until there is a result
+            elif isinstance(told, Made):
                 yield {
                     **idle,
-                    pieces.status: words.said(f"Done: {told.told}"),
+                    pieces.status: words.said(f"Done: {told.told}", notices),
                     pieces.result: gr.update(value=(str(told.before), str(told.after)), visible=True),
                     pieces.download: gr.update(value=str(told.download), visible=True),
                 }
@@ -208,7 +211,7 @@ class _Page:
             elif isinstance(told, Cancelled):
                 yield {**idle, pieces.running: "", pieces.status: words.said("Cancelled; nothing was changed.")}
             elif isinstance(told, Failed):
-                yield {**idle, pieces.running: "", pieces.status: words.said(f"{told.message} {told.hint}")}
+                yield {**idle, pieces.running: "", pieces.status: words.said(f"{told.message} {told.hint}", notices)}
                 raise _error(told.message, told.hint)
 
     async def _sample(self, model: str) -> Any:
@@ -222,9 +225,11 @@ class _Page:
 
 def progress(desk: Desk, visitor: str, key: str) -> str:
     """How far the visitor's job is, for the page's script; GanEditError when there is none."""
-    told = [each for _, each in desk.find(visitor, key).after(0) if isinstance(each, Accepted | Progress)]
-    previews = [each.preview for each in told if isinstance(each, Progress) and each.preview is not None]
-    return words.progress(told[-1] if told else None, previews[-1] if previews else None)
+    told = [each for _, each in desk.find(visitor, key).after(0)]
+    states = [each for each in told if isinstance(each, Accepted | Progress)]
+    previews = [each.preview for each in states if isinstance(each, Progress) and each.preview is not None]
+    notices = [each for each in told if isinstance(each, Notice)]
+    return words.progress(states[-1] if states else None, previews[-1] if previews else None, notices)
 
 
 @contextmanager

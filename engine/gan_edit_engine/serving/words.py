@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.serving.painting import smaller
 from gan_edit_protocol.arrays import Array
-from gan_edit_protocol.events import Accepted, Progress
+from gan_edit_protocol.events import Accepted, Notice, Progress
 
 INTRODUCTION = """
 # GAN Edit
@@ -34,21 +35,23 @@ def begun(key: str) -> str:
     return f'<div data-job="{html.escape(key)}">{progress(None)}</div>'
 
 
-def progress(event: Accepted | Progress | None, preview: Array | None = None) -> str:
-    """How far a job is, with a ``preview`` where there is one; None: it is about to begin."""
+def progress(
+    event: Accepted | Progress | None, preview: Array | None = None, notices: Sequence[Notice] = ()
+) -> str:
+    """How far a job is, with a ``preview`` where there is one and its ``notices``; None: it is about to begin."""
     if isinstance(event, Accepted) and event.ahead:
         others = "1 other job" if event.ahead == 1 else f"{event.ahead} other jobs"
-        return _status(f"Waiting for {others}.", None)
+        return _status(f"Waiting for {others}.", None) + _noted(notices)
     if not isinstance(event, Progress):
-        return _status("Starting…", None)
+        return _status("Starting…", None) + _noted(notices)
     share = min(1.0, event.step / max(event.of, 1))
     picture = "" if preview is None else _image(np.asarray(from_message(preview), np.uint8), "So far")
-    return _status(f"{event.stage}: {event.step} of {event.of}", share, picture)
+    return _status(f"{event.stage}: {event.step} of {event.of}", share, picture) + _noted(notices)
 
 
-def said(text: str) -> str:
-    """A sentence in the place of the progress."""
-    return f'<div class="gan-status" role="status">{html.escape(text)}</div>'
+def said(text: str, notices: Sequence[Notice] = ()) -> str:
+    """A sentence in the place of the progress, above the job's ``notices``."""
+    return f'<div class="gan-status" role="status">{html.escape(text)}</div>{_noted(notices)}'
 
 
 def looking(view: NDArray[np.uint8], told: str) -> str:
@@ -67,6 +70,10 @@ def model(about: dict[str, Any], sample: NDArray[np.uint8] | None) -> str:
         f'<div class="gan-model">{picture}<div><b>Knows:</b> {shows}<br><b>Licence:</b> {licence}'
         f"<details><summary>Where it comes from</summary>{origin}</details></div></div>"
     )
+
+
+def _noted(notices: Sequence[Notice]) -> str:
+    return "".join(f'<p class="gan-notice" role="note">{html.escape(str(each))}</p>' for each in notices)
 
 
 def _status(text: str, share: float | None, picture: str = "") -> str:
@@ -125,6 +132,10 @@ STYLE = """
 .gan-status progress, .gan-status progress::-webkit-progress-bar { background: var(--border-color-primary); }
 .gan-status progress::-webkit-progress-value { background: var(--primary-500); }
 .gan-status progress::-moz-progress-bar { background: var(--primary-500); }
+.gan-notice {
+  margin: 10px 0 0; padding: 8px 12px; border-left: 4px solid #f0b429; border-radius: 4px; overflow-wrap: anywhere;
+  background: color-mix(in srgb, #f0b429 14%, transparent);
+}
 .gan-sample { width: 96px; height: 96px; flex: none; border-radius: 8px; background: var(--background-fill-secondary); }
 .gan-look { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 0; }
 .gan-look img { width: auto; height: auto; max-width: 240px; max-height: 180px; }

@@ -20,7 +20,7 @@ from gan_edit_engine.serving.desk import Cancel
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.painting import Strokes, painted, view_of
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.events import Event, FacesFound, ResultReady
+from gan_edit_protocol.events import Event, FacesFound, Notice, ResultReady
 from gan_edit_protocol.requests import EditRequest
 from gan_edit_protocol.settings import EditSettings
 
@@ -83,24 +83,25 @@ class Edit:
         yield _seen(picture, found, selection is not None)
         crop = None if found.face is None else found.face.crop
         scene = Scene(picture.pixels, selection, self.model, None, crop, scribble)
-        notes: list[str] = []
-        part = cut(scene, client, lambda note: notes.append(str(note)), self.settings.feather)
+        notes: list[Notice] = []
+        part = cut(scene, client, notes.append, self.settings.feather)
+        yield from notes
         assert part.scribble is not None  # the scene has one
         request = EditRequest(
             part.photo, part.scribble, part.mask, self.model, scene.align, scene.crop, None, self.settings, part.place
         )
         for event in client.events(request, cancel):
             if isinstance(event, ResultReady):
-                yield self._made(picture, event, notes)
+                yield self._made(picture, event)
                 return
             yield event
 
-    def _made(self, picture: Picture, result: ResultReady, notes: list[str]) -> Made:
+    def _made(self, picture: Picture, result: ResultReady) -> Made:
         self.folder.mkdir(parents=True)
         edited = laid_on(picture, result)
         download = self.folder / f"{self.photo.stem[:60]}-edited.png"
         download.write_bytes(with_latent(encode_png(edited), result.latent))
-        told = " ".join([f"{result.steps} steps in {result.seconds:.0f} s with {result.model}.", *notes])
+        told = f"{result.steps} steps in {result.seconds:.0f} s with {result.model}."
         return Made(self._shown("before", picture), self._shown("after", edited), download, told)
 
     def _shown(self, name: str, picture: Picture) -> Path:
