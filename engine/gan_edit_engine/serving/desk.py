@@ -37,11 +37,15 @@ _log = logging.getLogger("gan_edit.serving")
 
 
 class Job:
-    """One visitor's, with what it has told so far, numbered from 1; of how far it was only the last is kept."""
+    """One visitor's, with what it has told so far, numbered from 1; of how far it was only the last is kept.
+
+    ``about``: what is to be known of it by who asked for it, and comes again.
+    """
 
     def __init__(self, visitor: str, folder: Path, seconds: float) -> None:
         self.visitor = visitor
         self.folder = folder
+        self.about: Any = None
         self.ended: float | None = None
         self._sentences: list[tuple[int, Any]] = []
         self._states: collections.deque[tuple[int, Any]] = collections.deque(maxlen=_LAST_STATES)
