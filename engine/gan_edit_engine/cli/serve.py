@@ -14,6 +14,7 @@ import typer
 from gan_edit_engine.cli.session import default_engine
 from gan_edit_engine.serving import keys as key_file
 from gan_edit_engine.serving.limits import Limits
+from gan_edit_engine.serving.proxy import network_of
 from gan_edit_protocol import remote
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
@@ -36,6 +37,14 @@ def serve(
         None
     ),
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key as a PEM file.")] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a proxy before this server, or its network: what X-Forwarded-For and -Proto say is believed of "
+            "it alone.",
+        ),
+    ] = None,
     megabytes: Annotated[int, typer.Option(min=1, max=4096, help="Of one request.")] = _DEFAULT.bytes >> 20,
     megapixels: Annotated[float, typer.Option(min=0.01, max=500, help="Of one picture.")] = _DEFAULT.pixels / 1e6,
     jobs: Annotated[int, typer.Option(min=1, help="Of one visitor, waiting or running.")] = _DEFAULT.jobs,
@@ -48,6 +57,7 @@ def serve(
 ) -> None:
     """Serve a page for people without GIMP, and an endpoint for programs, until Ctrl-C."""
     known = None if token_file is None else key_file.read(token_file)
+    before = None if proxy is None else network_of(proxy)
     limits = Limits(megabytes << 20, int(megapixels * 1e6), jobs, seconds)
     options = ("--idle-timeout", "0", *(() if device is None else ("--device", device)))
     default = default_engine()
@@ -59,7 +69,7 @@ def serve(
     # Visitors' pictures lie there, for this user alone to read, and go when the server ends.
     with tempfile.TemporaryDirectory(prefix="gan-edit-") as folder:
         app = _with_gradio(Path(folder))
-        serving = app.Serving(app.Address(host, port, tls_cert, tls_key), known, limits)
+        serving = app.Serving(app.Address(host, port, tls_cert, tls_key, before), known, limits)
         serving.address.check(known)
         connect().close()  # what is wrong with the engine is told now, and the first visitor need not wait for it
         app.serve(
@@ -91,12 +101,12 @@ def keys(
     file: Annotated[
         Path | None, typer.Option(help="The file of keys, made or added to; by default one in your configuration.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Whose key it is: each visitor's jobs are counted.")] = "visitor",
+    name: Annotated[str, typer.Option(help="Whose key it is: the user, for a browser.")] = "visitor",
 ) -> None:
-    """Make a key for gan-edit serve, and print it: a browser asks for it as the password, of any name."""
+    """Make a key for gan-edit serve, and print it: a browser asks for the name as user, and the key as password."""
     path = file or key_file.default_path()
     key = key_file.add(path, name)
-    print(f"{key}\nThe key of {name} is in {path}; serve with: gan-edit serve --token-file {path}")
+    print(f"{key}\nThe key of the user {name} is in {path}; serve with: gan-edit serve --token-file {path}")
 
 
 def connect(

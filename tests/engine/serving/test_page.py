@@ -326,8 +326,8 @@ def test_a_browser_is_asked_for_the_key(tmp_path: Path, chromium: Any) -> None:
     served = Served(tmp_path, "--token-file", str(tmp_path / "keys")).wait_until_ready()
     try:
         assert fetched(served.url)[0] == 401
-        for password, seen in (("k" * 43, True), ("wrong" * 9, False)):
-            visitor = chromium.new_context(http_credentials={"username": "anybody", "password": password})
+        for name, password, seen in (("anna", "k" * 43, True), ("anna", "wrong" * 9, False), ("ben", "k" * 43, False)):
+            visitor = chromium.new_context(http_credentials={"username": name, "password": password})
             page = visitor.new_page()
             answer = page.goto(served.url)
             assert (answer.status == 200) is seen
