@@ -49,6 +49,12 @@ def serve(
     megapixels: Annotated[float, typer.Option(min=0.01, max=500, help="Of one picture.")] = _DEFAULT.pixels / 1e6,
     jobs: Annotated[int, typer.Option(min=1, help="Of one visitor, waiting or running.")] = _DEFAULT.jobs,
     seconds: Annotated[float, typer.Option(min=1, help="Of one job.")] = _DEFAULT.seconds,
+    kept_megabytes: Annotated[
+        int, typer.Option(min=1, help="Of one visitor's pictures on this machine's disk, each for half an hour.")
+    ] = _DEFAULT.kept >> 20,
+    disk_megabytes: Annotated[int, typer.Option(min=1, help="Of all visitors' pictures on this machine's disk.")] = (
+        _DEFAULT.disk >> 20
+    ),
     device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu, for an engine that is started.")] = None,
     connection_file: Annotated[
         Path | None,
@@ -58,7 +64,7 @@ def serve(
     """Serve a page for people without GIMP, and an endpoint for programs, until Ctrl-C."""
     known = None if token_file is None else key_file.read(token_file)
     before = None if proxy is None else network_of(proxy)
-    limits = Limits(megabytes << 20, int(megapixels * 1e6), jobs, seconds)
+    limits = Limits(megabytes << 20, int(megapixels * 1e6), jobs, seconds, kept_megabytes << 20, disk_megabytes << 20)
     options = ("--idle-timeout", "0", *(() if device is None else ("--device", device)))
     default = default_engine()
     engine = replace(default, connection_file=connection_file or default.connection_file, options=options)
@@ -72,9 +78,7 @@ def serve(
         serving = app.Serving(app.Address(host, port, tls_cert, tls_key, before), known, limits)
         serving.address.check(known)
         connect().close()  # what is wrong with the engine is told now, and the first visitor need not wait for it
-        app.serve(
-            serving, Path(folder) / "page" / "jobs", connect, lambda url: print(f"GAN Edit is at {url}", flush=True)
-        )
+        app.serve(serving, Path(folder) / "page", connect, lambda url: print(f"GAN Edit is at {url}", flush=True))
 
 
 def _with_gradio(folder: Path) -> ModuleType:

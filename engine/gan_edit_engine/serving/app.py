@@ -97,7 +97,7 @@ class Serving:
 def serve(serving: Serving, folder: Path, connect: Callable[[], Client], listening: Callable[[str], None]) -> None:
     """Until a signal ends it. ``connect`` gives clients of the engine; ``listening`` hears the page's address.
 
-    ``folder``: for the files that jobs make.
+    ``folder``: for visitors' files, Gradio's among them.
     """
     address = serving.address
     address.check(serving.keys)
@@ -106,9 +106,8 @@ def serve(serving: Serving, folder: Path, connect: Callable[[], Client], listeni
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with address.bound() as bound, suppress(KeyboardInterrupt):
-            guard = Guard(
-                _application(desk, connect, serving.limits), serving.keys, serving.limits.bytes, address.proxy
-            )
+            application = _application(desk, connect, serving.limits)
+            guard = Guard(application, serving.keys, serving.limits.bytes, address.proxy, desk.room)
             server = uvicorn.Server(_configuration(guard, address))
             scheme = "http" if address.certificate is None else "https"
             host = f"[{address.host}]" if ":" in address.host else address.host

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_edit_engine.serving.limits import Limits
+from gan_edit_engine.serving.room import Room
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobCancelledError
@@ -106,14 +107,15 @@ class Job:
 
 
 class Desk:
-    """Takes jobs and keeps them. ``connect`` gives a client of the engine; ``folder`` is where jobs' files go.
+    """Takes jobs and keeps them. ``connect`` gives a client of the engine; ``folder`` is where visitors' files go.
 
     Its ``close`` ends all of them.
     """
 
     def __init__(self, connect: Callable[[], Client], folder: Path, limits: Limits) -> None:
         self._connect = connect
-        self._folder = folder
+        self._folder = folder / "jobs"
+        self.room = Room(folder, self._folder, limits)
         self._limits = limits
         self._jobs: dict[str, Job] = {}
         self._threads: set[threading.Thread] = set()
@@ -125,11 +127,13 @@ class Desk:
     def take(self, visitor: str, key: str, work: Work) -> Job:
         """The visitor's job of this ``key``, begun now unless it is there.
 
-        GanEditError (too_many_jobs) when the visitor has as many at once as allowed.
+        GanEditError (too_many_jobs) when the visitor has as many at once as allowed, (server_full) when what it makes
+        could not be kept.
         """
         with self._lock:
             if (found := self._jobs.get(key)) is not None:
                 return self._own(visitor, found)
+            self.room.check()
             running = [job for job in self._jobs.values() if job.visitor == visitor and job.ended is None]
             if len(running) >= self._limits.jobs or self._closed.is_set():
                 raise GanEditError(
@@ -181,6 +185,7 @@ class Desk:
     def _sweep_until_closed(self) -> None:
         while not self._closed.wait(_SWEEP_SECONDS):
             self._sweep()
+            self.room.measure()
 
     def _sweep(self) -> None:
         """Forget what nobody comes for any more, and its files."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from gan_edit_engine.serving.keys import Keys
 from gan_edit_engine.serving.proxy import Network, Scope, seen_through
+from gan_edit_engine.serving.room import Room
+from gan_edit_protocol.errors import GanEditError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,7 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 VISITOR = b"x-gan-edit-visitor"
 """The header by which the rooms behind the door know who came in; what a visitor says there itself is taken away."""
-_TOO_LARGE = 413
+_TOO_LARGE, _FULL = 413, 507
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
 _ASK = (b"www-authenticate", b'Basic realm="GAN Edit: your name, and your key as the password", charset="UTF-8"')
 # What the page and gradio_client ask for. Gradio has more: a proxy, monitoring, an editor of its own code.
@@ -31,6 +33,7 @@ _READ = re.compile(
     re.DOTALL,
 )
 _WRITE = re.compile(rf"{_API}/(?:queue/join|upload|cancel|reset|component_server)/?|{_API}/call/\w+/?")
+_UPLOAD = re.compile(rf"{_API}/upload/?")
 # The page is whole: it fetches nothing from anywhere else, whatever a picture's or a model's text says.
 _HEADERS = [
     (
@@ -54,14 +57,17 @@ class _Refusal:
 class Guard:
     """Lets those in who show one of the ``keys``; without keys those of this machine, by a loopback address.
 
-    ``most_bytes``: of a request. ``proxy``: where one is that passes visitors on.
+    ``most_bytes``: of a request. ``proxy``: where one is that passes visitors on. ``room``: for what they bring.
     """
 
-    def __init__(self, app: App, keys: Keys | None, most_bytes: int, proxy: Network | None = None) -> None:
+    def __init__(
+        self, app: App, keys: Keys | None, most_bytes: int, proxy: Network | None = None, room: Room | None = None
+    ) -> None:
         self._app = app
         self._keys = keys
         self._most_bytes = most_bytes
         self._proxy = proxy
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -84,7 +90,17 @@ class Guard:
         known = [(name, value) for name, value in headers if name not in (VISITOR, b"authorization")]
         scope = {**scope, "headers": [*known, (VISITOR, visitor.encode())]}
         counted = _Counted(receive, send, self._most_bytes)
-        await self._app(scope, counted.receive, counted.send)
+        if self._room is None or not _UPLOAD.fullmatch(scope["path"]):
+            await self._app(scope, counted.receive, counted.send)
+            return
+        size = next(map(int, _all(headers, b"content-length")), self._most_bytes)
+        try:
+            with self._room.bringing(visitor, size) as entry:
+                await self._app(scope, counted.receive, counted.send)
+                entry[1] = counted.count
+        except GanEditError as error:
+            await _passed_over(receive, self._most_bytes)
+            await _refuse(send, _Refusal(_FULL, f"{error.message} {error.hint}"))
 
     def _visitor(self, headers: list[tuple[bytes, bytes]], scope: Scope) -> str | None:
         """The name under which somebody came in and from where; None when it is none of those who may."""
@@ -117,6 +133,11 @@ class _Counted:
         self._receive, self._send = receive, send
         self._most = self._left = most
         self._answered = self._over = False
+
+    @property
+    def count(self) -> int:
+        """The bytes that came."""
+        return self._most - self._left
 
     async def receive(self) -> Message:
         message = await self._receive()

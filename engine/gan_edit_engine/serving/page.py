@@ -209,6 +209,8 @@ class _Page:
 
     def _prepared(self, view: NDArray[np.uint8], photo: str) -> Shown:
         canvas = self.canvas
+        with _told():
+            self.desk.room.check()  # Gradio keeps each view
         return {
             canvas.around: gr.update(visible=True),
             canvas.editor: {"background": view, "layers": [], "composite": None},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from gan_edit_engine.serving.desk import Cancel
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.painting import Strokes, asked_of_a_blank, painted, view_of
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.errors import JobCancelledError, JobFailedError
+from gan_edit_protocol.errors import GanEditError, JobCancelledError, JobFailedError
 from gan_edit_protocol.events import (
     Cancelled,
     Event,
@@ -218,7 +219,11 @@ def _unheard(event: Any) -> None:
 def read_photo(path: Path, limits: Limits) -> Picture:
     """A visitor's photo; GanEditError when it is none, or too large, before it is decoded."""
     name = path.name
-    data = path.read_bytes()
+    try:
+        os.utime(path)  # it is in use, and stays
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise GanEditError("no_photo", f"The photo {name} is no longer kept here.", "Choose it again.") from None
     with decoding(name):
         limits.check_size(*open_image(data, name).size)
     return read_picture(path, name)

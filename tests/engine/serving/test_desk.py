@@ -32,7 +32,7 @@ def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
     made: list[Desk] = []
 
     def make(limits: Limits = Limits(), connect: Callable[[], Any] = NoClient) -> Desk:  # noqa: B008 - it is frozen
-        made.append(Desk(connect, tmp_path / "jobs", limits))
+        made.append(Desk(connect, tmp_path, limits))
         return made[-1]
 
     yield make

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gan_edit_engine.serving.guard import VISITOR, Guard
 from gan_edit_engine.serving.keys import Keys
+from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.proxy import network_of
+from gan_edit_engine.serving.room import Room
 from gan_edit_protocol.errors import GanEditError
 
 KEY = "k" * 43
@@ -41,7 +44,7 @@ class Behind:
 
 def asked(
     path: str = "/", method: str = "GET", keys: Keys | None = KEYS, body: tuple[bytes, ...] = (),
-    proxy: str | None = None, client: str = "10.0.0.7", **headers: str,
+    proxy: str | None = None, client: str = "10.0.0.7", room: Room | None = None, **headers: str,
 ) -> tuple[int, dict[str, str], bytes, Behind]:  # fmt: skip
     """Status, headers and body of the answer, and what came through."""
     shown = {"host": "127.0.0.1:7860", **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -64,7 +67,7 @@ def asked(
     async def send(message: dict[str, Any]) -> None:
         told.append(message)
 
-    guard = Guard(behind, keys, MOST, None if proxy is None else network_of(proxy))
+    guard = Guard(behind, keys, MOST, None if proxy is None else network_of(proxy), room)
     asyncio.run(guard(scope, receive, send))
     start, *rest = told
     answered = {name.decode(): value.decode() for name, value in start["headers"]}
@@ -240,6 +243,18 @@ def test_a_body_that_does_not_say_so_is_cut_off_and_its_sender_told() -> None:
     assert status == 413
     assert b"too large" in body
     assert len(behind.body) == 600
+
+
+def test_a_picture_for_which_there_is_no_room_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    room = Room(tmp_path, tmp_path / "jobs", Limits(kept=100_000))
+    shown = {"authorization": f"Bearer {KEY}", "content_length": "1000"}
+    upload = ("/gradio_api/upload", "POST")
+    assert asked(*upload, body=(b"x" * 1000,), room=room, **shown)[0] == 200
+    status, _, body, behind = asked(*upload, body=(b"x" * 1000,), room=room, **shown)
+    assert (status, behind.scope) == (507, None)
+    assert body.startswith(b"This server keeps 0 MB of each")
+    assert body.endswith(b"gone.\n")
+    assert asked("/gradio_api/queue/join", "POST", body=(b"x",), room=room, **shown)[0] == 200
 
 
 def test_a_websocket_is_closed() -> None:
