@@ -42,6 +42,7 @@ from gan_edit_engine.inversion.axes import PROBES
 from gan_edit_engine.inversion.edit import Wish, follow_scribble
 from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import random_z
+from gan_edit_engine.inversion.losses import pixel_loss
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import load_lpips, load_perceptual
 from gan_edit_engine.inversion.prepared import Prepared
@@ -58,6 +59,7 @@ from official_projector import project_officially
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FOREVER = 20_000  # steps: no case ends before the bench does
+PHOTOS = 4  # that a pass may take at once
 LARGE = StyleGAN2Config(resolution=1024, channel_base=32768, channel_max=512)
 """The official config-f, as FFHQ's model."""
 
@@ -88,6 +90,12 @@ class Bench:
                 "default with efficientnet-lite0": self._projection("auto", perceptual="efficientnet-lite0"),
             },
             "one step of an edit": {name: self._edit(name) for name in FORMATS},
+            **{
+                f"a step's loss and gradient for {PHOTOS} photos, seen at {side} pixels": {
+                    f"{count} in one pass": self._in_passes_of(count, side) for count in (1, 2, PHOTOS)
+                }
+                for side in self._sides()
+            },
             "a photo's first latent": {"one step of the default": self._projection("auto"), "encoder": self._encoder()},
             "an edit laid on 24 megapixels": {
                 "opaque layer over layer": _blending(),
@@ -137,6 +145,27 @@ class Bench:
             Wish(torch.zeros_like(self.subject.image), painted, painted, torch.ones_like(painted), painted),
         )
         return lambda: next(steps)
+
+    def _sides(self) -> tuple[int, ...]:
+        """Those at which a projection's perceptual network sees images, the coarse one first."""
+        fine = min(self.projector.settings.perceptual_side, self.generator.resolution)
+        return tuple(dict.fromkeys(self.projector.perceptual.side_seen(fine, side) for side in (fine // 2, fine)))
+
+    def _in_passes_of(self, count: int, side: int) -> Case:
+        """Each photo has a latent of its own, of which a step takes the image, both losses, and the gradient."""
+        perceptual, settings = self.projector.perceptual, self.projector.settings
+        images, weights = (part.expand(count, -1, -1, -1) for part in (self.subject.image, self.subject.weight))
+        target = perceptual.target(images, weights, side=side)
+
+        def run() -> None:
+            for _ in range(PHOTOS // count):
+                ws = self.ws.repeat(count, 1, 1).requires_grad_()
+                drawn = synthesise(self.generator, ws, Drawing(dtype=self.projector.dtype))
+                loss = settings.pixel_weight * pixel_loss(drawn, images, weights)
+                loss = loss + settings.perceptual_weight * perceptual.loss(drawn, target)
+                loss.backward()
+
+        return run
 
     def _encoder(self) -> Case:
         config = EncoderConfig(self.generator.num_ws, self.generator.w_dim, self.projector.statistics.std)
@@ -262,6 +291,7 @@ def bench(
     device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the first that works.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = os.cpu_count() or 1,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each case.")] = 15,
+    only: Annotated[str, typer.Option(help="Only the groups whose title holds this text.")] = "",
     large: Annotated[bool, typer.Option("--large", help="An edit in StyleGAN2's config-f at 1024 pixels.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -274,6 +304,8 @@ def bench(
     table = Table("", "ms", "times faster", title=f"{model} on {describe_device(chosen)}, {threads} threads")
     found: dict[str, dict[str, float]] = {}
     for title, group in Bench(model, chosen).groups().items():
+        if only not in title:
+            continue
         found[title] = dict(measure(group, rounds, chosen))
         table.add_section()
         table.add_row(f"[bold]{title}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -26,6 +27,7 @@ from .requests import (
     ShutdownRequest,
     StatusRequest,
 )
+from .sharing import SharedTransport
 from .transport import Transport
 
 GREETING_SECONDS = 5.0
@@ -206,6 +208,18 @@ class Client:
             yield event
             if isinstance(event, FINAL_EVENTS):
                 return
+
+    @contextmanager
+    def shared(self) -> Iterator[Callable[[], Client]]:
+        """Inside, gives a client to each of several threads, all over this one's connection, which itself rests.
+
+        Each of them is to be closed. When the connection is gone, all of them hear of it.
+        """
+        way = SharedTransport(self._transport)
+        try:
+            yield lambda: Client(way.part())
+        finally:
+            way.close()
 
     def shutdown(self) -> None:
         """Ask the engine to end, whichever version it is of. Returns at once."""

@@ -15,12 +15,14 @@ from rich.table import Table
 
 from gan_edit_engine import __version__
 from gan_edit_engine.cli import install, session
+from gan_edit_engine.cli.batch import batch
 from gan_edit_engine.cli.edit import AsJson, Assignments, Device, ModelName, edit, project, random
 from gan_edit_engine.cli.engine import ConnectionFile, run_engine
 from gan_edit_engine.cli.find import find
 from gan_edit_engine.cli.imagine import imagine
 from gan_edit_engine.cli.interpolate import interpolate
 from gan_edit_engine.cli.serve import connect, keys, serve
+from gan_edit_engine.imaging.image_files import photo_files
 from gan_edit_engine.service import relay
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch, remote
@@ -62,7 +64,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("engine")(run_engine)
-for command in (edit, project, random, imagine, interpolate, find, serve, keys, connect):
+for command in (edit, project, random, imagine, interpolate, find, batch, serve, keys, connect):
     app.command()(command)
 
 
@@ -176,9 +178,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Project photos and print PSNR, SSIM, LPIPS (VGG-16), seconds and steps, each and in the mean."""
-    # These bring torch, as above.
-    from gan_edit_engine.cli import evaluate as scores  # noqa: PLC0415
-    from gan_edit_engine.worker.evaluate import photo_files  # noqa: PLC0415
+    from gan_edit_engine.cli import evaluate as scores  # noqa: PLC0415 - it brings torch, as above
 
     settings = ProjectSettings.from_assignments(assignments or [])
     scores.evaluate(photo_files(photos)[:limit], model, settings, device, as_json)

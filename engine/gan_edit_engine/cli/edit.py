@@ -12,15 +12,15 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from gan_edit_engine.cli.latent_files import check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.cutting import Scene, cut, laid_on
 from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.latent_files import check_latent_output, read_latent_of, write_latent
 from gan_edit_engine.imaging.looking import Cancelled, Looking, Show, Sight, find_place
 from gan_edit_engine.imaging.preflight import check_painted
-from gan_edit_engine.library.models_folder import is_file, model_names
+from gan_edit_engine.library.models_folder import model_argument
 from gan_edit_protocol.client import Client, Transfer
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.errors import SettingError
@@ -115,7 +115,7 @@ def edit(
     start = None if latent_in is None else read_latent_of(latent_in, model)
     marked = selection if selection is not None else strokes[..., 3]
     sight = Sight(picture.pixels, marked, model_argument(model), selected=selection is not None)
-    given = _given_place(align, crop)
+    given = given_place(align, crop)
 
     def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[EditRequest, Looking]:
         looking = given or find_place(sight, client, show, cancelled)
@@ -155,7 +155,7 @@ def project(
     selection = _read_mask(mask, picture)
     start = None if latent_in is None else read_latent_of(latent_in, model)
     sight = Sight(picture.pixels, selection, model_argument(model), selected=selection is not None)
-    given = _given_place(align, crop)
+    given = given_place(align, crop)
 
     def request(client: Client, show: Show, cancelled: Cancelled) -> tuple[ProjectRequest, Looking]:
         looking = given or find_place(sight, client, show, cancelled)
@@ -241,16 +241,11 @@ def _given(**options: int | str | None) -> dict[str, int | str]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def model_argument(name: str) -> str:
-    """A file is named by its full path, because the engine runs in another folder."""
-    return str(Path(name).absolute()) if name not in model_names() and is_file(Path(name)) else name
-
-
 def _read_mask(path: Path | None, picture: Picture) -> NDArray[np.uint8] | None:
     return None if path is None else image_files.read_mask(path, picture)
 
 
-def _given_place(align: str | None, crop: str | None) -> Looking | None:
+def given_place(align: str | None, crop: str | None) -> Looking | None:
     """Where the model looks as the options say; None where they say nothing."""
     if align is not None and crop is not None:
         raise SettingError("--align and --crop both say where the model looks.", "Give one of them.")

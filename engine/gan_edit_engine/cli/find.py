@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gan_edit_engine.cli.edit import Device, Keep, ModelName, PhotoFile, face_entries, model_argument
+from gan_edit_engine.cli.edit import Device, Keep, ModelName, PhotoFile, face_entries
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.looking import Sight, crop_text, drawn, find_faces
+from gan_edit_engine.library.models_folder import model_argument
 from gan_edit_protocol.default_model import DEFAULT
 
 OutputFile = Annotated[

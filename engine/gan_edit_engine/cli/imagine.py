@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_edit_engine.cli.edit import AsJson, Assignments, Device, Keep, ModelName, Seed, model_argument
-from gan_edit_engine.cli.latent_files import write_latent
+from gan_edit_engine.cli.edit import AsJson, Assignments, Device, Keep, ModelName, Seed
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.latent_files import write_latent
+from gan_edit_engine.library.models_folder import model_argument
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.events import FramesReady
 from gan_edit_protocol.latent import Latent

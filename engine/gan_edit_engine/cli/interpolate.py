@@ -12,12 +12,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from gan_edit_engine.cli.edit import AsJson, Assignments, Device, Keep, ModelName, model_argument
-from gan_edit_engine.cli.latent_files import check_latent_output, read_latent_of, write_latent
+from gan_edit_engine.cli.edit import AsJson, Assignments, Device, Keep, ModelName
 from gan_edit_engine.cli.progress import progress_bar
 from gan_edit_engine.cli.session import engine
 from gan_edit_engine.imaging.animation import check_animation, honoured_rate, write_animation
 from gan_edit_engine.imaging.arrays import from_message
+from gan_edit_engine.imaging.latent_files import check_latent_output, read_latent_of, write_latent
+from gan_edit_engine.library.models_folder import model_argument
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.events import FramesReady
 from gan_edit_protocol.latent import Latent

@@ -25,7 +25,7 @@ def progress_bar() -> Iterator[tuple[Callable[[Event | Transfer], None], Callabl
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        _Interrupts() as interrupts,
+        Interrupts() as interrupts,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task("Starting", total=None)
@@ -44,12 +44,12 @@ def progress_bar() -> Iterator[tuple[Callable[[Event | Transfer], None], Callabl
         yield show, lambda: interrupts.any
 
 
-class _Interrupts:
+class Interrupts:
     """Notes the first Ctrl-C instead of raising, and lets the second one through."""
 
     any = False
 
-    def __enter__(self) -> _Interrupts:
+    def __enter__(self) -> Interrupts:
         self._before = signal.signal(signal.SIGINT, self._note)
         return self
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_edit_engine.cli.latent_arrays import LATENT_NAMES, read_arrays
 from gan_edit_engine.generators import Generator
+from gan_edit_engine.imaging.latent_arrays import LATENT_NAMES, read_arrays
 from gan_edit_engine.library.models import open_model
 from gan_edit_engine.system.atomic_write import check_place, replacing
 from gan_edit_protocol.errors import GanEditError

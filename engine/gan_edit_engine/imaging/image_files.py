@@ -41,6 +41,8 @@ _UPRIGHT: dict[int, Callable[[AnyImage], AnyImage]] = {
     8: lambda a: np.rot90(a),
 }
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
 _LEAST_SHARE = 0.25
 """Of its pixels' bytes a photo hardly makes a smaller PNG."""
 _FAINTEST = 13
@@ -60,6 +62,30 @@ class Picture:
     def notes(self) -> Notes:
         """What the file says besides the pixels."""
         return Notes(self.profile, self.exif, self.resolution)
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """The pictures of a folder by name; GanEditError when there are none, or no such folder that can be read."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise GanEditError(
+            "no_photos", f"The folder {folder} cannot be read ({error.strerror}).", "Check its name."
+        ) from None
+    files = [file for file in files if file.is_file() or not file.exists()]  # a link that leads nowhere is told of
+    if not files:
+        raise GanEditError(
+            "no_photos", f"There are no photos in {folder}.", f"It may hold {', '.join(SUFFIXES)} files."
+        )
+    return files
+
+
+def pixel_bytes(path: Path) -> int:
+    """What the pixels of a picture file will take, by its header; GanEditError when it cannot be read."""
+    data = _read_bytes(path)
+    with decoding(str(path)):
+        image = open_image(data, str(path))
+        return image.width * image.height * (8 if is_16_bit(image, data) else 4)
 
 
 def read_picture(path: Path, name: str | None = None) -> Picture:

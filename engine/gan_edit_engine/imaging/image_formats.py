@@ -5,13 +5,14 @@ Pillow left to itself tries every decoder it has, and that of PostScript starts 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import PurePath
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
@@ -68,15 +69,14 @@ _PLAIN = {(1, 1), (2, 3), (2, 4)}  # gray that grows with the number, RGB, and R
 _ALPHA = (2,)  # an extra sample that is transparency, with colours that are not multiplied by it
 
 
-@contextmanager
+@contextlib.contextmanager
 def decoding(name: str) -> Iterator[None]:
     """Whatever a decoder raises inside becomes one sentence about the picture ``name``: bad_image or out_of_memory.
 
     A damaged file makes Pillow and OpenCV raise nearly anything. :class:`GanEditError` passes as it is.
     """
     try:
-        with warnings.catch_warnings(), _muted():
-            warnings.simplefilter("ignore")  # about entries that do not matter here; an error is told below
+        with _quiet:
             yield
     except GanEditError:
         raise
@@ -88,9 +88,35 @@ def decoding(name: str) -> Iterator[None]:
         raise GanEditError("bad_image", f"The image {name} is damaged: {reason}.", "Save it again as PNG.") from None
 
 
-@contextmanager
+class _Quiet:
+    """While any thread is inside, Python's warnings and what is written to standard error are dropped.
+
+    libtiff and libpng tell of damage on standard error, where people read the one sentence about it; the warnings are
+    about entries that do not matter here. Both are the process's, so that the last thread that leaves gives them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                self._before.enter_context(_muted())
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.close()
+
+
+@contextlib.contextmanager
 def _muted() -> Iterator[None]:
-    """libtiff and libpng tell of damage on standard error, where people read the one sentence about it."""
     try:
         before = os.dup(2)
     except OSError:  # a program without a standard error
@@ -103,6 +129,9 @@ def _muted() -> Iterator[None]:
     finally:
         os.dup2(before, 2)
         os.close(before)
+
+
+_quiet = _Quiet()
 
 
 def open_image(data: bytes, name: str) -> Image.Image:

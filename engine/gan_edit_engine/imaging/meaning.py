@@ -64,6 +64,14 @@ def meaning(photo: Image, before: Image, after: Image, painted: Strokes, counts:
     return Meaning(base, over, change, np.asarray(matte, np.float32), new, patches)
 
 
+def all_meant(photo: Image, before: Image, after: Image) -> Meaning:
+    """What becomes of the photo where nobody painted, and all that the model's images differ in is meant."""
+    change = after - before
+    size = np.sqrt(np.square(cv2.GaussianBlur(change, (0, 0), 1.0)).mean(-1))
+    nothing = np.zeros(photo.shape[:2], np.float32)
+    return Meaning(photo, nothing, change, step(size, _NOTHING, _SEEN), _newness(before, after))
+
+
 def _carried(reached: Image, paint: Image, strokes: Image, counts: Image) -> Image:
     """What is missing to each stroke's colour, carried to the places where the stroke counts.
 

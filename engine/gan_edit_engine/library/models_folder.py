@@ -90,6 +90,11 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def model_argument(name: str) -> str:
+    """What a request says for a name that a person gives: a file by its full path, as the engine runs elsewhere."""
+    return str(Path(name).absolute()) if name not in model_names() and is_file(Path(name)) else name
+
+
 def find_model(name_or_file: str | Path, folder: Path | None = None) -> Path:
     """The file behind "default", an installed model's name, or a path; GanEditError when there is none."""
     text = str(name_or_file)

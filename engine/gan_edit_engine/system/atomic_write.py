@@ -15,6 +15,9 @@ from safetensors import SafetensorError
 
 from gan_edit_protocol.errors import GanEditError
 
+PREFIX = ".gan-edit-"
+"""Of the names of files that are not yet in their places."""
+
 
 @contextmanager
 def replacing(path: Path, suffix: str = ".part") -> Iterator[Path]:
@@ -55,6 +58,13 @@ def check_place(path: Path, room: int = 0) -> None:
     if free is not None and free < room:
         reason = f"it takes about {_megabytes(room)}, and {_megabytes(free)} are free there"
         raise _cannot_write(path, reason)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers left in a folder that were killed; only where no other writer is at work."""
+    for part in folder.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            part.unlink()
 
 
 def make_folder(folder: Path) -> None:
@@ -102,7 +112,7 @@ def _beside(path: Path, suffix: str, finish: bool = True) -> Iterator[Path]:
         yield path  # it holds nothing that could be lost, and a file in its place would not be what is meant
         return
     target = Path(os.path.realpath(path))
-    part = target.with_name(f".gan-edit-{secrets.token_hex(8)}{suffix}")
+    part = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{suffix}")
     try:
         new_mode = _create(part, old_mode)
         yield part

@@ -30,8 +30,6 @@ try:
 except ImportError:  # only who evaluates needs it
     structural_similarity = None  # type: ignore[assignment]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
-
 
 @dataclass(frozen=True)
 class Score:
@@ -43,16 +41,6 @@ class Score:
     lpips: float
     seconds: float
     steps: int
-
-
-def photo_files(folder: Path) -> list[Path]:
-    """The pictures of a folder by name; GanEditError when there are none."""
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise GanEditError(
-            "no_photos", f"There are no photos in {folder}.", f"It may hold {', '.join(SUFFIXES)} files."
-        )
-    return files
 
 
 def subject_of(file: Path, generator: Generator, device: torch.device) -> Subject:

@@ -24,9 +24,9 @@ from gan_edit_engine.cli import edit as cli_edit
 from gan_edit_engine.cli import interpolate as cli_interpolate
 from gan_edit_engine.cli.app import main
 from gan_edit_engine.cli.install import engine_program
-from gan_edit_engine.cli.latent_files import read_latent, write_latent
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
+from gan_edit_engine.imaging.latent_files import read_latent, write_latent
 from gan_edit_protocol import connection
 from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.settings import EditSettings

@@ -6,6 +6,8 @@ import io
 import os
 import random
 import struct
+import threading
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from PIL import EpsImagePlugin, Image, TiffImagePlugin
 
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.image_files import read_mask, read_picture, read_scribble
+from gan_edit_engine.imaging.image_formats import decoding
 from gan_edit_engine.training.photos import PhotoSource
 from gan_edit_protocol.errors import GanEditError
 
@@ -389,3 +392,31 @@ def test_memory_that_is_full_is_no_damage(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(GanEditError) as caught:
         read_picture(tmp_path / "deep.png")
     assert caught.value.code == "out_of_memory"
+
+
+def test_pictures_that_several_threads_open_leave_standard_error_and_warnings_as_they_were(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    first_in, second_in, first_out = (threading.Event() for _ in range(3))
+
+    def first() -> None:
+        with decoding("a.png"):
+            first_in.set()
+            second_in.wait(10)
+        first_out.set()
+
+    def second() -> None:
+        first_in.wait(10)
+        with decoding("b.png"):
+            second_in.set()
+            first_out.wait(10)
+
+    filters = list(warnings.filters)
+    threads = [threading.Thread(target=each) for each in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"to be seen\n")
+    assert "to be seen" in capfd.readouterr().err
+    assert warnings.filters == filters

@@ -14,8 +14,8 @@ from engine_process import wait_for
 from PIL import Image
 from serving.served import Served, fetched
 
-from gan_edit_engine.cli.latent_files import read_latent
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
+from gan_edit_engine.imaging.latent_files import read_latent
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from gan_edit_engine.cli.latent_files import write_latent
+from gan_edit_engine.imaging.latent_files import write_latent
 from gan_edit_engine.system.atomic_write import check_place, make_folder, replacing
 from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.errors import GanEditError

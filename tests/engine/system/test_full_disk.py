@@ -18,12 +18,12 @@ from disks import full_disk
 
 from gan_edit_engine.checkpoints import discriminator_file, safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import save_encoder
-from gan_edit_engine.cli.latent_files import write_latent
 from gan_edit_engine.cli.synthesize import synthesize
 from gan_edit_engine.generators import Discriminator, DiscriminatorConfig, Generator
 from gan_edit_engine.imaging.animation import write_animation
 from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.image_files import Picture, write_png
+from gan_edit_engine.imaging.latent_files import write_latent
 from gan_edit_engine.inversion.precision import faster_precision
 from gan_edit_engine.inversion.projection import write_projection
 from gan_edit_engine.inversion.subject import Inversion

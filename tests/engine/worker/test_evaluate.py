@@ -12,10 +12,11 @@ from PIL import Image
 
 import narrow_lpips
 from gan_edit_engine.cli import evaluate as cli_evaluate
+from gan_edit_engine.imaging.image_files import photo_files
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
-from gan_edit_engine.worker.evaluate import Judge, Score, evaluate, mean, photo_files
+from gan_edit_engine.worker.evaluate import Judge, Score, evaluate, mean
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.settings import ProjectSettings

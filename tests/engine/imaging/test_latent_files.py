@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from gan_edit_engine.cli.latent_files import read_latent, read_latent_of, write_latent
 from gan_edit_engine.imaging import image_files
 from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.image_files import Picture
+from gan_edit_engine.imaging.latent_files import read_latent, read_latent_of, write_latent
 from gan_edit_engine.imaging.latent_notes import with_latent
 from gan_edit_engine.imaging.picture_notes import chunk
 from gan_edit_protocol.errors import GanEditError

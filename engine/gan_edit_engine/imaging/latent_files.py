@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from gan_edit_engine.cli.latent_arrays import is_npz, read_arrays
 from gan_edit_engine.imaging.arrays import from_message, to_message
+from gan_edit_engine.imaging.latent_arrays import is_npz, read_arrays
 from gan_edit_engine.imaging.latent_notes import is_png, latent_in
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES
 from gan_edit_engine.system.atomic_write import check_place, replacing
