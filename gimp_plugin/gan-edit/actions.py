@@ -12,6 +12,7 @@ import installation
 import pictures
 import status
 from call import Call, Values
+from engines import Engines
 from gan_edit_protocol.errors import GanEditError, JobCancelledError
 
 ACTIONS: dict[str, Callable[[Call], Values]] = {
@@ -39,7 +40,7 @@ def run(
         log.info("%s (%s)", procedure.get_name(), run_mode.value_nick)
         interactive, attended = run_mode == Gimp.RunMode.INTERACTIVE, run_mode != Gimp.RunMode.NONINTERACTIVE
         values = ACTIONS[procedure.get_name()](
-            Call(procedure, interactive, attended, image, list(drawables), config, installed.engine)
+            Call(procedure, interactive, attended, image, list(drawables), config, Engines(installed.engine))
         )
     except JobCancelledError:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from gi.repository import Gimp, GObject
 
+from engines import LOCAL
 from gan_edit_protocol.default_model import DEFAULT
 from gan_edit_protocol.settings import (
     EditSettings,
@@ -38,6 +39,10 @@ READ_WRITE = GObject.ParamFlags.READWRITE
 
 def declare(procedure: Gimp.Procedure, name: str) -> None:
     """Add the arguments and return values of the procedure ``name``."""
+    procedure.add_string_argument(
+        "engine", "_Engine", "What does the work: local, which is this computer, or the address of a server that the "
+        "command gan-edit connect knows", LOCAL, READ_WRITE
+    )  # fmt: skip
     if name == "gan-edit-status":
         _declare_status(procedure)
         return
@@ -107,7 +112,7 @@ def _declare_setting(procedure: Gimp.Procedure, spec: Spec) -> None:
 
 def _declare_status(procedure: Gimp.Procedure) -> None:
     procedure.add_boolean_argument(
-        "end-engine", "_End the engine", "End the engine, after telling how it is", False, READ_WRITE
+        "end-engine", "_End the engine", "End this computer's engine, after telling how it is", False, READ_WRITE
     )
     procedure.add_boolean_return_value("running", "Running", "Whether an engine answers", False, READ_WRITE)
     for name, meaning in (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import arguments
 import dialogs
 import stack
 import typed
-from gan_edit_protocol import launch
+from engines import LOCAL, Engines, meant_engine
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobCancelledError
 from gan_edit_protocol.events import ResultReady
@@ -36,7 +35,12 @@ class Call:
     image: Gimp.Image | None
     drawables: list[Gimp.Drawable]
     config: Gimp.ProcedureConfig
-    engine: launch.EngineCommand
+    engines: Engines
+
+    @property
+    def engine(self) -> str:
+        """The one that is to do the work: ``LOCAL``, or a server's address."""
+        return meant_engine(self.config.get_property("engine"))
 
     def ask(
         self, ordered: list[str] | None = None, photos: dict[Gimp.Layer | None, Gimp.Layer] | None = None
@@ -51,14 +55,25 @@ class Call:
         plain = stack.plain_layers(self.image) if self.image else []
         if self.config.find_property(arguments.START_LAYER):
             self.config.set_property(arguments.START_LAYER, None)  # last time's may be of another photo
-        # Started before the dialog: it lists the installed models, and the worker is ready when OK is pressed.
-        with engine_for(self, "Starting the GAN Edit engine") as (client, _):
-            choices = dialogs.Choices(plain, client.status().models, ordered or [], photos or {}, self.engine)
+        servers, models = self._known_servers(), ()
+        self.config.set_property("engine", self.engine if self.engine in servers else LOCAL)
+        if not servers:
+            # Started before the dialog: it lists the installed models, and the worker is ready when OK is pressed.
+            with engine_for(self, "Starting the GAN Edit engine") as (client, _):
+                models = client.status().models
+        choices = dialogs.Choices(plain, models, ordered or [], photos or {}, self.engines, servers)
         accepted, crop = dialogs.ask(self.procedure, self.config, choices)
         if not accepted:
             raise JobCancelledError
         typed.keep(self.config, self.image)
         return crop
+
+    def _known_servers(self) -> tuple[str, ...]:
+        try:
+            return self.engines.servers()
+        except GanEditError as error:  # the work can be done here, but not without a word
+            Gimp.message(str(error))
+            return ()
 
 
 def image_of(call: Call) -> Gimp.Image:
@@ -80,10 +95,11 @@ def run_job(
 
 @contextmanager
 def engine_for(call: Call, title: str) -> Iterator[tuple[Client, ProgressBar]]:
-    """The engine, started when none answers, which ends with GIMP and its other users; a progress bar for its work."""
+    """The engine that the call names, started if it is this computer's and none answers; a bar for its work."""
     bar = ProgressBar(title)
+    waiting = bar.starting if call.engine == LOCAL else bar.connecting
     try:
-        with launch.connect_or_start(call.engine, os.getppid(), bar.starting) as client:
+        with call.engines.client(call.engine, waiting) as client:
             yield client, bar
     finally:
         bar.end()

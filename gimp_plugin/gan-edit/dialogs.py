@@ -10,14 +10,16 @@ import gi
 import arguments
 import fitting
 import parasites
+import server_rows
+from choosers import TEXT_CHARACTERS, EngineChooser, ModelChooser
+from engines import Engines
 
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
 from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402  (after require_version)
 
-from gan_edit_protocol import launch  # noqa: E402
-from gan_edit_protocol.default_model import DEFAULT, meant_model, shown_model  # noqa: E402
+from gan_edit_protocol.default_model import shown_model  # noqa: E402
 from gan_edit_protocol.events import EngineStatus  # noqa: E402
 from gan_edit_protocol.geometry import Crop  # noqa: E402
 
@@ -29,9 +31,6 @@ except ImportError:  # a GIMP without pycairo cannot draw on the photo
 START, END = 1, 2
 NO_LAYER = "none"
 LISTED_LINES = 6
-TEXT_CHARACTERS = 40
-"""Room for a setting's text: the longest default, the names of five layers of a network."""
-
 NAME_CHARACTERS = 24
 """Room for the name of a layer; longer ones are cut, so that the dialog is no wider than a screen."""
 
@@ -42,14 +41,17 @@ class Choices:
 
     ``stack``: the layers that may be the start when they keep a latent. ``models``: the names to offer. ``ordered``:
     names of layers that are told in this order. ``photos``: the layers that may be the scribble, and the photo's layer
-    with each of them; with None where there is no scribble to choose. ``engine``: finds the faces in it.
+    with each of them; with None where there is no scribble to choose. ``engines``: one of them finds the faces in it.
+    ``servers``: those of them that may be chosen instead of this computer's, and then say themselves which models they
+    have.
     """
 
     stack: list[Gimp.Layer]
     models: tuple[str, ...]
     ordered: list[str]
     photos: dict[Gimp.Layer | None, Gimp.Layer]
-    engine: launch.EngineCommand
+    engines: Engines
+    servers: tuple[str, ...]
 
 
 def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choices) -> tuple[bool, Crop | None]:
@@ -67,12 +69,14 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choice
     for widget in widgets:
         if isinstance(widget, GimpUi.LabelEntry):
             widget.get_entry().set_width_chars(TEXT_CHARACTERS)
-    rows = _rows(dialog, config, choices, labels)
+    shown = None
+    if Looking is not None and choices.photos:
+        shown = Looking(config, choices.engines, choices.photos, waits=bool(choices.servers))
+    rows = _rows(dialog, config, choices, labels, shown)
     contents = [*main, *_unfolding(dialog, advanced)]
     if config.find_property("hide-scribble"):
         contents.append("hide-scribble")
     box = dialog.fill_box("settings", contents)
-    shown = Looking(config, choices.engine, choices.photos) if Looking is not None and choices.photos else None
     for place, row in enumerate(rows if shown is None else [shown, *rows]):
         box.pack_start(row, False, False, 0)
         box.reorder_child(row, place)
@@ -87,12 +91,17 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, choices: Choice
 
 
 def _rows(
-    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, choices: Choices, labels: list[Gtk.Label]
+    dialog: GimpUi.ProcedureDialog,
+    config: Gimp.ProcedureConfig,
+    choices: Choices,
+    labels: list[Gtk.Label],
+    shown: Looking | None,
 ) -> list[Gtk.Widget]:
-    """What stands above the settings: layers and model. Their labels are added to ``labels``."""
+    """What stands above the settings: layers, engine and model. Their labels are added to ``labels``."""
     rows = []
     if config.find_property("scribble"):
-        rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, [*choices.photos]), labels))
+        painted = [*choices.photos] or choices.stack  # without a photo any layer may be it
+        rows.append(_row(config, "scribble", _scribble_chooser(dialog, config, painted), labels))
     if choices.photos:
         rows.append(_labelled("Photo layer", _photo_name(config, choices.photos), labels))
         if Looking is None:
@@ -100,8 +109,13 @@ def _rows(
                 label="With python3-gi-cairo installed, the photo is shown here.", xalign=0.0, visible=True
             )
             rows.append(told)
-    if config.find_property("model"):
-        rows.append(_row(config, "model", _model_chooser(config, choices.models), labels))
+    models = ModelChooser(config, choices.models) if config.find_property("model") else None
+    if choices.servers:
+        followers = [each for each in (models, shown) if each is not None]
+        chooser = EngineChooser(config, choices.engines, choices.servers, followers)
+        rows += [_row(config, "engine", chooser, labels), chooser.told]
+    if models is not None:
+        rows.append(_row(config, "model", models, labels))
     starts = [layer for layer in choices.stack if parasites.keeps_latent(layer)]
     if config.find_property(arguments.START_LAYER) and starts:
         chooser = _layer_chooser(config, arguments.START_LAYER, starts, "nothing: project anew")
@@ -200,24 +214,6 @@ def _listed(names: list[str], more: int = 0) -> str:
     return "\n".join([*names[:LISTED_LINES], *([f"and {more} more"] if more else [])])
 
 
-def _model_chooser(config: Gimp.ProcedureConfig, models: tuple[str, ...]) -> Gtk.Widget:
-    """The known models to choose from, or any other name or file typed in."""
-    chooser = Gtk.ComboBoxText.new_with_entry()
-    for name in dict.fromkeys((DEFAULT, *models)):
-        chooser.append_text(shown_model(name))
-    entry = chooser.get_child()
-    entry.set_activates_default(True)
-
-    def show(*_: object) -> None:
-        if meant_model(entry.get_text()) != config.get_property("model"):
-            entry.set_text(shown_model(config.get_property("model")))
-
-    config.connect("notify::model", show)
-    show()
-    entry.connect("changed", lambda _: config.set_property("model", meant_model(entry.get_text())))
-    return chooser
-
-
 def _row(config: Gimp.ProcedureConfig, name: str, widget: Gtk.Widget, labels: list[Gtk.Label]) -> Gtk.Widget:
     """``widget``, labelled and explained as the argument ``name``."""
     argument = config.find_property(name)
@@ -243,11 +239,13 @@ def _align(labels: list[Gtk.Label]) -> None:
         group.add_widget(label)
 
 
-def show_status(status: Callable[[], EngineStatus | None], start: Callable[[], None], end: Callable[[], None]) -> None:
-    """A window with the engine's state and buttons to start and end it, until it is closed."""
+def show_status(
+    status: Callable[[], EngineStatus | None], start: Callable[[], None], end: Callable[[], None], engines: Engines
+) -> None:
+    """A window with the engine's state and buttons to start and end it, and the servers' states, until it is closed."""
     GimpUi.init("gan-edit")
     while True:
-        answer = _status_window(status())
+        answer = _status_window(status(), engines)
         if answer == START:
             start()
         elif answer == END:
@@ -256,7 +254,7 @@ def show_status(status: Callable[[], EngineStatus | None], start: Callable[[], N
             return
 
 
-def _status_window(found: EngineStatus | None) -> int:
+def _status_window(found: EngineStatus | None, engines: Engines) -> int:
     header = Gtk.Settings.get_default().get_property("gtk-dialogs-use-header")
     dialog = GimpUi.Dialog(use_header_bar=header, title="GAN Edit Engine", role="gan-edit-status")
     dialog.add_button("_End the Engine" if found else "_Start the Engine", END if found else START)
@@ -266,9 +264,12 @@ def _status_window(found: EngineStatus | None) -> int:
     for row, (name, text) in enumerate(_status_lines(found)):
         grid.attach(Gtk.Label(label=name, xalign=1.0, yalign=0.0), 0, row, 1, 1)
         grid.attach(Gtk.Label(label=text, xalign=0.0, selectable=True), 1, row, 1, 1)
+    askings = server_rows.add(grid, engines)
     dialog.get_content_area().add(grid)
     grid.show_all()
     answer = dialog.run()
+    for each in askings:
+        each.give_up()
     dialog.destroy()
     return int(answer)
 
@@ -285,8 +286,8 @@ def _status_lines(found: EngineStatus | None) -> list[tuple[str, str]]:
 
 
 def _worker_lines(found: EngineStatus) -> list[tuple[str, str]]:
-    shown = [(worker.state, worker.device or "not known yet") for worker in found.workers]
-    if len(shown) == 1:
-        return [("Worker", shown[0][0]), ("Device", shown[0][1])]
-    lines = [f"{number}.  {state}, {device}" for number, (state, device) in enumerate(shown, 1)]
+    if len(found.workers) == 1:
+        (worker,) = found.workers
+        return [("Worker", worker.state), ("Device", worker.device or "not known yet")]
+    lines = [f"{number}.  {worker}" for number, worker in enumerate(found.workers, start=1)]
     return [("Workers", _listed(lines, found.more_workers) or "none")]

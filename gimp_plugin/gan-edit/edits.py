@@ -88,6 +88,7 @@ class _Task:
     photo: Gimp.Layer
     made_from: parasites.Origin
     model: str
+    engine: str
     align: Align | None = None
     crop: Crop | None = None
     latent: Latent | None = None
@@ -96,7 +97,7 @@ class _Task:
         """Look for the face that is meant where nothing says yet where the model looks."""
         if self.align is not None or self.crop is not None:
             return
-        found = faces.Question.about(self.photo, scribble, self.model).ask(client, bar.show)
+        found = faces.Question.about(self.photo, scribble, self.model, self.engine).ask(client, bar.show)
         if found.face is not None:
             self.crop = found.face.crop
         elif told := found.told(self._has_selection()):
@@ -153,7 +154,7 @@ def _task(call: Call, photo: Gimp.Layer, kind: str, shown: Crop | None) -> _Task
     model, layer = call.config.get_property("model"), call.config.get_property(arguments.START_LAYER)
     made_from, align = parasites.Origin.of_photo(kind, photo), layers.find_align(image, photo)
     if layer is None:
-        return _Task(image, photo, made_from, model, align, shown)
+        return _Task(image, photo, made_from, model, call.engine, align, shown)
     layers.require_own(image, layer)
     kept = parasites.read_projection(layer) if kind == "scribble" else parasites.read(layer)
     if kept is None:
@@ -168,7 +169,8 @@ def _task(call: Call, photo: Gimp.Layer, kind: str, shown: Crop | None) -> _Task
             f"The layer “{layer.get_name()}” was made with the model {kept.model}, not {model}.",
             "Choose that model, or no layer to start from.",
         )
-    return _Task(image, photo, made_from, kept.model, align, shown or parasites.read_crop(layer, photo), kept)
+    crop = shown or parasites.read_crop(layer, photo)
+    return _Task(image, photo, made_from, kept.model, call.engine, align, crop, kept)
 
 
 def _scene(call: Call, image: Gimp.Image) -> tuple[layers.Scene, Crop | None]:

@@ -97,7 +97,8 @@ ENTRIES = {
         "Engine _Status…",
         ALWAYS,
         "Show what the GAN Edit engine is doing, start it or end it",
-        "The engine is the program beside GIMP that runs the generative networks.",
+        "The engine is the program beside GIMP that runs the generative networks. The window also tells of the servers "
+        "that the command gan-edit connect knows, whose engines can be chosen in the other dialogs.",
     ),
 }
 

@@ -10,15 +10,16 @@ import layers
 import parasites
 import pixels
 import square
+from asking import Asking
+from engines import Engines
 from square_view import WIDTH, SquareView
 
 gi.require_version("Gtk", "3.0")
 
 from gi.repository import Gimp, GLib, Gtk  # noqa: E402  (after require_version)
 
-from gan_edit_protocol import launch  # noqa: E402
 from gan_edit_protocol.errors import GanEditError  # noqa: E402
-from gan_edit_protocol.events import FacesFound  # noqa: E402
+from gan_edit_protocol.events import EngineStatus, FacesFound  # noqa: E402
 from gan_edit_protocol.geometry import Box, Crop  # noqa: E402
 
 SETTLED_MILLISECONDS = 400
@@ -31,19 +32,23 @@ class Looking(Gtk.Box):
 
     ``photos``: the photo's layer with each scribble that is offered. A path “align” comes first, then what a person did
     with the square, then the layer to start from, then what is found.
+
+    ``waits``: until it hears that the engine answers.
     """
 
     def __init__(
         self,
         config: Gimp.ProcedureConfig,
-        engine: launch.EngineCommand,
+        engines: Engines,
         photos: dict[Gimp.Layer | None, Gimp.Layer],
+        waits: bool,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        self._config, self._engine, self._photos = config, engine, photos
+        self._config, self._engines, self._photos = config, engines, photos
         self._photo: Gimp.Layer | None = None
-        self._questions: dict[tuple[int, int], faces.Question] = {}
-        self._search: faces.Search | None = None
+        self._questions: dict[tuple[int, int, str], faces.Question] = {}
+        self._search: Asking[FacesFound] | None = None
+        self._engine_answers = not waits
         self._timer = 0
         self._placed = False  # by the person
         self._view = SquareView(self._note_placed)
@@ -67,7 +72,18 @@ class Looking(Gtk.Box):
         """The square as it is shown; None where a path says it, or nothing has been found yet."""
         return self._view.crop
 
+    def wait_for_engine(self) -> None:
+        """Nothing is looked for until the chosen engine is known to answer."""
+        self._engine_answers = False
+        self._look_elsewhere()
+
+    def follow_engine(self, engine: str, status: EngineStatus) -> None:
+        """Look with this one, unless the person has placed the square."""
+        self._engine_answers = True
+        self._look_elsewhere()
+
     def _note_placed(self) -> None:
+        self._stop()  # what is found later counts less
         self._placed = True
         assert self.crop is not None
         box = self._marked()
@@ -113,18 +129,24 @@ class Looking(Gtk.Box):
         elif kept is not None:
             self._view.show_faces(kept, (), None)
             self._say("The model looks where it looked for the layer to start from.")
+        elif not self._engine_answers:
+            self._say("A face is looked for when the engine answers.")
         else:
             self._say("Looking for a face …")
-            self._search = faces.Search(self._engine, self._question(photo, scribble), self._answered)
+            engine = self._config.get_property("engine")
+            question = self._question(photo, scribble, engine)
+            self._search = Asking(
+                self._engines, engine, lambda client, given_up: question.ask(client, cancelled=given_up), self._answered
+            )
 
     def _scribble(self) -> Gimp.Layer | None:
         return self._config.get_property("scribble") if self._config.find_property("scribble") else None
 
-    def _question(self, photo: Gimp.Layer, scribble: Gimp.Layer | None) -> faces.Question:
-        key = photo.get_id(), scribble.get_id() if scribble is not None else 0
+    def _question(self, photo: Gimp.Layer, scribble: Gimp.Layer | None, engine: str) -> faces.Question:
+        key = photo.get_id(), scribble.get_id() if scribble is not None else 0, engine
         model = self._config.get_property("model")
         if key not in self._questions:
-            self._questions[key] = faces.Question.about(photo, scribble, model)
+            self._questions[key] = faces.Question.about(photo, scribble, model, engine)
         return self._questions[key].for_model(model)
 
     def _show_photo(self, photo: Gimp.Layer) -> None:

@@ -19,6 +19,11 @@ class ProgressBar:
         Gimp.progress_set_text(f"Starting the GAN Edit engine ({seconds:.0f} s)")
         Gimp.progress_pulse()
 
+    def connecting(self, seconds: float) -> None:
+        """Called a few times a second while a server is asked."""
+        Gimp.progress_set_text(f"Connecting to the server ({seconds:.0f} s)")
+        Gimp.progress_pulse()
+
     def show(self, event: Event | Transfer) -> None:
         """Show where the job is."""
         if isinstance(event, Accepted) and event.ahead:

@@ -6,18 +6,24 @@ from gi.repository import GObject
 
 import dialogs
 from call import Call, Values, engine_for
+from engines import LOCAL
 from gan_edit_protocol import launch
-from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError
+from gan_edit_protocol.errors import EngineSilentError, EngineUnavailableError, GanEditError
 from gan_edit_protocol.events import EngineStatus
 
 
 def show_status(call: Call) -> Values:
     """Tell how the engine is, in a small window or as return values, and end it when asked to."""
+    here = call.engines.command
     if call.interactive:
-        dialogs.show_status(lambda: _status(call.engine), lambda: _start(call), lambda: _end(call.engine))
-    status = _status(call.engine)
-    if status is not None and call.config.get_property("end-engine") and not call.interactive:
-        _end(call.engine)
+        call.config.set_property("engine", LOCAL)  # the window shows them all
+        dialogs.show_status(lambda: _status(here), lambda: _start(call), lambda: _end(here), call.engines)
+    is_to_end = call.config.get_property("end-engine") and not call.interactive
+    if is_to_end and call.engine != LOCAL:
+        raise GanEditError("not_allowed", f"The engine of {call.engine} is not ended from here.", "Ask who runs it.")
+    status = _status(here) if call.engine == LOCAL else _status_of_server(call)
+    if status is not None and is_to_end:
+        _end(here)
     shown = status or EngineStatus()
     states, devices = ([getattr(worker, name) for worker in shown.workers] for name in ("state", "device"))
     texts = (shown.version, *map("\n".join, (states, devices, shown.models)))
@@ -36,6 +42,11 @@ def _status(engine: launch.EngineCommand) -> EngineStatus | None:
         raise
     except EngineUnavailableError:
         return None
+
+
+def _status_of_server(call: Call) -> EngineStatus:
+    with call.engines.client(call.engine) as client:
+        return client.status()
 
 
 def _start(call: Call) -> None:

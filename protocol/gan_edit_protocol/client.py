@@ -69,19 +69,25 @@ class Client:
         """Whether the engine, by its last answer, is of an older version than this program."""
         return self._protocol < PROTOCOL_VERSION
 
-    def status(self, timeout: float = GREETING_SECONDS, user: int | None = None) -> EngineStatus:
+    def status(
+        self,
+        timeout: float = GREETING_SECONDS,
+        user: int | None = None,
+        waiting: Callable[[float], None] = lambda seconds: None,
+    ) -> EngineStatus:
         """The engine's state; also the greeting. Raises :class:`EngineSilentError` after ``timeout`` silent seconds.
 
-        ``user``: the process for whose sake the engine should go on, as in :class:`StatusRequest`.
+        ``user``: the process for whose sake the engine should go on, as in :class:`StatusRequest`. ``waiting(seconds)``
+        is called about ten times a second while it is silent; an exception from it stops the wait.
         """
         status: EngineStatus
         try:
-            status = self._ask(StatusRequest(user), PROTOCOL_VERSION, EngineStatus, timeout)
+            status = self._ask(StatusRequest(user), PROTOCOL_VERSION, EngineStatus, timeout, waiting)
         except JobFailedError:
             if self.speaks_our_version:
                 raise
             # The first release answers its own version only.
-            status = self._ask(StatusRequest(), self._protocol, EngineStatus, timeout)
+            status = self._ask(StatusRequest(), self._protocol, EngineStatus, timeout, waiting)
         return status
 
     def look(self, request: LookRequest) -> Look:
@@ -89,7 +95,14 @@ class Client:
         look: Look = self._ask(request, PROTOCOL_VERSION, Look, GREETING_SECONDS)
         return look
 
-    def _ask(self, request: Request, version: int, kind: type, timeout: float) -> Any:
+    def _ask(
+        self,
+        request: Request,
+        version: int,
+        kind: type,
+        timeout: float,
+        waiting: Callable[[float], None] = lambda seconds: None,
+    ) -> Any:
         job = self._send(request, version)
         self._quiet = 0.0
         while self._quiet < timeout:
@@ -98,6 +111,8 @@ class Client:
                 raise JobFailedError(event.code, event.message, event.hint)
             if isinstance(event, kind):
                 return event
+            if event is None:
+                waiting(self._quiet)
         raise EngineSilentError(
             "A GAN Edit engine runs but does not answer.", "Wait a little and try again, or end its process."
         )

@@ -188,6 +188,9 @@ class WorkerStatus:
     state: str = ""
     device: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.state}, {self.device or 'device not known yet'}"
+
 
 @dataclass(frozen=True)
 class EngineStatus:

@@ -14,10 +14,12 @@ from typing import IO
 
 from . import connection
 from .client import GREETING_SECONDS, Client
-from .errors import EngineUnavailableError, GanEditError
+from .errors import EngineSilentError, EngineUnavailableError, GanEditError
 from .transport import PipeTransport, SocketTransport, Transport, has_zmq
 
 START_SECONDS = 60.0
+SERVER_SECONDS = 60.0
+"""So long a server far away may take for its first answer."""
 END_SECONDS = 5.0
 STALE_GREETING_SECONDS = 0.5
 """For an engine whose process is not seen: it is gone, or this program runs in a container and does not see it."""
@@ -102,6 +104,39 @@ def connect_or_start(
     raise EngineUnavailableError(
         f"The GAN Edit engine did not start: {_last_words(command.log_file)}", f"Its log is {command.log_file}."
     )
+
+
+def connect_to_server(
+    command: EngineCommand, url: str, waiting: Callable[[float], None] = lambda seconds: None
+) -> Client:
+    """A client of the engine at a server's address, of which ``gan-edit connect`` knows the key, by way of the relay.
+
+    ``waiting`` and the errors: as :func:`greeted`, and those of :class:`RemoteTransport`.
+    """
+    relay = [*command.program, "relay", "--connection", str(command.connection_file), "--url", url]
+    return greeted(Client(PipeTransport(relay, clean_environment())), url, waiting)
+
+
+def greeted(client: Client, url: str, waiting: Callable[[float], None] = lambda seconds: None) -> Client:
+    """The client of a server's engine, which has answered and takes jobs of this version; else it is closed.
+
+    ``waiting(seconds)`` is called about ten times a second until then; an exception from it stops the wait. Raises
+    :class:`EngineUnavailableError` when the server is silent or of another version.
+    """
+    try:
+        version = client.status(SERVER_SECONDS, waiting=waiting).version
+        if not client.speaks_our_version:
+            age = "an older" if client.is_older else "a newer"
+            raise EngineUnavailableError(
+                f"The server {url} is of {age} GAN Edit ({version}).", "Use the same version on both sides."
+            )
+    except EngineSilentError:
+        client.close()
+        raise EngineUnavailableError(f"The server {url} does not answer.", "Try again later.") from None
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
 def may_be_replaced(client: Client) -> bool:

@@ -23,7 +23,7 @@ from . import connection, wire
 from .errors import EngineUnavailableError, GanEditError
 from .events import FINAL_EVENTS
 from .packing import packed, unpacked
-from .requests import CancelRequest
+from .requests import CancelRequest, JobRequest, Request
 
 MOST_BYTES = 2 << 30
 """Of a message that a server sends."""
@@ -31,6 +31,8 @@ DEAD_SECONDS = 15.0
 """The server tells something each second; a connection on which nothing came for so long is made anew."""
 PATIENCE_SECONDS = 50.0
 """So long a broken connection is tried again. The server gives up a job to which nobody listens a little later."""
+PARTING_SECONDS = 3.0
+"""So long whoever leaves tries to tell the server that nobody waits for a job any more."""
 _RETRY_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 20.0
@@ -63,14 +65,23 @@ class Remote:
 
 
 def default_path() -> Path:
-    """The file of this user that keeps the servers' keys, beside the connection file."""
-    return connection.default_path().with_name("servers.json")
+    """The file of this user that keeps the servers' keys."""
+    return path_beside(connection.default_path())
+
+
+def path_beside(connection_file: Path) -> Path:
+    """The same for the programs that share a connection file."""
+    return connection_file.with_name("servers.json")
+
+
+def known(path: Path) -> tuple[str, ...]:
+    """The addresses of the servers in the file; GanEditError (bad_connection_file) when it cannot be trusted."""
+    return tuple(_stored(path))
 
 
 def store(remote: Remote, path: Path) -> None:
     """Keep a server in the file, for its owner only; GanEditError (bad_connection_file) when that is impossible."""
-    known = {**_stored(path), remote.url: asdict(remote)}
-    connection.write_private(path, known)
+    connection.write_private(path, {**_stored(path), remote.url: asdict(remote)})
 
 
 def stored(url: str, path: Path) -> Remote:
@@ -92,13 +103,17 @@ class RemoteTransport:
         self._inbox: queue.Queue[list[bytes] | GanEditError] = queue.Queue()
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._jobs: set[str] = set()
         self._lock = threading.Lock()
         self._client: Any = None
         _check_server(remote)
 
     def send(self, frames: list[bytes]) -> None:
+        job, request = wire.decode_request(frames)
+        if isinstance(request, JobRequest):
+            self._jobs.add(job)
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        self._threads.append(threading.Thread(target=self._follow, args=(frames,), daemon=True))
+        self._threads.append(threading.Thread(target=self._follow, args=(job, request, frames), daemon=True))
         self._threads[-1].start()
 
     def receive(self, timeout: float) -> list[bytes] | None:
@@ -111,16 +126,27 @@ class RemoteTransport:
         return came
 
     def close(self) -> None:
-        """Also of jobs that are still followed; the server ends those that nobody follows."""
+        """Jobs that are still followed are cancelled. The server ends them later if it cannot be told."""
+        followed = list(self._jobs)
+        for job in followed:
+            self.send(wire.encode(job, CancelRequest(job)))
+        leaving = time.monotonic() + PARTING_SECONDS
+        for thread in self._threads[-len(followed) :] if followed else ():
+            thread.join(max(0.0, leaving - time.monotonic()))
         self._closed.set()
         for thread in self._threads:
             thread.join(_ANSWER_SECONDS)
         self._drop(self._client)
 
-    def _follow(self, frames: list[bytes]) -> None:
+    def _follow(self, job: str, request: Request, frames: list[bytes]) -> None:
         """Hand on all events of a request, over as many connections as it takes."""
-        job, request = wire.decode_request(frames)
-        text, after = packed(frames), 0
+        try:
+            self._follow_to_the_end(job, request, packed(frames))
+        finally:
+            self._jobs.discard(job)
+
+    def _follow_to_the_end(self, job: str, request: Request, text: str) -> None:
+        after = 0
         heard = time.monotonic()
         while not self._closed.is_set():
             try:
@@ -254,13 +280,13 @@ def _stored(path: Path) -> dict[str, Any]:
     try:
         with path.open(encoding="utf-8") as file:
             connection.check_private(file.fileno(), path)
-            known = json.load(file)
+            found = json.load(file)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
-        known = None
-    if not isinstance(known, dict):
+        found = None
+    if not isinstance(found, dict):
         raise GanEditError(
             "bad_connection_file", f"The file of servers {path} is damaged.", "Delete it and connect again."
         )
-    return known
+    return found

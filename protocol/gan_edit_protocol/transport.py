@@ -6,6 +6,7 @@ relay``, which runs in the engine's own environment, over its standard input and
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import queue
@@ -16,7 +17,7 @@ import uuid
 from typing import IO, Protocol
 
 from .connection import Connection
-from .errors import EngineUnavailableError, WireError
+from .errors import EngineUnavailableError, WireError, shortened
 from .wire import FRAME_BYTES, MAX_FRAMES
 
 try:
@@ -26,6 +27,9 @@ except ImportError:  # explained when a socket is really needed; nothing may fai
 
 LARGEST_FRAME = FRAME_BYTES + 1024
 """What a socket takes: CURVE adds some bytes to each frame."""
+SPEAKS = "gan-edit: "
+"""So the program begins the sentence with which it ends when something is wrong."""
+LAST_LINES = 20
 RELAY_END_SECONDS = 5.0
 """A relay whose input is closed gets this long to pass on what it has read."""
 
@@ -97,12 +101,20 @@ class SocketTransport:
 
 
 class PipeTransport:
-    """The same over the standard streams of a relay process, started from ``command``."""
+    """The same over the standard streams of a relay process, started from ``command``.
+
+    A relay that ends says why on its standard error: that is the error of whoever then sends or receives.
+    """
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**environment, "PYTHONIOENCODING": "utf-8"},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
             raise EngineUnavailableError(
@@ -110,8 +122,17 @@ class PipeTransport:
                 "Run gan-edit install-plugin again.",
             ) from None
         self._inbox: queue.Queue[list[bytes] | None] = queue.Queue()
+        self._said: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
         self._reader = threading.Thread(target=self._read_all, daemon=True)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._process.stderr:
+                self._said.append(line.decode("utf-8", "replace").strip())
 
     def _read_all(self) -> None:
         assert self._process.stdout is not None
@@ -140,12 +161,19 @@ class PipeTransport:
         return frames
 
     def _gone(self) -> EngineUnavailableError:
-        return EngineUnavailableError("The connection to the GAN Edit engine was lost.", "Try again.")
+        self._listener.join(RELAY_END_SECONDS)
+        said = [line for line in self._said if line]
+        for line in reversed(said):
+            if line.startswith(SPEAKS):
+                return EngineUnavailableError(shortened(line.removeprefix(SPEAKS)))
+        why = f" ({shortened(said[-1])})" if said else ""
+        return EngineUnavailableError(f"The connection to the GAN Edit engine was lost{why}.", "Try again.")
 
     def close(self) -> None:
         """End the relay, which first passes on what was sent: it may be the wish to end the engine."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        assert self._process.stderr is not None
         with contextlib.suppress(OSError):  # unwritten bytes for a relay that is gone
             self._process.stdin.close()
         try:
@@ -154,7 +182,9 @@ class PipeTransport:
             self._process.kill()
             self._process.wait()
         self._reader.join()
+        self._listener.join()
         self._process.stdout.close()
+        self._process.stderr.close()
 
 
 def write_message(stream: IO[bytes], frames: list[bytes]) -> None:

@@ -29,7 +29,8 @@ class EngineProcess:
     """``gan-edit engine`` as its own process. ``log`` is what it has written so far.
 
     ``descriptors``: how many files and connections the system lets it have open; None: as many as this process.
-    ``protocol``: the version that it speaks, if not this one; its worker speaks this one.
+    ``protocol``: the version that it speaks, if not this one; its worker speaks this one. ``script``: runs it instead
+    of the command.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class EngineProcess:
         environment: dict[str, str] | None = None,
         descriptors: int | None = None,
         protocol: int | None = None,
+        script: Path | None = None,
     ) -> None:
         self.file = folder / "engine.json"
         self._log_file = folder / f"engine-{time.monotonic_ns()}.log"
-        program = engine_program()
+        program = engine_program() if script is None else [sys.executable, str(script)]
         if protocol is not None:
             lines = f"import gan_edit_protocol as p; p.PROTOCOL_VERSION = {protocol}"
             program = [sys.executable, "-c", f"{lines}; from gan_edit_engine.cli import app; app.main()"]
@@ -73,14 +75,18 @@ class EngineProcess:
 
     def worker(self) -> psutil.Process:
         """Its worker process, once there is one."""
+        return self.workers()[0]
+
+    def workers(self, count: int = 1) -> list[psutil.Process]:
+        """Its worker processes, once there are at least ``count``."""
         found: list[psutil.Process] = []
 
         def look() -> bool:
             found[:] = psutil.Process(self.process.pid).children()
-            return bool(found)
+            return len(found) >= count
 
         wait_for(look)
-        return found[0]
+        return found
 
     def end(self) -> None:
         """End it in whatever state it is."""

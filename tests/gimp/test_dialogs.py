@@ -63,6 +63,18 @@ scenes.select(image)
 Gimp.Display.new(image)
 answer = None
 """
+UNPAINTED = """
+import scenes
+from gi.repository import Gimp
+image, photo, scribble = scenes.make_image()
+scribble.set_name("colours")
+size = image.get_width(), image.get_height()
+empty = Gimp.Layer.new(image, "empty", *size, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)
+image.insert_layer(empty, None, 0)
+image.set_selected_layers([empty])
+Gimp.Display.new(image)
+answer = None
+"""
 LAYERS = "answer = [layer.get_name() for layer in image.get_layers()]"
 DESKTOP_FILE = """[Desktop Entry]
 Type=Application
@@ -147,6 +159,14 @@ def test_where_no_scribble_is_found_the_dialog_asks_for_it(desktop: Desktop) -> 
     desktop.keys("alt+o")
     desktop.wait_for(lambda: len(desktop.evaluate(LAYERS)) == 3, "the edit", JOB_SECONDS)
     assert desktop.evaluate(LAYERS) == ["colours", "GAN Edit: scribble (cats128)", "photo"]
+
+
+def test_an_image_from_a_scribble_takes_the_layer_that_the_dialog_names(desktop: Desktop) -> None:
+    desktop.evaluate(UNPAINTED)
+    open_dialog(desktop, "f", "Image from Scribble")
+    desktop.photograph(SCREENSHOTS / "dialog_painted.png")
+    desktop.keys("alt+b", "Down", "alt+o")
+    desktop.wait_for(lambda: len(desktop.evaluate(LAYERS)) > 3, "the images", JOB_SECONDS)
 
 
 def is_scrolled(key: str, scale: int) -> bool:

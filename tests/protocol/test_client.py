@@ -13,8 +13,14 @@ from gan_edit_protocol.client import (
     UNHEARD_CANCEL_SECONDS,
     Client,
 )
-from gan_edit_protocol.errors import EngineSilentError, JobCancelledError, JobFailedError
+from gan_edit_protocol.errors import (
+    EngineSilentError,
+    EngineUnavailableError,
+    JobCancelledError,
+    JobFailedError,
+)
 from gan_edit_protocol.events import Accepted, Cancelled, EngineStatus, Event, Failed
+from gan_edit_protocol.launch import SERVER_SECONDS, greeted
 from gan_edit_protocol.requests import CancelRequest, RandomRequest, ShutdownRequest, StatusRequest
 
 
@@ -27,6 +33,7 @@ class Line:
     def __init__(self, version: int | None = None, accepts: bool = False) -> None:
         self.sent: list[tuple[int, object]] = []
         self.listened = 0
+        self.is_closed = False
         self._version = version
         self._accepts = accepts
         self._answers: list[list[bytes]] = []
@@ -50,7 +57,7 @@ class Line:
         return None
 
     def close(self) -> None:
-        pass
+        self.is_closed = True
 
 
 def test_a_greeting_listens_for_as_long_as_it_says() -> None:
@@ -94,3 +101,34 @@ def test_an_engine_of_another_version_is_asked_and_ended_in_its_own(version: int
     assert line.sent == [*asked, (version, ShutdownRequest())]
     with pytest.raises(JobFailedError, match="another version"):
         client.run(RandomRequest())
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (1, "The server https://a.example is of an older GAN Edit (0.1). Use the same version on both sides."),
+        (PROTOCOL_VERSION + 1, "The server https://a.example is of a newer GAN Edit (0.1). Use the same version"),
+        (None, "The server https://a.example does not answer. Try again later."),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_closed_and_told_of(version: int | None, told: str) -> None:
+    line = Line(version)
+    with pytest.raises(EngineUnavailableError) as caught:
+        greeted(Client(line), "https://a.example")
+    assert str(caught.value).startswith(told)
+    assert line.is_closed
+
+
+def test_whoever_waits_for_a_server_hears_how_long_and_may_stop() -> None:
+    line, heard = Line(), []
+
+    def hear(seconds: float) -> None:
+        heard.append(seconds)
+        if seconds > SERVER_SECONDS / 10:
+            raise JobCancelledError
+
+    with pytest.raises(JobCancelledError):
+        greeted(Client(line), "https://a.example", hear)
+    assert line.is_closed
+    assert len(heard) == line.listened
+    assert heard == sorted(heard)

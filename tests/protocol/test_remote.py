@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.remote import Remote, RemoteTransport, store, stored
+from gan_edit_protocol.remote import Remote, RemoteTransport, known, store, stored
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,19 @@ def test_servers_are_kept_for_their_owner_alone(tmp_path: Path) -> None:
         store(remote, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["servers.json"]
+    assert known(file) == (one.url, other.url)
     assert stored(one.url, file) == one
     assert stored(other.url, file) == other
     with pytest.raises(GanEditError, match="gan-edit connect https://c.example"):
         stored("https://c.example", file)
     file.chmod(0o644)
-    with pytest.raises(GanEditError, match="read by others"):
-        stored(one.url, file)
+    for read in (lambda: stored(one.url, file), lambda: known(file)):
+        with pytest.raises(GanEditError, match="read by others"):
+            read()
+
+
+def test_where_nothing_is_kept_no_server_is_known(tmp_path: Path) -> None:
+    assert known(tmp_path / "servers.json") == ()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "no JSON", '{"https://a.example": {"url": 1, "more": 2}}'])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +17,13 @@ from gan_edit_engine import __version__
 from gan_edit_engine.cli import install, session
 from gan_edit_engine.cli.batch import batch
 from gan_edit_engine.cli.edit import AsJson, Assignments, Device, ModelName, edit, project, random
+from gan_edit_engine.cli.engine import ConnectionFile, run_engine
 from gan_edit_engine.cli.find import find
 from gan_edit_engine.cli.imagine import imagine
 from gan_edit_engine.cli.interpolate import interpolate
 from gan_edit_engine.cli.serve import connect, keys, serve
 from gan_edit_engine.imaging.image_files import photo_files
-from gan_edit_engine.service import relay, server
+from gan_edit_engine.service import relay
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol import connection, launch, remote
 from gan_edit_protocol.default_model import DEFAULT
@@ -63,13 +63,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("engine")(run_engine)
 for command in (edit, project, random, imagine, interpolate, find, batch, serve, keys, connect):
     app.command()(command)
-
-ConnectionFile = Annotated[
-    Path | None,
-    typer.Option("--connection", help="The engine's connection file; by default the one that all programs share."),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -95,25 +91,6 @@ def common(
 ) -> None:
     """Edit photographs through a generative network, from GIMP or from the command line."""
     session.choose(where)
-
-
-@app.command("engine")
-def run_engine(
-    device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu; by default the best.")] = None,
-    connection_file: ConnectionFile = None,
-    end_with: Annotated[
-        int | None, typer.Option(help="End when this process and all other users have ended.", metavar="PID")
-    ] = None,
-    idle_timeout: Annotated[float, typer.Option(min=0, help="End after this many idle seconds; 0: never.")] = 3600.0,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log every message.")] = False,
-) -> None:
-    """Run the engine until it is told to end; if one runs already, say so and end."""
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("gan_edit").setLevel(level)
-    path = connection_file or connection.default_path()
-    if not server.serve(server.Options(path, device, end_with, idle_timeout)):
-        print("A GAN Edit engine is running already.")
 
 
 @app.command()
@@ -153,7 +130,7 @@ def status(connection_file: ConnectionFile = None, as_json: AsJson = False) -> N
 
 def _print_workers(found: EngineStatus) -> None:
     for number, worker in enumerate(found.workers, 1):
-        print(f"worker {number}: {worker.state}, device: {worker.device or 'not known yet'}")
+        print(f"worker {number}: {worker}")
     if found.more_workers:
         print(f"and {found.more_workers} more")
 
@@ -166,10 +143,11 @@ def run_relay(
     ] = None,
 ) -> None:
     """Carry messages between standard input and output and the engine (for GIMPs whose Python lacks ZeroMQ)."""
+    path = connection_file or connection.default_path()
     if url is None:
-        relay.relay(connection_file or connection.default_path())
+        relay.relay(path)
     else:
-        relay.carry_streams(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path())))
+        relay.carry_streams(RemoteTransport(remote.stored(url.rstrip("/"), remote.path_beside(path))))
 
 
 @app.command()

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from gan_edit_engine.cli.session import default_engine
+from gan_edit_engine.cli.session import AUTO, Workers, count_of, default_engine
 from gan_edit_engine.serving import keys as key_file
 from gan_edit_engine.serving.limits import Limits
+from gan_edit_engine.serving.proxy import network_of
 from gan_edit_protocol import remote
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
@@ -36,11 +37,26 @@ def serve(
         None
     ),
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key as a PEM file.")] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a proxy before this server, or its network: what X-Forwarded-For and -Proto say is believed of "
+            "it alone.",
+        ),
+    ] = None,
     megabytes: Annotated[int, typer.Option(min=1, max=4096, help="Of one request.")] = _DEFAULT.bytes >> 20,
     megapixels: Annotated[float, typer.Option(min=0.01, max=500, help="Of one picture.")] = _DEFAULT.pixels / 1e6,
     jobs: Annotated[int, typer.Option(min=1, help="Of one visitor, waiting or running.")] = _DEFAULT.jobs,
     seconds: Annotated[float, typer.Option(min=1, help="Of one job.")] = _DEFAULT.seconds,
+    kept_megabytes: Annotated[
+        int, typer.Option(min=1, help="Of one visitor's pictures on this machine's disk, each for half an hour.")
+    ] = _DEFAULT.kept >> 20,
+    disk_megabytes: Annotated[int, typer.Option(min=1, help="Of all visitors' pictures on this machine's disk.")] = (
+        _DEFAULT.disk >> 20
+    ),
     device: Annotated[str | None, typer.Option(help="cuda, mps, xpu or cpu, for an engine that is started.")] = None,
+    workers: Workers = AUTO,
     connection_file: Annotated[
         Path | None,
         typer.Option("--connection", help="The engine's connection file; by default the one that all programs share."),
@@ -48,8 +64,10 @@ def serve(
 ) -> None:
     """Serve a page for people without GIMP, and an endpoint for programs, until Ctrl-C."""
     known = None if token_file is None else key_file.read(token_file)
-    limits = Limits(megabytes << 20, int(megapixels * 1e6), jobs, seconds)
-    options = ("--idle-timeout", "0", *(() if device is None else ("--device", device)))
+    before = None if proxy is None else network_of(proxy)
+    limits = Limits(megabytes << 20, int(megapixels * 1e6), jobs, seconds, kept_megabytes << 20, disk_megabytes << 20)
+    count_of(workers)  # what is wrong with it is told here
+    options = ("--idle-timeout", "0", "--workers", workers, *(() if device is None else ("--device", device)))
     default = default_engine()
     engine = replace(default, connection_file=connection_file or default.connection_file, options=options)
 
@@ -59,12 +77,10 @@ def serve(
     # Visitors' pictures lie there, for this user alone to read, and go when the server ends.
     with tempfile.TemporaryDirectory(prefix="gan-edit-") as folder:
         app = _with_gradio(Path(folder))
-        serving = app.Serving(app.Address(host, port, tls_cert, tls_key), known, limits)
+        serving = app.Serving(app.Address(host, port, tls_cert, tls_key, before), known, limits)
         serving.address.check(known)
         connect().close()  # what is wrong with the engine is told now, and the first visitor need not wait for it
-        app.serve(
-            serving, Path(folder) / "page" / "jobs", connect, lambda url: print(f"GAN Edit is at {url}", flush=True)
-        )
+        app.serve(serving, Path(folder) / "page", connect, lambda url: print(f"GAN Edit is at {url}", flush=True))
 
 
 def _with_gradio(folder: Path) -> ModuleType:
@@ -91,12 +107,12 @@ def keys(
     file: Annotated[
         Path | None, typer.Option(help="The file of keys, made or added to; by default one in your configuration.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Whose key it is: each visitor's jobs are counted.")] = "visitor",
+    name: Annotated[str, typer.Option(help="Whose key it is: the user, for a browser.")] = "visitor",
 ) -> None:
-    """Make a key for gan-edit serve, and print it: a browser asks for it as the password, of any name."""
+    """Make a key for gan-edit serve, and print it: a browser asks for the name as user, and the key as password."""
     path = file or key_file.default_path()
     key = key_file.add(path, name)
-    print(f"{key}\nThe key of {name} is in {path}; serve with: gan-edit serve --token-file {path}")
+    print(f"{key}\nThe key of the user {name} is in {path}; serve with: gan-edit serve --token-file {path}")
 
 
 def connect(

@@ -9,18 +9,29 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
+import typer
 
 from gan_edit_engine.cli.install import engine_program
-from gan_edit_protocol import connection, remote
+from gan_edit_protocol import connection, launch, remote
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.errors import EngineUnavailableError, SettingError
+from gan_edit_protocol.errors import EngineUnavailableError, SettingError, shortened
 from gan_edit_protocol.events import EngineStatus
 from gan_edit_protocol.launch import EngineCommand, connect, connect_or_start, may_be_replaced, wait_for_end
 from gan_edit_protocol.remote import RemoteTransport
 
 LOCAL = "local"
+AUTO = "auto"
+MAX_WORKERS = 256
+Workers = Annotated[
+    str,
+    typer.Option(
+        metavar="N",
+        help=f"Jobs to compute at the same time, or {AUTO}: one on each graphics card, else one on the processor.",
+    ),
+]
 
 KEPT_SECONDS = 300
 """An engine that a command started waits so long for the next one, which then need not load torch and the model."""
@@ -42,12 +53,19 @@ def choose(where: str) -> None:
 
 def remote_client(url: str) -> Client:
     """A client of a server's engine; GanEditError when it cannot be had."""
-    client = Client(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path())))
-    client.status()
-    if client.speaks_our_version:
-        return client
-    with client:
-        raise EngineUnavailableError(f"{url} is of another version of GAN Edit.", "Use the same version on both sides.")
+    return launch.greeted(Client(RemoteTransport(remote.stored(url.rstrip("/"), remote.default_path()))), url)
+
+
+def count_of(workers: str) -> int | None:
+    """The number of workers that is meant, None for one per device; SettingError when it is none."""
+    if workers == AUTO:
+        return None
+    count = int(workers) if workers.isdecimal() and len(workers) <= len(str(MAX_WORKERS)) else 0
+    if not 1 <= count <= MAX_WORKERS:
+        raise SettingError(
+            f"{shortened(workers)!r} is no number of workers.", f"Give one from 1 to {MAX_WORKERS}, or {AUTO}."
+        )
+    return count
 
 
 @contextmanager
@@ -73,7 +91,8 @@ def engine(device: str | None = None, keep: bool = True) -> Iterator[Client]:
         return
     with tempfile.TemporaryDirectory(prefix="gan-edit-", ignore_cleanup_errors=True) as folder:
         command = EngineCommand(
-            tuple(engine_program()), Path(folder) / "engine.json", Path(folder) / "engine.log", _options(device)
+            *(tuple(engine_program()), Path(folder) / "engine.json", Path(folder) / "engine.log"),
+            (*_options(device), "--workers", "1"),
         )
         with connect_or_start(command, end_with=os.getpid()) as client:
             try:
@@ -93,7 +112,7 @@ def _running_engine(device: str | None) -> tuple[Client | None, bool]:
     """A client of the running engine if it computes on ``device``, and whether one runs and stays that does not."""
     try:
         client = connect(default_engine(), os.getpid())
-        if client.speaks_our_version and (device is None or _computes_on(device, client.status())):
+        if client.speaks_our_version and (device is None or computes_on(device, client.status())):
             return client, False
         with client:
             return None, not may_be_replaced(client)
@@ -101,7 +120,7 @@ def _running_engine(device: str | None) -> tuple[Client | None, bool]:
         return None, False
 
 
-def _computes_on(device: str, status: EngineStatus) -> bool:
+def computes_on(device: str, status: EngineStatus) -> bool:
     """Whether all workers of an engine whose device is known compute on ``device``, such as ``cuda`` or ``cuda:1``."""
     devices = {worker.device.split(" ")[0] for worker in status.workers if worker.device}
     return bool(devices) and all(own == device or own.startswith(f"{device}:") for own in devices)

@@ -47,6 +47,8 @@ CANCEL_SECONDS = 0.7
 """A worker that has not ended a cancelled job after this long is killed; the client may wait one second in all."""
 REPEAT_SECONDS = 0.8
 """A client hears of its waiting or running job at least this often; the protocol promises one second."""
+PLACE_SECONDS = 0.2
+"""A waiting job hears of changes of its place at most so often: with many workers there is one all the time."""
 MAX_JOBS = 128
 """Of those that wait, besides those that run."""
 MAX_WAITING_BYTES = 2 << 30
@@ -278,9 +280,10 @@ class JobQueue:
 
     def _announce_places(self) -> None:
         for place, job in enumerate(self._waiting.in_order()):
-            if job.last != Accepted(self._ahead(place)):
-                job.last = Accepted(self._ahead(place))
-                self._tell(job, job.last)
+            accepted = Accepted(self._ahead(place))
+            if job.last != accepted and self._now - job.placed_at >= PLACE_SECONDS:
+                job.last, job.placed_at = accepted, self._now
+                self._tell(job, accepted)
 
     def _tell(self, job: Job, event: Event) -> None:
         job.told_at = self._now

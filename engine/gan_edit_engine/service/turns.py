@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import math
 from collections.abc import Container
 from dataclasses import dataclass, field
 
@@ -18,7 +19,8 @@ from gan_edit_protocol.requests import JobRequest
 class Job:
     """``client`` is None when it is gone; ``last`` is repeated when the worker is silent (sent at ``told_at``).
 
-    ``request`` is None from when a worker has it.
+    ``placed_at``: when it last heard that its place among those that wait has changed. ``request`` is None from when a
+    worker has it.
     """
 
     client: bytes | None
@@ -26,6 +28,7 @@ class Job:
     request: JobRequest | None
     last: Event
     told_at: float
+    placed_at: float = -math.inf
     cancel_deadline: float | None = None
 
 

@@ -92,7 +92,7 @@ class WorkerProcess:
         ``module``: what Python runs as the worker. ``threads``: with how many of the processor's it computes; None lets
         it choose. Raises OSError when the system lacks what it takes.
         """
-        self._socket = _connect(context)  # before the process, which without it could not be heard
+        self._socket = connected(context)  # before the process, which without it could not be heard
         try:
             self._process = _start(module, device, threads)
         except OSError:
@@ -187,9 +187,9 @@ class WorkerProcess:
 def sharing_cores(count: int | None) -> StartWorker:
     """Starts one of ``count`` processes, of which each computes with its part of the processor's cores.
 
-    None: as many as there are devices, of which each may have all.
+    One may have all of them, and so may each of several that have a device of their own (None).
     """
-    return WorkerProcess if count is None else partial(WorkerProcess, threads=max(1, _cores() // count))
+    return WorkerProcess if count in (None, 1) else partial(WorkerProcess, threads=max(1, _cores() // count))
 
 
 def _cores() -> int:
@@ -197,7 +197,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _connect(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+def connected(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """A socket on which a worker is heard; OSError when the system has none left."""
     try:
         socket = context.socket(zmq.PUSH)
     except zmq.ZMQError as error:

@@ -20,6 +20,7 @@ from gan_edit_engine.serving.keys import Keys
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.page import LOOK, build, progress
 from gan_edit_engine.serving.programs import Programs, visitor_of
+from gan_edit_engine.serving.proxy import Network
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.remote import is_loopback
@@ -31,24 +32,29 @@ _CACHE_SECONDS = (300, 1800)
 
 @dataclass(frozen=True)
 class Address:
-    """``host`` and ``port`` (0: any that is free) to listen at; ``certificate`` and its ``key``: files in PEM."""
+    """``host`` and ``port`` (0: any that is free) to listen at; ``certificate`` and its ``key``: files in PEM.
+
+    ``proxy``: where one is that passes visitors on.
+    """
 
     host: str = "127.0.0.1"
     port: int = 7860
     certificate: Path | None = None
     key: Path | None = None
+    proxy: Network | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether nobody but this machine's own programs can come there."""
-        return is_loopback(self.host)
+        return is_loopback(self.host) and self.proxy is None
 
     def check(self, keys: Keys | None) -> None:
         """GanEditError unless people who come there can be told from others, and the certificate can be used."""
         if keys is None and not self.is_local:
+            where = f"At {self.host}" if self.proxy is None else "Behind a proxy"
             raise GanEditError(
                 "no_keys",
-                f"At {self.host} everybody on the network could use this server and see what others do.",
+                f"{where} everybody on the network could use this server and see what others do.",
                 "Make a key with: gan-edit keys; then give --token-file with the file that it names.",
             )
         if (self.certificate is None) != (self.key is None):
@@ -91,7 +97,7 @@ class Serving:
 def serve(serving: Serving, folder: Path, connect: Callable[[], Client], listening: Callable[[str], None]) -> None:
     """Until a signal ends it. ``connect`` gives clients of the engine; ``listening`` hears the page's address.
 
-    ``folder``: for the files that jobs make.
+    ``folder``: for visitors' files, Gradio's among them.
     """
     address = serving.address
     address.check(serving.keys)
@@ -100,7 +106,8 @@ def serve(serving: Serving, folder: Path, connect: Callable[[], Client], listeni
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with address.bound() as bound, suppress(KeyboardInterrupt):
-            guard = Guard(_application(desk, connect, serving.limits), serving.keys, serving.limits.bytes)
+            application = _application(desk, connect, serving.limits)
+            guard = Guard(application, serving.keys, serving.limits.bytes, address.proxy, desk.room)
             server = uvicorn.Server(_configuration(guard, address))
             scheme = "http" if address.certificate is None else "https"
             host = f"[{address.host}]" if ":" in address.host else address.host
@@ -148,7 +155,7 @@ def _configuration(guard: Guard, address: Address) -> uvicorn.Config:
     return uvicorn.Config(
         guard,
         log_level="warning",
-        proxy_headers=False,  # a visitor could say there to be another one
+        proxy_headers=False,  # the door does it
         server_header=False,
         ws="none",
         ssl_certfile=address.certificate,

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from gan_edit_engine.serving.limits import Limits
+from gan_edit_engine.serving.room import Room
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobCancelledError
-from gan_edit_protocol.events import Cancelled, Failed, Progress
+from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress
 
 ABANDONED_SECONDS = 60.0
 """A job to which nobody has listened for so long is ended; its visitor does not come back."""
@@ -26,7 +27,7 @@ KEPT_SECONDS = 900.0
 """What a job has made is kept so long for a visitor whose connection broke."""
 KEPT_JOBS = 4
 """Of each visitor, the last ones that have ended."""
-_LAST_EVENTS = 16
+_LAST_STATES = 16
 _SWEEP_SECONDS = 5.0
 
 Cancel = Callable[[], bool]
@@ -37,13 +38,19 @@ _log = logging.getLogger("gan_edit.serving")
 
 
 class Job:
-    """One visitor's, with what it has told so far, numbered from 1; of that only the last is kept."""
+    """One visitor's, with what it has told so far, numbered from 1; of how far it was only the last is kept.
+
+    ``about``: what is to be known of it by who asked for it, and comes again.
+    """
 
     def __init__(self, visitor: str, folder: Path, seconds: float) -> None:
         self.visitor = visitor
         self.folder = folder
+        self.about: Any = None
         self.ended: float | None = None
-        self._told: collections.deque[tuple[int, Any]] = collections.deque(maxlen=_LAST_EVENTS)
+        self._sentences: list[tuple[int, Any]] = []
+        self._states: collections.deque[tuple[int, Any]] = collections.deque(maxlen=_LAST_STATES)
+        self._telling = threading.Lock()
         self._number = 0
         self._seconds = seconds
         self._begun: float | None = None
@@ -57,7 +64,9 @@ class Job:
     def after(self, number: int) -> list[tuple[int, Any]]:
         """What it has told since ``number``; asking keeps the job."""
         self._heard = time.monotonic()
-        return [(each, told) for each, told in list(self._told) if each > number]
+        with self._telling:
+            told = [each for each in (*self._sentences, *self._states) if each[0] > number]
+        return sorted(told, key=lambda each: each[0])
 
     def perform(self, connect: Callable[[], Client], work: Work) -> None:
         """Work to the end, of whichever kind."""
@@ -83,8 +92,11 @@ class Job:
                 f"The job was ended: this server works {self._seconds:.0f} seconds on one.",
                 "Ask for fewer steps, or another quality.",
             )
-        self._number += 1
-        self._told.append((self._number, told))
+        with self._telling:
+            self._number += 1
+            # How far a job is matters until it is further; a sentence must be read, whenever somebody comes to read it.
+            kept = self._states if isinstance(told, Accepted | Progress) else self._sentences
+            kept.append((self._number, told))
 
     def _is_to_end(self) -> bool:
         abandoned = time.monotonic() - self._heard > ABANDONED_SECONDS
@@ -95,14 +107,15 @@ class Job:
 
 
 class Desk:
-    """Takes jobs and keeps them. ``connect`` gives a client of the engine; ``folder`` is where jobs' files go.
+    """Takes jobs and keeps them. ``connect`` gives a client of the engine; ``folder`` is where visitors' files go.
 
     Its ``close`` ends all of them.
     """
 
     def __init__(self, connect: Callable[[], Client], folder: Path, limits: Limits) -> None:
         self._connect = connect
-        self._folder = folder
+        self._folder = folder / "jobs"
+        self.room = Room(folder, self._folder, limits)
         self._limits = limits
         self._jobs: dict[str, Job] = {}
         self._threads: set[threading.Thread] = set()
@@ -114,11 +127,13 @@ class Desk:
     def take(self, visitor: str, key: str, work: Work) -> Job:
         """The visitor's job of this ``key``, begun now unless it is there.
 
-        GanEditError (too_many_jobs) when the visitor has as many at once as allowed.
+        GanEditError (too_many_jobs) when the visitor has as many at once as allowed, (server_full) when what it makes
+        could not be kept.
         """
         with self._lock:
             if (found := self._jobs.get(key)) is not None:
                 return self._own(visitor, found)
+            self.room.check()
             running = [job for job in self._jobs.values() if job.visitor == visitor and job.ended is None]
             if len(running) >= self._limits.jobs or self._closed.is_set():
                 raise GanEditError(
@@ -170,6 +185,7 @@ class Desk:
     def _sweep_until_closed(self) -> None:
         while not self._closed.wait(_SWEEP_SECONDS):
             self._sweep()
+            self.room.measure()
 
     def _sweep(self) -> None:
         """Forget what nobody comes for any more, and its files."""

@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_edit_engine.serving.keys import Keys
+from gan_edit_engine.serving.proxy import Network, Scope, seen_through
+from gan_edit_engine.serving.room import Room
+from gan_edit_protocol.errors import GanEditError
 
 Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 VISITOR = b"x-gan-edit-visitor"
 """The header by which the rooms behind the door know who came in; what a visitor says there itself is taken away."""
-_TOO_LARGE = 413
+_TOO_LARGE, _FULL = 413, 507
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
-_ASK = (b"www-authenticate", b'Basic realm="GAN Edit: any name, and your key as the password", charset="UTF-8"')
+_ASK = (b"www-authenticate", b'Basic realm="GAN Edit: your name, and your key as the password", charset="UTF-8"')
 # What the page and gradio_client ask for. Gradio has more: a proxy, monitoring, an editor of its own code.
 _API = "/gradio_api"
 _READ = re.compile(
@@ -31,6 +33,7 @@ _READ = re.compile(
     re.DOTALL,
 )
 _WRITE = re.compile(rf"{_API}/(?:queue/join|upload|cancel|reset|component_server)/?|{_API}/call/\w+/?")
+_UPLOAD = re.compile(rf"{_API}/upload/?")
 # The page is whole: it fetches nothing from anywhere else, whatever a picture's or a model's text says.
 _HEADERS = [
     (
@@ -52,18 +55,25 @@ class _Refusal:
 
 
 class Guard:
-    """Lets those in who show one of the ``keys``; without keys those of this machine, by a loopback address."""
+    """Lets those in who show one of the ``keys``; without keys those of this machine, by a loopback address.
 
-    def __init__(self, app: App, keys: Keys | None, most_bytes: int) -> None:
+    ``most_bytes``: of a request. ``proxy``: where one is that passes visitors on. ``room``: for what they bring.
+    """
+
+    def __init__(
+        self, app: App, keys: Keys | None, most_bytes: int, proxy: Network | None = None, room: Room | None = None
+    ) -> None:
         self._app = app
         self._keys = keys
         self._most_bytes = most_bytes
+        self._proxy = proxy
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await self._answer(seen_through(self._proxy, scope), receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -80,14 +90,24 @@ class Guard:
         known = [(name, value) for name, value in headers if name not in (VISITOR, b"authorization")]
         scope = {**scope, "headers": [*known, (VISITOR, visitor.encode())]}
         counted = _Counted(receive, send, self._most_bytes)
-        await self._app(scope, counted.receive, counted.send)
+        if self._room is None or not _UPLOAD.fullmatch(scope["path"]):
+            await self._app(scope, counted.receive, counted.send)
+            return
+        size = next(map(int, _all(headers, b"content-length")), self._most_bytes)
+        try:
+            with self._room.bringing(visitor, size) as entry:
+                await self._app(scope, counted.receive, counted.send)
+                entry[1] = counted.count
+        except GanEditError as error:
+            await _passed_over(receive, self._most_bytes)
+            await _refuse(send, _Refusal(_FULL, f"{error.message} {error.hint}"))
 
     def _visitor(self, headers: list[tuple[bytes, bytes]], scope: Scope) -> str | None:
         """The name under which somebody came in and from where; None when it is none of those who may."""
         address = (scope.get("client") or ("unknown", 0))[0]
         if self._keys is None:
             return str(address)
-        name = self._keys.name_of(_shown_key(_all(headers, b"authorization")))
+        name = self._keys.name_of(*_shown(_all(headers, b"authorization")))
         return None if name is None else f"{name}@{address}"
 
     def _refusal(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> _Refusal | None:
@@ -114,6 +134,11 @@ class _Counted:
         self._most = self._left = most
         self._answered = self._over = False
 
+    @property
+    def count(self) -> int:
+        """The bytes that came."""
+        return self._most - self._left
+
     async def receive(self) -> Message:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
@@ -137,7 +162,7 @@ class _Counted:
         await self._send(message)
 
 
-_UNKNOWN = _Refusal(401, "A key is needed: any name, and the key as the password.", (_ASK,))
+_UNKNOWN = _Refusal(401, "A key is needed: the name it was made for as the user, and the key as the password.", (_ASK,))
 
 
 def _too_large(most: int) -> _Refusal:
@@ -174,16 +199,17 @@ def _climbs(path: str) -> bool:
     return any(part in ("..", ".") for part in re.split(r"[/\\]", path)) or bool(re.search(r"[\0\\%]|://", path))
 
 
-def _shown_key(shown: list[str]) -> str:
-    """The key of one ``Authorization: Bearer KEY`` or ``Basic`` with the key as the password; else no key at all."""
+def _shown(shown: list[str]) -> tuple[str, str | None]:
+    """The key of one ``Authorization: Bearer KEY``; or, of ``Basic``, the password and the user; else no key at all."""
     scheme, _, value = (shown[0] if len(shown) == 1 else "").partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer":
-        return value
+        return value, None
     if scheme.lower() != "basic":
-        return ""
+        return "", None
     try:
         decoded = base64.b64decode(value, validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
-        return ""
-    return decoded.partition(":")[2]
+        return "", None
+    user, _, password = decoded.partition(":")
+    return password, user

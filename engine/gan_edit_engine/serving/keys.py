@@ -30,13 +30,16 @@ class Keys:
 
     of: dict[str, str]
 
-    def name_of(self, key: str) -> str | None:
-        """Whose key it is, None when it is nobody's. How long that takes tells nothing about the keys."""
+    def name_of(self, key: str, user: str | None = None) -> str | None:
+        """Whose key it is, None when it is nobody's. How long that takes tells nothing about the keys.
+
+        ``user``: who its bearer claims to be, and then has to be.
+        """
         given, found = key.encode(errors="surrogateescape"), None
         for name, known in self.of.items():
             if hmac.compare_digest(known.encode(), given):
                 found = name
-        return found
+        return found if user in (None, found) else None
 
 
 def default_path() -> Path:

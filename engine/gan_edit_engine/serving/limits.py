@@ -13,12 +13,17 @@ from gan_edit_protocol.errors import GanEditError
 
 @dataclass(frozen=True)
 class Limits:
-    """Of each visitor: ``bytes`` of a request, ``pixels`` of a picture, ``jobs`` at once, ``seconds`` of a job."""
+    """Of each visitor: ``bytes`` of a request, ``pixels`` of a picture, ``jobs`` at once, ``seconds`` of a job.
+
+    ``kept``: bytes of a visitor's pictures on the server's disk; ``disk``: of all visitors' together.
+    """
 
     bytes: int = 128 << 20
     pixels: int = 50_000_000
     jobs: int = 4
     seconds: float = 900.0
+    kept: int = 1 << 30
+    disk: int = 8 << 30
 
     def check_size(self, width: int, height: int) -> None:
         """GanEditError (too_large) when a picture has more pixels than allowed."""

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES, model_names
 from gan_edit_engine.serving import words
 from gan_edit_engine.serving.desk import Desk, Job
 from gan_edit_engine.serving.limits import Limits, installed
-from gan_edit_engine.serving.painting import Strokes, photo_editor, view_of
+from gan_edit_engine.serving.painting import BLANK, Painting, Strokes, photo_editor, view_of
 from gan_edit_engine.serving.programs import about_model, told_by, visitor_of
 from gan_edit_engine.serving.samples import Samples
-from gan_edit_engine.serving.workshop import Edit, Look, Made, Seen, read_photo
+from gan_edit_engine.serving.workshop import Candidate, Draw, Edit, Look, Made, Seen, read_photo
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress
-from gan_edit_protocol.settings import EditSettings
+from gan_edit_protocol.events import Accepted, Cancelled, Failed, Notice, Progress
+from gan_edit_protocol.settings import EditSettings, ImagineSettings
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 LOOK: dict[str, Any] = {
@@ -36,21 +40,47 @@ LOOK: dict[str, Any] = {
 _PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"]
 _SAMPLE_SECONDS = 60
 _EXAMPLE_SIDE = 512
+_MOST_IMAGES = 8
+_SEEDS = 1_000_000
+_SHARES = (0.6, 1.5)
+"""Of the strength that was asked for: of a weaker edit and of a stronger one."""
+_EDIT, _DRAW = "Edit", "Draw"
 
 Shown = dict[Any, Any]
 
 
 @dataclass(frozen=True)
+class _Canvas:
+    """What is painted on, and what is set for that: ``photo`` is its file, "" where there is none, None before that."""
+
+    around: gr.Column
+    editor: gr.ImageEditor
+    strokes: gr.HTML
+    photo: gr.State
+    for_photos: gr.Column
+    for_blanks: gr.Column
+    edit: gr.Button
+
+    @property
+    def all(self) -> list[Any]:
+        return list(vars(self).values())
+
+
+@dataclass(frozen=True)
 class _Pieces:
-    """What a job's progress and result are shown by."""
+    """What a job's progress and result are shown by. ``chosen``: the number of the candidate that is looked at."""
 
     running: gr.BrowserState
+    chosen: gr.State
     looking: gr.HTML
+    steps: gr.Markdown
     status: gr.HTML
     edit: gr.Button
     cancel: gr.Button
     result: gr.ImageSlider
+    candidates: gr.Gallery
     download: gr.DownloadButton
+    onward: gr.Button
 
     @property
     def all(self) -> list[Any]:
@@ -65,43 +95,63 @@ def build(desk: Desk, connect: Callable[[], Client], limits: Limits) -> None:
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
             # Gradio's editor measures its place once, when it is first shown: then everything else has its own.
-            with gr.Column(visible=False, elem_id="canvas") as canvas:
+            with gr.Column(visible=False, elem_id="canvas") as around:
                 editor = photo_editor(label="Photo", height=560, elem_id="editor", buttons=["fullscreen"])
+                strokes = gr.HTML("", visible="hidden")
             with gr.Row():
                 upload = gr.UploadButton("Choose a photo", file_types=_PICTURES, variant="primary", min_width=120)
                 example = gr.Button("Try an example", min_width=120)
+                blank = gr.Button("Blank canvas", min_width=120)
             looking = gr.HTML("", elem_id="looking")
-            gr.Markdown(words.STEPS)
+            steps = gr.Markdown(words.STEPS)
         with gr.Column(scale=2, min_width=300):
             model = gr.Dropdown(names, value=names[0], label="Model", filterable=False)
             about = gr.HTML(words.model(about_model(names[0]), None))
-            reach = _slider("reach", "How far a stroke reaches", "0: what it lies on, 1: all of its kind", 1.0)
-            strength = _slider("strength", "Strength", "How much of the edit is applied", 2.0)
-            quality = gr.Radio(["draft", "normal", "best"], value="normal", label="Quality", info="Best takes longest")
+            with gr.Column() as for_photos:
+                reach = _slider("reach", "How far a stroke reaches", "0: what it lies on, 1: all of its kind", 1.0)
+                strength = _slider("strength", "Strength", "How much of the edit is applied", 2.0)
+                several = gr.Checkbox(False, label="A weaker and a stronger one to choose from, too")
+                qualities = ["draft", "normal", "best"]
+                quality = gr.Radio(qualities, value="normal", label="Quality", info="Best takes longest")
+            with gr.Column(visible=False) as for_blanks:
+                count = gr.Slider(1, _MOST_IMAGES, ImagineSettings().candidates, step=1, label="Images to choose from")
             with gr.Row():
-                edit = gr.Button("Edit", variant="primary", min_width=120)
+                edit = gr.Button(_EDIT, variant="primary", min_width=120, elem_id="edit")
                 cancel = gr.Button("Cancel", variant="stop", min_width=120, interactive=False)
             status = gr.HTML(words.said(""), elem_id="status")
     result = gr.ImageSlider(
-        label="Before and after", visible=False, interactive=False, elem_id="result", max_height=640
+        label="Before and after", visible=False, interactive=False, elem_id="result", max_height=640, slider_position=25
     )
-    download = gr.DownloadButton("Download as PNG, with its latent", visible=False, elem_id="download")
+    candidates = gr.Gallery(
+        label="Choose one", show_label=False, visible=False, interactive=False, elem_id="candidates", columns=4,
+        height="auto", object_fit="contain", buttons=[], allow_preview=False,
+    )  # fmt: skip
+    with gr.Row():
+        download = gr.DownloadButton("Download as PNG, with its latent", visible=False, elem_id="download")
+        onward = gr.Button("Paint on this one", visible=False, elem_id="onward")
     running = gr.BrowserState("", storage_key="gan-edit-job")
-    pieces = _Pieces(running, looking, status, edit, cancel, result, download)
-    page = _Page(desk, limits, Samples(connect), pieces)
+    canvas = _Canvas(around, editor, strokes, photo, for_photos, for_blanks, edit)
+    pieces = _Pieces(running, gr.State(0), looking, steps, status, edit, cancel, result, candidates, download, onward)
+    page = _Page(desk, limits, Samples(connect), canvas, pieces)
     hidden: Any = {"api_visibility": "private"}
     job: Any = {"show_progress": "hidden", "concurrency_limit": None, **hidden}
     looked: Any = {"fn": page.looked, "inputs": [photo, model], "outputs": [looking], **job}
-    upload.upload(page.opened, [upload], [canvas, editor, photo], **hidden).success(**looked)
-    example.click(page.example, [model], [canvas, editor, photo], **hidden).success(**looked)
+    upload.upload(page.opened, [upload], canvas.all, **hidden).success(**looked)
+    example.click(page.example, [model], canvas.all, **hidden).success(**looked)
+    blank.click(page.blank, None, canvas.all, **hidden).success(**looked)
+    taken = onward.click(page.onward, [running, pieces.chosen], canvas.all, js=words.UP, **hidden)
+    taken.success(**looked)
     model.change(page.about, [model], [about], **job)
     model.change(**looked)
-    edit.click(page.edit, [editor, photo, model, reach, strength, quality], pieces.all, **job)
+    asked = [editor, photo, model, reach, strength, several, quality, count]
+    edit.click(page.asked, asked, pieces.all, **job)
     cancel.click(page.cancelled, [running], None, **job)
+    candidates.select(page.chosen, [running], [pieces.chosen, result, download], **job)
     loaded = gr.context.Context.root_block
     assert loaded is not None
     loaded.load(page.about, [model], [about], **job)
-    loaded.load(page.taken_up, [running], pieces.all, **job)
+    found_again = loaded.load(page.painted_before, [running], canvas.all, **job)
+    found_again.then(page.taken_up, [running], pieces.all, **job)
 
 
 def _slider(name: str, label: str, info: str, most: float) -> gr.Slider:
@@ -115,15 +165,16 @@ class _Page:
     desk: Desk
     limits: Limits
     samples: Samples
+    canvas: _Canvas
     pieces: _Pieces
 
-    def opened(self, file: str) -> tuple[Any, Any, str]:
+    def opened(self, file: str) -> Shown:
         """A photo was chosen."""
         with _told():
             view = view_of(read_photo(Path(file), self.limits))
-        return gr.update(visible=True), {"background": view, "layers": [], "composite": None}, file
+        return self._prepared(view, file)
 
-    async def example(self, model: str) -> tuple[Any, Any, str]:
+    async def example(self, model: str) -> Shown:
         """A picture of the model itself to try things on, which is nobody's photo."""
         with _told():
             sample = await self._sample(installed(model))
@@ -134,6 +185,42 @@ class _Page:
         image.save(file)
         return await asyncio.to_thread(self.opened, str(file))
 
+    def blank(self) -> Shown:
+        """Colours alone shall say what is drawn."""
+        return self._prepared(BLANK, "")
+
+    def onward(self, key: str, number: int, request: gr.Request) -> Shown:
+        """What was made becomes the photo."""
+        with _told():
+            made = _candidate(_made(self.desk.find(visitor_of(request), key or "")), number)
+            # The job's own files go when it is forgotten.
+            file = shutil.copyfile(made.download, _own_file(made.download.name))
+        return self.opened(str(file))
+
+    def painted_before(self, key: str, request: gr.Request) -> Shown:
+        """The page was loaded again: what was painted for its last job is there as it was."""
+        with suppress(GanEditError, OSError):
+            asked = self.desk.find(visitor_of(request), key or "").about
+            if isinstance(asked, Painting):
+                view = BLANK if asked.photo is None else view_of(read_photo(asked.photo, self.limits))
+                strokes = words.strokes([file.read_bytes() for file in asked.layers])
+                return {**self._prepared(view, str(asked.photo or "")), self.canvas.strokes: strokes}
+        return {self.canvas.editor: None}  # left out, it would be updated, and another one
+
+    def _prepared(self, view: NDArray[np.uint8], photo: str) -> Shown:
+        canvas = self.canvas
+        with _told():
+            self.desk.room.check()  # Gradio keeps each view
+        return {
+            canvas.around: gr.update(visible=True),
+            canvas.editor: {"background": view, "layers": [], "composite": None},
+            canvas.strokes: "",
+            canvas.photo: photo,
+            canvas.for_photos: gr.update(visible=bool(photo)),
+            canvas.for_blanks: gr.update(visible=not photo),
+            canvas.edit: gr.update(value=_EDIT if photo else _DRAW),
+        }
+
     async def about(self, model: str) -> AsyncIterator[str]:
         """A model was chosen: its licence at once, and its picture when there is one."""
         with _told():
@@ -143,8 +230,8 @@ class _Page:
 
     async def looked(self, photo: str | None, model: str, request: gr.Request) -> AsyncIterator[str]:
         """There is a photo: where the model looks in it."""
-        if photo is None:
-            yield ""
+        if not photo:
+            yield "" if photo is None else words.WITHOUT_A_PHOTO
             return
         with _told():
             asked = Look(Path(photo), installed(model), self.limits)
@@ -155,18 +242,27 @@ class _Page:
             elif isinstance(told, Failed):
                 yield words.said(f"{told.message} {told.hint}")
 
-    async def edit(
-        self, layers: list[Strokes], photo: str | None, model: str, reach: float, strength: float, quality: str,
-        request: gr.Request,
+    async def asked(
+        self, layers: list[Strokes], photo: str | None, model: str, reach: float, strength: float, several: bool,
+        quality: str, count: int, request: gr.Request,
     ) -> AsyncIterator[Shown]:  # fmt: skip
-        """The edit was asked for."""
+        """The edit was asked for, or images without a photo."""
+        key = uuid.uuid4().hex
+        folder = self.desk.folder_of(key)
         with _told():
             if photo is None:
                 raise GanEditError("no_photo", "There is no photo yet.", "Choose one, or try an example.")
-            settings = EditSettings.from_dict({"reach": reach, "strength": strength, "quality": quality})
-            key = uuid.uuid4().hex
-            asked = Edit(Path(photo), layers or [], installed(model), settings, self.limits, self.desk.folder_of(key))
+            asked: Edit | Draw
+            if photo:
+                settings = EditSettings.from_dict({"reach": reach, "strength": strength, "quality": quality})
+                strengths = _weaker_and_stronger(settings.strength) if several else (settings.strength,)
+                asked = Edit(Path(photo), layers, installed(model), settings, strengths, self.limits, folder)
+            else:
+                seed = secrets.randbelow(_SEEDS)  # drawn again, there are others
+                wanted = ImagineSettings.from_dict({"candidates": min(int(count), _MOST_IMAGES), "seed": seed})
+                asked = Draw(layers, installed(model), wanted, folder)
             job = self.desk.take(visitor_of(request), key, asked.work)
+            job.about = await asyncio.to_thread(Painting.kept, Path(photo) if photo else None, layers, folder)
         async for shown in self._followed(job, key):
             yield shown
 
@@ -185,6 +281,21 @@ class _Page:
         with _told():
             self.desk.find(visitor_of(request), key or "").cancel()
 
+    def chosen(self, key: str, request: gr.Request, picked: gr.SelectData) -> Shown:
+        """Another one of those made is looked at."""
+        with _told():
+            made = _made(self.desk.find(visitor_of(request), key or ""))
+            number = int(picked.index)
+            return {self.pieces.chosen: number, **self._shown(made, number)}
+
+    def _shown(self, made: Made, number: int) -> Shown:
+        pieces, chosen = self.pieces, _candidate(made, number)
+        pair = None if made.before is None else (str(made.before), str(chosen.shown))
+        return {
+            pieces.result: gr.update(value=pair, visible=pair is not None),
+            pieces.download: gr.update(value=str(chosen.download), visible=True),
+        }
+
     async def _followed(self, job: Job, key: str) -> AsyncIterator[Shown]:
         """What the page shows of a job besides its progress, to its end."""
         pieces = self.pieces
@@ -195,20 +306,28 @@ class _Page:
             pieces.cancel: gr.update(interactive=True),
         }
         idle = {pieces.edit: gr.update(interactive=True), pieces.cancel: gr.update(interactive=False)}
+        notices: list[Notice] = []
         async for _, told in told_by(job):
-            if isinstance(told, Made):
+            if isinstance(told, Notice):
+                notices.append(told)  # which come into the page with the progress, until there is a result
+            elif isinstance(told, Made):
+                several = [(str(each.shown), each.name) for each in told.candidates]
+                first = told.best
                 yield {
                     **idle,
-                    pieces.status: words.said(f"Done: {told.told}"),
-                    pieces.result: gr.update(value=(str(told.before), str(told.after)), visible=True),
-                    pieces.download: gr.update(value=str(told.download), visible=True),
+                    pieces.status: words.said(f"Done: {told.told}", notices),
+                    pieces.steps: gr.update(visible=False),  # who has come so far knows them
+                    pieces.chosen: first,
+                    pieces.candidates: gr.update(value=several, selected_index=first, visible=len(several) > 1),
+                    pieces.onward: gr.update(visible=True),
+                    **self._shown(told, first),
                 }
             elif isinstance(told, Seen):
                 yield {pieces.looking: words.looking(told.view, told.told)}
             elif isinstance(told, Cancelled):
                 yield {**idle, pieces.running: "", pieces.status: words.said("Cancelled; nothing was changed.")}
             elif isinstance(told, Failed):
-                yield {**idle, pieces.running: "", pieces.status: words.said(f"{told.message} {told.hint}")}
+                yield {**idle, pieces.running: "", pieces.status: words.said(f"{told.message} {told.hint}", notices)}
                 raise _error(told.message, told.hint)
 
     async def _sample(self, model: str) -> Any:
@@ -222,9 +341,31 @@ class _Page:
 
 def progress(desk: Desk, visitor: str, key: str) -> str:
     """How far the visitor's job is, for the page's script; GanEditError when there is none."""
-    told = [each for _, each in desk.find(visitor, key).after(0) if isinstance(each, Accepted | Progress)]
-    previews = [each.preview for each in told if isinstance(each, Progress) and each.preview is not None]
-    return words.progress(told[-1] if told else None, previews[-1] if previews else None)
+    told = [each for _, each in desk.find(visitor, key).after(0)]
+    states = [each for each in told if isinstance(each, Accepted | Progress)]
+    previews = [each.preview for each in states if isinstance(each, Progress) and each.preview is not None]
+    notices = [each for each in told if isinstance(each, Notice)]
+    return words.progress(states[-1] if states else None, previews[-1] if previews else None, notices)
+
+
+def _made(job: Job) -> Made:
+    """What a job has made; GanEditError while that is nothing."""
+    for _, told in job.after(0):
+        if isinstance(told, Made):
+            return told
+    raise GanEditError("unknown_job", "There is no result yet.", "Wait until the job has ended.")
+
+
+def _candidate(made: Made, number: int) -> Candidate:
+    if not 0 <= number < len(made.candidates):
+        raise GanEditError("unknown_job", "There is no such result.", "Choose one of those shown.")
+    return made.candidates[number]
+
+
+def _weaker_and_stronger(strength: float) -> tuple[float, ...]:
+    most = next(each.maximum for each in EditSettings.specs() if each.name == "strength")
+    assert most is not None
+    return tuple(sorted({strength, *(round(min(most, strength * share), 2) for share in _SHARES)}))
 
 
 @contextmanager

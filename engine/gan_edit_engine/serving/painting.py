@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,9 +28,28 @@ _BRUSH = 12  # pixels
 _PAINTED = 128
 _SELECTED = 8
 
+BLANK = np.full((512, 512, 3), 236, np.uint8)
+"""What is painted on where there is no photo: light, and yet white paint is seen on it."""
 COLOURS = ["#2f7fd8", "#3aa655", "#d8352f", "#f0b429", "#8e4ec6", "#f5f0e6", "#8a5a33", "#1c1c1e"]
 
 Strokes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What a visitor has painted, in files, so that a page that is loaded again shows it; no ``photo``: on a blank."""
+
+    photo: Path | None
+    layers: tuple[Path, ...]
+
+    @classmethod
+    def kept(cls, photo: Path | None, layers: list[Strokes], folder: Path) -> Painting:
+        """Written to ``folder``, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [folder / f"{name}.png" for name in LAYERS[: len(layers)]]
+        for file, layer in zip(files, layers, strict=True):
+            Image.fromarray(layer).save(file, compress_level=1)
+        return cls(photo, tuple(files))
 
 
 def photo_editor(**options: Any) -> gr.ImageEditor:
@@ -97,19 +118,43 @@ def painted(layers: list[Strokes], photo: AnyImage) -> tuple[Strokes, NDArray[np
     GanEditError (nothing_painted) when there are no colours.
     """
     height, width = photo.shape[:2]
-    if not layers or not (layers[0][..., 3] >= _PAINTED).any():
-        raise GanEditError(
-            "nothing_painted",
-            f"Nothing is painted on the layer {LAYERS[0]}.",
-            "Choose a colour and stroke over what shall have it.",
-        )
-    colours = np.asarray(cv2.resize(layers[0], (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
-    # The brush's soft edge mixes its colour with nothing.
-    colours[..., 3] = np.where(colours[..., 3] >= _PAINTED, 255, 0)
-    if len(layers) < len(LAYERS) or not (layers[1][..., 3] >= _SELECTED).any():
+    scribble = scribbled(layers)
+    if scribble is None:
+        raise _nothing_painted("Choose a colour and stroke over what shall have it.")
+    colours = np.asarray(cv2.resize(scribble, (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    if not _is_selected(layers):
         return colours, None
     selected = np.where(layers[1][..., 3] >= _SELECTED, 255, 0).astype(np.uint8)
     return colours, np.asarray(cv2.resize(selected, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def scribbled(layers: list[Strokes]) -> Strokes | None:
+    """The colours alone [h, w, 4], as they were painted; None when there are none."""
+    if not layers or not (layers[0][..., 3] >= _PAINTED).any():
+        return None
+    colours = layers[0].copy()
+    # The brush's soft edge mixes its colour with nothing.
+    colours[..., 3] = np.where(colours[..., 3] >= _PAINTED, 255, 0)
+    return colours
+
+
+def asked_of_a_blank(layers: list[Strokes]) -> Strokes | None:
+    """The colours painted without a photo; None where all is left to the model.
+
+    GanEditError (nothing_painted) when they are on the other layer, where nothing would follow them.
+    """
+    scribble = scribbled(layers)
+    if scribble is None and _is_selected(layers):
+        raise _nothing_painted("Paint there: without a photo there is nothing to select.")
+    return scribble
+
+
+def _is_selected(layers: list[Strokes]) -> bool:
+    return len(layers) == len(LAYERS) and bool((layers[1][..., 3] >= _SELECTED).any())
+
+
+def _nothing_painted(hint: str) -> GanEditError:
+    return GanEditError("nothing_painted", f"Nothing is painted on the layer {LAYERS[0]}.", hint)
 
 
 def _opened(layer: Any) -> Strokes:

@@ -61,7 +61,7 @@ class Programs:
             yield _answer(0, _job_name(job), Failed(error.code, error.message, error.hint))
             return
         async for number, event in told_by(found, after):
-            yield _GOES_ON if event is None else _answer(number, job, event)
+            yield _GOES_ON if event is None else await asyncio.to_thread(_answer, number, job, event)
 
     def models(self) -> list[dict[str, Any]]:
         """The models that requests may name: of each its name, what it shows, its resolution and its licence."""

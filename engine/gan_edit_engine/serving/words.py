@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.serving.painting import smaller
 from gan_edit_protocol.arrays import Array
-from gan_edit_protocol.events import Accepted, Progress
+from gan_edit_protocol.events import Accepted, Notice, Progress
 
 INTRODUCTION = """
 # GAN Edit
@@ -26,7 +27,13 @@ STEPS = """
 3. If the rest must stay as it is, go to the layer *Selection* (below the photo, on the right) and paint over
    **what may change**, in any colour.
 4. Press **Edit**.
+
+On a **blank canvas** the model draws pictures of its own that follow your colours; choose the one that you like.
 """
+WITHOUT_A_PHOTO = (
+    "Paint roughly where which colours shall be, and press <b>Draw</b>. Paint nothing at all, and the pictures are "
+    "random ones."
+)
 
 
 def begun(key: str) -> str:
@@ -34,21 +41,27 @@ def begun(key: str) -> str:
     return f'<div data-job="{html.escape(key)}">{progress(None)}</div>'
 
 
-def progress(event: Accepted | Progress | None, preview: Array | None = None) -> str:
-    """How far a job is, with a ``preview`` where there is one; None: it is about to begin."""
+def progress(event: Accepted | Progress | None, preview: Array | None = None, notices: Sequence[Notice] = ()) -> str:
+    """How far a job is, with a ``preview`` where there is one and its ``notices``; None: it is about to begin."""
     if isinstance(event, Accepted) and event.ahead:
         others = "1 other job" if event.ahead == 1 else f"{event.ahead} other jobs"
-        return _status(f"Waiting for {others}.", None)
+        return _status(f"Waiting for {others}.", None) + _noted(notices)
     if not isinstance(event, Progress):
-        return _status("Starting…", None)
+        return _status("Starting…", None) + _noted(notices)
     share = min(1.0, event.step / max(event.of, 1))
     picture = "" if preview is None else _image(np.asarray(from_message(preview), np.uint8), "So far")
-    return _status(f"{event.stage}: {event.step} of {event.of}", share, picture)
+    return _status(f"{event.stage}: {event.step} of {event.of}", share, picture) + _noted(notices)
 
 
-def said(text: str) -> str:
-    """A sentence in the place of the progress."""
-    return f'<div class="gan-status" role="status">{html.escape(text)}</div>'
+def said(text: str, notices: Sequence[Notice] = ()) -> str:
+    """A sentence in the place of the progress, above the job's ``notices``."""
+    return f'<div class="gan-status" role="status">{html.escape(text)}</div>{_noted(notices)}'
+
+
+def strokes(layers: Sequence[bytes]) -> str:
+    """What was painted, as PNGs: the page's script puts it on the editor's layers."""
+    data = " ".join(base64.b64encode(layer).decode() for layer in layers)
+    return f'<div data-strokes="{data}"></div>'
 
 
 def looking(view: NDArray[np.uint8], told: str) -> str:
@@ -69,6 +82,10 @@ def model(about: dict[str, Any], sample: NDArray[np.uint8] | None) -> str:
     )
 
 
+def _noted(notices: Sequence[Notice]) -> str:
+    return "".join(f'<p class="gan-notice" role="note">{html.escape(str(each))}</p>' for each in notices)
+
+
 def _status(text: str, share: float | None, picture: str = "") -> str:
     bar = "<progress></progress>" if share is None else f'<progress value="{share:.3f}"></progress>'
     return f'<div class="gan-status" role="status">{picture}<div>{html.escape(text)}{bar}</div></div>'
@@ -84,7 +101,9 @@ def _image(pixels: NDArray[np.uint8], alt: str, side: int = 192) -> str:
 
 # What is seen until the page's scripts have come, which takes a moment. Then how a job's progress comes into the page,
 # by a way of its own: whenever an event of Gradio's tells something, its image editor sends all of its pictures again.
-# Of those that have just been sent, the second script gives back what the server answered.
+# A page that is loaded again puts what was painted for its last job back on the editor's own layers, which the editor's
+# value would make anew without their names; and it asks before it forgets what no job has yet. Of pictures that have
+# just been sent, the last part gives back what the server answered.
 HEAD = """
 <style>
 body:not(:has(.gradio-container))::before {
@@ -101,6 +120,27 @@ setInterval(async () => {
   const text = answer && answer.ok ? await answer.text() : null;
   if (text !== null && place.isConnected && place.dataset.job === job) place.innerHTML = text;
 }, 700);
+setInterval(async () => {
+  const place = document.querySelector("[data-strokes]"), editor = window.editor;
+  const photo = editor && editor.background_image;
+  if (!place || !photo || !photo.texture || !photo.texture.width) return;
+  const layers = place.dataset.strokes.split(" ");
+  place.remove();
+  const Sprite = photo.constructor, Texture = photo.texture.constructor, manager = editor.layer_manager;
+  for (const [number, layer] of manager.get_layers().slice(0, layers.length).entries()) {
+    const image = new Image();
+    image.src = "data:image/png;base64," + layers[number];
+    await image.decode();
+    const sprite = new Sprite(Texture.from(image));
+    sprite.setSize(editor.width, editor.height);
+    editor.app.renderer.render({container: sprite, target: manager.draw_textures.get(layer.container)});
+  }
+  editor.notify("change");
+}, 500);
+let unsent = false;
+addEventListener("pointerdown", (pressed) => { unsent ||= Boolean(pressed.target.closest("#editor canvas")); }, true);
+addEventListener("click", (clicked) => { if (clicked.target.closest("#edit")) unsent = false; }, true);
+addEventListener("beforeunload", (leaving) => { if (unsent) leaving.preventDefault(); });
 const sent = new Map(), send = window.fetch;
 window.fetch = async (where, how) => {
   const files = how && how.body instanceof FormData ? how.body.getAll("files") : [];
@@ -117,6 +157,8 @@ window.fetch = async (where, how) => {
 </script>
 """
 
+UP = "(...given) => { document.querySelector('#canvas').scrollIntoView({behavior: 'smooth'}); return given; }"
+
 STYLE = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
 .gan-model, .gan-status { display: flex; gap: 12px; align-items: flex-start; overflow-wrap: anywhere; }
@@ -125,10 +167,17 @@ STYLE = """
 .gan-status progress, .gan-status progress::-webkit-progress-bar { background: var(--border-color-primary); }
 .gan-status progress::-webkit-progress-value { background: var(--primary-500); }
 .gan-status progress::-moz-progress-bar { background: var(--primary-500); }
+.gan-notice {
+  margin: 10px 0 0; padding: 8px 12px; border-left: 4px solid #f0b429; border-radius: 4px; overflow-wrap: anywhere;
+  background: color-mix(in srgb, #f0b429 14%, transparent);
+}
 .gan-sample { width: 96px; height: 96px; flex: none; border-radius: 8px; background: var(--background-fill-secondary); }
 .gan-look { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 0; }
 .gan-look img { width: auto; height: auto; max-width: 240px; max-height: 180px; }
 .gan-look figcaption { flex: 1; min-width: 160px; }
 .gan-model details { margin-top: 4px; font-size: var(--text-sm); opacity: 0.85; }
+#candidates .grid-wrap { min-height: 0; }
+#candidates .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(200px, 44%), 1fr)) !important; }
+#candidates .selected { outline: 3px solid var(--primary-500); outline-offset: 1px; }
 footer { display: none !important; }
 """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.cutting import Scene, cut, laid_on
 from gan_edit_engine.imaging.image_files import Picture, encode_png, read_picture
 from gan_edit_engine.imaging.image_formats import decoding, open_image
@@ -18,24 +20,47 @@ from gan_edit_engine.imaging.latent_notes import with_latent
 from gan_edit_engine.imaging.looking import Sight, drawn, find_faces
 from gan_edit_engine.serving.desk import Cancel
 from gan_edit_engine.serving.limits import Limits
-from gan_edit_engine.serving.painting import Strokes, painted, view_of
+from gan_edit_engine.serving.painting import Strokes, asked_of_a_blank, painted, view_of
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.events import Event, FacesFound, ResultReady
-from gan_edit_protocol.requests import EditRequest
-from gan_edit_protocol.settings import EditSettings
+from gan_edit_protocol.errors import GanEditError, JobCancelledError, JobFailedError
+from gan_edit_protocol.events import (
+    Cancelled,
+    Event,
+    FacesFound,
+    Failed,
+    FramesReady,
+    Notice,
+    Progress,
+    ResultReady,
+)
+from gan_edit_protocol.latent import Latent
+from gan_edit_protocol.requests import EditRequest, ImagineRequest, RandomRequest
+from gan_edit_protocol.settings import EditSettings, ImagineSettings, RandomSettings
 
 _SHOWN_SIDE, _SEEN_SIDE = 1600, 480
 _SHOWN_QUALITY = 92
 
 
 @dataclass(frozen=True)
-class Made:
-    """An edit's files: ``before`` and ``after`` to look at, ``download`` whole, with the latent; and what to say."""
+class Candidate:
+    """One of those made: ``shown`` to look at, ``download`` whole, with the latent inside, and what it differs by."""
 
-    before: Path
-    after: Path
+    shown: Path
     download: Path
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a job has made: ``candidates`` to choose from, of which number ``best`` is looked at first; what to say.
+
+    ``before``: the photo, where there was one.
+    """
+
+    candidates: tuple[Candidate, ...]
     told: str
+    best: int = 0
+    before: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,13 +89,14 @@ class Look:
 class Edit:
     """An edit that a visitor asks for: the ``photo``'s file, the ``layers`` painted on it, and the rest.
 
-    ``folder``: for what is made, which is not there yet.
+    ``strengths``: of each candidate, the settings' own among them. ``folder``: for what is made.
     """
 
     photo: Path
     layers: list[Strokes]
     model: str
     settings: EditSettings
+    strengths: tuple[float, ...]
     limits: Limits
     folder: Path
 
@@ -83,31 +109,95 @@ class Edit:
         yield _seen(picture, found, selection is not None)
         crop = None if found.face is None else found.face.crop
         scene = Scene(picture.pixels, selection, self.model, None, crop, scribble)
-        notes: list[str] = []
-        part = cut(scene, client, lambda note: notes.append(str(note)), self.settings.feather)
+        notes: list[Notice] = []
+        part = cut(scene, client, notes.append, self.settings.feather)
+        yield from notes
         assert part.scribble is not None  # the scene has one
         request = EditRequest(
             part.photo, part.scribble, part.mask, self.model, scene.align, scene.crop, None, self.settings, part.place
         )
-        for event in client.events(request, cancel):
-            if isinstance(event, ResultReady):
-                yield self._made(picture, event, notes)
-                return
-            yield event
+        requests = [replace(request, settings=replace(self.settings, strength=each)) for each in self.strengths]
+        results = yield from _all_done(requests, client, cancel)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = [self._made(picture, *each) for each in zip(results, self.strengths, strict=True)]
+        seconds = sum(result.seconds for result in results)
+        told = f"{results[0].steps} steps in {seconds:.0f} s with {results[0].model}."
+        best = self.strengths.index(self.settings.strength)
+        yield Made(tuple(made), told, best, self._shown("before", picture))
 
-    def _made(self, picture: Picture, result: ResultReady, notes: list[str]) -> Made:
-        self.folder.mkdir(parents=True)
+    def _made(self, picture: Picture, result: ResultReady, strength: float) -> Candidate:
         edited = laid_on(picture, result)
-        download = self.folder / f"{self.photo.stem[:60]}-edited.png"
+        name = f"-strength-{strength:g}" if len(self.strengths) > 1 else ""
+        download = self.folder / f"{self.photo.stem[:60]}-edited{name}.png"
         download.write_bytes(with_latent(encode_png(edited), result.latent))
-        told = " ".join([f"{result.steps} steps in {result.seconds:.0f} s with {result.model}.", *notes])
-        return Made(self._shown("before", picture), self._shown("after", edited), download, told)
+        return Candidate(self._shown(f"after{name}", edited), download, f"Strength {strength:g}")
 
     def _shown(self, name: str, picture: Picture) -> Path:
         """Small enough for a phone."""
         path = self.folder / f"{name}.webp"
         Image.fromarray(view_of(picture, _SHOWN_SIDE)).save(path, quality=_SHOWN_QUALITY)
         return path
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Images without a photo: those that follow the colours painted on the ``layers``; random ones without colours.
+
+    ``folder``: for what is made.
+    """
+
+    layers: list[Strokes]
+    model: str
+    settings: ImagineSettings
+    folder: Path
+
+    def work(self, client: Client, cancel: Cancel) -> Iterator[Event | Made | None]:
+        """The engine's events, and at the end the images, the most likely first."""
+        scribble = asked_of_a_blank(self.layers)
+        if scribble is None:
+            wanted = [RandomSettings(self.settings.seed + number) for number in range(self.settings.candidates)]
+            results = yield from _all_done([RandomRequest(self.model, each) for each in wanted], client, cancel)
+            images = [(from_message(result.image), result.latent) for result in results]
+            seconds = sum(result.seconds for result in results)
+        else:
+            request = ImagineRequest(to_message(scribble), self.model, self.settings)
+            (frames,) = yield from _all_done([request], client, cancel)
+            latents = [Latent(ws, model=frames.model) for ws in frames.latents.parts()]
+            images = list(zip(from_message(frames.frames), latents, strict=True))
+            seconds = frames.seconds
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = [self._made(number, *each) for number, each in enumerate(images, start=1)]
+        count = "1 image" if len(made) == 1 else f"{len(made)} images"
+        yield Made(tuple(made), f"{count} in {seconds:.0f} s with {self.model}. Draw again for other ones.")
+
+    def _made(self, number: int, image: NDArray[Any], latent: Latent) -> Candidate:
+        file = self.folder / f"{self.model[:60]}-{self.settings.seed}-{number}.png"
+        file.write_bytes(with_latent(encode_png(Picture(image)), latent))
+        return Candidate(file, file)
+
+
+def _all_done(requests: Sequence[Any], client: Client, cancel: Cancel) -> Generator[Event | None, None, list[Any]]:
+    """The results of all requests, one after the other; what they tell on the way is told once.
+
+    JobFailedError or JobCancelledError when one of them ends so, which ends all.
+    """
+    results: list[Any] = []
+    said: set[Notice] = set()
+    for number, request in enumerate(requests, start=1):
+        for event in client.events(request, cancel):
+            if isinstance(event, Failed):
+                raise JobFailedError(event.code, event.message, event.hint)
+            if isinstance(event, Cancelled):
+                raise JobCancelledError
+            if isinstance(event, ResultReady | FramesReady):
+                results.append(event)
+            elif isinstance(event, Progress) and len(requests) > 1:
+                yield replace(event, stage=f"{number} of {len(requests)}, {event.stage}")
+            elif not isinstance(event, Notice) or event not in said:
+                yield event
+            if isinstance(event, Notice):
+                said.add(event)
+    return results
 
 
 def _seen(picture: Picture, found: FacesFound, selected: bool) -> Seen:
@@ -129,7 +219,11 @@ def _unheard(event: Any) -> None:
 def read_photo(path: Path, limits: Limits) -> Picture:
     """A visitor's photo; GanEditError when it is none, or too large, before it is decoded."""
     name = path.name
-    data = path.read_bytes()
+    try:
+        os.utime(path)  # it is in use, and stays
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise GanEditError("no_photo", f"The photo {name} is no longer kept here.", "Choose it again.") from None
     with decoding(name):
         limits.check_size(*open_image(data, name).size)
     return read_picture(path, name)

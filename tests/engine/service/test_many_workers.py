@@ -28,7 +28,7 @@ from gan_edit_engine.service.events import (
     WorkerReady,
     WorkerSaid,
 )
-from gan_edit_engine.service.job_queue import SHUTDOWN
+from gan_edit_engine.service.job_queue import PLACE_SECONDS, SHUTDOWN
 from gan_edit_engine.service.pool import MAX_START_DEATHS, RETRY_SECONDS, Pool
 from gan_edit_protocol.events import FINAL_EVENTS, Accepted, Cancelled, WorkerStatus
 
@@ -120,6 +120,17 @@ def test_a_waiting_job_hears_how_many_have_to_end_before_it_starts() -> None:
     assert sends(scene.do(WorkerSaid(2, "b", RESULT)))[1:] == [(BERT, "c", Accepted(0)), (CARL, "d", Accepted(1))]
 
 
+def test_of_many_changes_at_once_a_waiting_job_hears_the_first_and_what_has_come_of_them() -> None:
+    """Else as many words as there are jobs that wait would follow each job that ends."""
+    scene = of_size(2)
+    submit(scene, ANNA, *(f"a{number}" for number in range(10)))
+    told: list[Instruction] = []
+    for number in range(6):
+        told += scene.do(WorkerSaid(1 + number % 2, f"a{number}", RESULT))
+    told += [instruction for _, instruction in scene.wait(2 * PLACE_SECONDS)]
+    assert [event for _, job, event in sends(told) if job == "a9"] == [Accepted(7), Accepted(2)]
+
+
 def test_one_of_two_running_jobs_is_cancelled_and_the_other_goes_on() -> None:
     scene = of_size(2)
     submit(scene, ANNA, "a")
@@ -162,13 +173,24 @@ def test_jobs_wait_on_while_any_worker_lives_or_starts_and_fail_with_the_last() 
     scene.do(WorkerSaid(2, "b", RESULT))
     submit(scene, BERT, "d")
     assert sends(scene.do(WorkerDied(2, DEATH))) == [(ANNA, "c", DEATH), (BERT, "d", Accepted(0))]
+    scene.now += PLACE_SECONDS
     for _ in range(MAX_START_DEATHS):
         told = scene.do(WorkerDied(2, DEATH))
     assert told == [Send(BERT, "d", Accepted(1))]
+    scene.now += PLACE_SECONDS
     assert sends(scene.do(WorkerDied(1, DEATH))) == [(ANNA, "a", DEATH), (BERT, "d", Accepted(0))]
     for _ in range(MAX_START_DEATHS):
         told = scene.do(WorkerDied(1, DEATH))
     assert told == [Send(BERT, "d", DEATH)]
+
+
+def test_a_worker_that_will_never_start_leaves_the_jobs_to_the_others() -> None:
+    scene = of_size(2)
+    submit(scene, ANNA, "a", "b", "c")
+    scene.do(WorkerDied(2, DEATH))
+    scene.now += PLACE_SECONDS
+    assert scene.do(WorkerDied(2, DEATH, hopeless=True)) == [Send(ANNA, "c", Accepted(1))]
+    assert scene.do(WorkerSaid(1, "a", RESULT))[-1] == Dispatch(1, "c", REQUEST)
 
 
 def test_a_worker_that_does_not_start_is_tried_again_by_a_job_that_comes_later() -> None:
@@ -392,6 +414,7 @@ def test_a_job_starts_when_as_many_have_ended_as_it_was_told(size: int, sent: li
         floor.ready(0)
     for number in sent:
         floor.submit(number)
+    floor.wait(1000)
     told = {job: floor.ahead[job] for jobs in floor.waiting.values() for job in jobs}
     begun = len(floor.started)
     assert all(floor.ahead[job] == 0 for job in floor.started)

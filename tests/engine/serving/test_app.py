@@ -15,6 +15,7 @@ from gan_edit_engine.cli.app import main  # noqa: E402
 from gan_edit_engine.cli.install import engine_program  # noqa: E402
 from gan_edit_engine.serving.app import Address  # noqa: E402
 from gan_edit_engine.serving.keys import Keys  # noqa: E402
+from gan_edit_engine.serving.proxy import network_of  # noqa: E402
 from gan_edit_protocol.errors import GanEditError  # noqa: E402
 
 KEYS = Keys({"anna": "k" * 43})
@@ -32,6 +33,13 @@ def test_any_other_address_does_and_says_how_to_make_one(host: str) -> None:
     assert caught.value.code == "no_keys"
     assert "gan-edit keys" in caught.value.hint
     Address(host).check(KEYS)
+
+
+def test_behind_a_proxy_keys_are_needed_on_this_machine_too() -> None:
+    with pytest.raises(GanEditError, match="Behind a proxy everybody") as caught:
+        Address(proxy=network_of("127.0.0.1")).check(None)
+    assert caught.value.code == "no_keys"
+    Address(proxy=network_of("127.0.0.1")).check(KEYS)
 
 
 @pytest.mark.slow

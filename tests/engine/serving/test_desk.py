@@ -14,7 +14,7 @@ from gan_edit_engine.serving import desk as desks
 from gan_edit_engine.serving.desk import Desk
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_protocol.errors import GanEditError, JobFailedError
-from gan_edit_protocol.events import Accepted, Cancelled, Failed, Progress
+from gan_edit_protocol.events import Accepted, Cancelled, Failed, Notice, Progress
 
 MakeDesk = Callable[..., Desk]
 
@@ -32,7 +32,7 @@ def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
     made: list[Desk] = []
 
     def make(limits: Limits = Limits(), connect: Callable[[], Any] = NoClient) -> Desk:  # noqa: B008 - it is frozen
-        made.append(Desk(connect, tmp_path / "jobs", limits))
+        made.append(Desk(connect, tmp_path, limits))
         return made[-1]
 
     yield make
@@ -66,6 +66,23 @@ def test_a_job_is_begun_once_however_often_it_is_asked_for(make_desk: MakeDesk) 
     assert len(begun) == 1
     assert jobs[0].after(0) == [(1, Accepted(0)), (2, Cancelled())]
     assert jobs[0].after(1) == [(2, Cancelled())]
+
+
+def test_a_sentence_is_still_there_when_a_long_job_is_far_beyond_it(make_desk: MakeDesk) -> None:
+    said = Notice("What the model sees does not look like what it knows.", "Choose another model.")
+
+    def work(client: Any, cancel: Callable[[], bool]) -> Iterator[Any]:
+        yield Accepted(0)
+        yield said
+        yield from (Progress("at work", step, 1000, 0.0) for step in range(1000))
+        yield Cancelled()
+
+    job = make_desk().take("anna", "key", work)
+    wait_for(lambda: job.ended is not None)
+    told = job.after(0)
+    assert told[0] == (2, said)
+    assert [number for number, _ in told[1:]] == list(range(987, 1004))
+    assert told[-1][1] == Cancelled()
 
 
 def test_a_job_is_its_visitors_own(make_desk: MakeDesk) -> None:

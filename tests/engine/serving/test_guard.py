@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gan_edit_engine.serving.guard import VISITOR, Guard
 from gan_edit_engine.serving.keys import Keys
+from gan_edit_engine.serving.limits import Limits
+from gan_edit_engine.serving.proxy import network_of
+from gan_edit_engine.serving.room import Room
+from gan_edit_protocol.errors import GanEditError
 
 KEY = "k" * 43
 KEYS = Keys({"ben": "b" * 43, "anna": KEY})
@@ -38,15 +43,17 @@ class Behind:
 
 
 def asked(
-    path: str = "/", method: str = "GET", keys: Keys | None = KEYS, body: tuple[bytes, ...] = (), **headers: str
-) -> tuple[int, dict[str, str], bytes, Behind]:
+    path: str = "/", method: str = "GET", keys: Keys | None = KEYS, body: tuple[bytes, ...] = (),
+    proxy: str | None = None, client: str = "10.0.0.7", room: Room | None = None, **headers: str,
+) -> tuple[int, dict[str, str], bytes, Behind]:  # fmt: skip
     """Status, headers and body of the answer, and what came through."""
     shown = {"host": "127.0.0.1:7860", **{name.replace("_", "-"): value for name, value in headers.items()}}
     scope = {
         "type": "http",
         "method": method,
         "path": path,
-        "client": ("10.0.0.7", 1234),
+        "scheme": "http",
+        "client": (client, 1234),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in shown.items()],
     }
     parts = [{"type": "http.request", "body": part, "more_body": True} for part in body]
@@ -60,7 +67,8 @@ def asked(
     async def send(message: dict[str, Any]) -> None:
         told.append(message)
 
-    asyncio.run(Guard(behind, keys, MOST)(scope, receive, send))
+    guard = Guard(behind, keys, MOST, None if proxy is None else network_of(proxy), room)
+    asyncio.run(guard(scope, receive, send))
     start, *rest = told
     answered = {name.decode(): value.decode() for name, value in start["headers"]}
     return start["status"], answered, b"".join(each["body"] for each in rest), behind
@@ -70,7 +78,7 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-@pytest.mark.parametrize("shown", [f"Bearer {KEY}", f"bearer  {KEY}", basic("", KEY), basic("anybody", KEY)])
+@pytest.mark.parametrize("shown", [f"Bearer {KEY}", f"bearer  {KEY}", basic("anna", KEY)])
 def test_a_key_opens_the_door_and_says_who_came(shown: str) -> None:
     status, headers, body, behind = asked(authorization=shown, x_gan_edit_visitor="ben@1.2.3.4")
     assert (status, body) == (200, b"secret")
@@ -85,6 +93,7 @@ def test_a_key_opens_the_door_and_says_who_came(shown: str) -> None:
 @pytest.mark.parametrize(
     "shown",
     ["", "Bearer", "Bearer ", f"Bearer {KEY}x", f"Bearer {KEY[1:]}", KEY, basic(KEY, ""), basic("anna", "anna")]
+    + [basic("", KEY), basic("ben", KEY), basic("Anna", KEY), basic("anna\0", KEY), basic(KEY, KEY)]
     + ["Basic !", "Basic " + base64.b64encode(b"\xff\xfe").decode(), f"Digest {KEY}", "Bearer \xff"],
 )
 @pytest.mark.parametrize("path", ["/", "/assets/index.js", "/static/img/logo.svg", "/config", "/no/such/place"])
@@ -104,10 +113,60 @@ def test_two_keys_at_once_are_none() -> None:
         told.append(message)
 
     shown = [(b"host", b"localhost"), *([(b"authorization", f"Bearer {KEY}".encode())] * 2)]
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": shown}
+    scope = {"type": "http", "scheme": "http", "method": "GET", "path": "/", "headers": shown}
     asyncio.run(Guard(behind, KEYS, MOST)(scope, None, send))  # type: ignore[arg-type]
     assert told[0]["status"] == 401
     assert behind.scope is None
+
+
+FORWARDED = {
+    "x_forwarded_for": "6.6.6.6, 203.0.113.9",
+    "x_forwarded_proto": "https",
+    "x_forwarded_host": "evil.example",
+    "x_real_ip": "6.6.6.6",
+    "forwarded": "for=6.6.6.6",
+}
+
+
+@pytest.mark.parametrize(
+    ("proxy", "client", "visitor", "scheme"),
+    [
+        ("10.0.0.7", "10.0.0.7", b"anna@203.0.113.9", "https"),
+        ("10.0.0.0/24", "::ffff:10.0.0.7", b"anna@203.0.113.9", "https"),
+        ("10.0.0.8", "10.0.0.7", b"anna@10.0.0.7", "http"),
+        (None, "127.0.0.1", b"anna@127.0.0.1", "http"),
+    ],
+)
+def test_a_proxy_is_believed_where_a_visitor_comes_from_and_nobody_else(
+    proxy: str | None, client: str, visitor: bytes, scheme: str
+) -> None:
+    status, _, _, behind = asked(authorization=f"Bearer {KEY}", proxy=proxy, client=client, **FORWARDED)
+    assert status == 200
+    assert behind.scope is not None
+    assert dict(behind.scope["headers"])[VISITOR] == visitor
+    assert behind.scope["scheme"] == scheme
+    assert sorted(name for name, _ in behind.scope["headers"]) == [b"host", VISITOR]  # Gradio would believe them all
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [("", "10.0.0.7"), ("x", "10.0.0.7"), ("1.2.3.4,", "10.0.0.7"),
+     ("1.2.3.999", "10.0.0.7"), ("1.2.3.4:99", "1.2.3.4"),
+     ("[2001:db8::1]:99", "2001:db8::1"), ("2001:DB8::1", "2001:db8::1"), ("5.5.5.5 , 1.2.3.4", "1.2.3.4")],
+)  # fmt: skip
+def test_what_a_proxy_says_is_an_address_or_counts_for_nothing(told: str, address: str) -> None:
+    said = {"x_forwarded_for": told, "x_forwarded_proto": "javascript"}
+    behind = asked(authorization=f"Bearer {KEY}", proxy="10.0.0.7", **said)[3]
+    assert behind.scope is not None
+    assert dict(behind.scope["headers"])[VISITOR] == f"anna@{address}".encode()
+    assert behind.scope["scheme"] == "http"
+
+
+@pytest.mark.parametrize("text", ["", "proxy.example", "10.0.0.7/99", "10.0.0.7:80"])
+def test_what_is_no_proxys_address_is_refused(text: str) -> None:
+    with pytest.raises(GanEditError, match="no proxy's address") as caught:
+        network_of(text)
+    assert caught.value.code == "bad_address"
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1", "127.3.2.1:80", "[::1]:7860"])
@@ -126,13 +185,13 @@ def test_without_keys_a_name_that_somebody_pointed_here_does_not(host: str) -> N
     "origin", ["https://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:7861", "http://["]
 )
 def test_another_sites_page_may_not_use_the_key_of_a_visitor(origin: str) -> None:
-    answer = asked("/gradio_api/queue/join", "POST", authorization=basic("", KEY), origin=origin)
+    answer = asked("/gradio_api/queue/join", "POST", authorization=basic("anna", KEY), origin=origin)
     assert answer[0] == 403
     assert answer[3].scope is None
 
 
 def test_the_sites_own_page_may() -> None:
-    own = {"authorization": basic("", KEY), "origin": "http://127.0.0.1:7860"}
+    own = {"authorization": basic("anna", KEY), "origin": "http://127.0.0.1:7860"}
     assert asked("/gradio_api/queue/join", "POST", **own)[0] == 200
 
 
@@ -184,6 +243,18 @@ def test_a_body_that_does_not_say_so_is_cut_off_and_its_sender_told() -> None:
     assert status == 413
     assert b"too large" in body
     assert len(behind.body) == 600
+
+
+def test_a_picture_for_which_there_is_no_room_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    room = Room(tmp_path, tmp_path / "jobs", Limits(kept=100_000))
+    shown = {"authorization": f"Bearer {KEY}", "content_length": "1000"}
+    upload = ("/gradio_api/upload", "POST")
+    assert asked(*upload, body=(b"x" * 1000,), room=room, **shown)[0] == 200
+    status, _, body, behind = asked(*upload, body=(b"x" * 1000,), room=room, **shown)
+    assert (status, behind.scope) == (507, None)
+    assert body.startswith(b"This server keeps 0 MB of each")
+    assert body.endswith(b"gone.\n")
+    assert asked("/gradio_api/queue/join", "POST", body=(b"x",), room=room, **shown)[0] == 200
 
 
 def test_a_websocket_is_closed() -> None:

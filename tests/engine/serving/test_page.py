@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 
 playwright = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).resolve().parents[3]
+STRANGE = "does not look like what it knows"
+"""Of the bands: which a person reads while the model works on them, and beside what came of it."""
 WAIT = 180_000  # milliseconds, on a machine with other things to do
 # A page is drawn without a graphics card.
 OPTIONS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
@@ -115,6 +117,13 @@ def taken_home(page: Any, folder: Path) -> Path:
     return path
 
 
+def chosen(page: Any, number: int, ending: str, folder: Path) -> Path:
+    """One of the candidates, whose file's name ends so."""
+    page.locator("#candidates button").nth(number).click()
+    wait_for(lambda: taken_home(page, folder).name.endswith(ending))
+    return taken_home(page, folder)
+
+
 def test_a_person_paints_and_takes_the_edit_home(visit: Visit, photo: Path, tmp_path: Path) -> None:
     page = visit()
     choose(page, photo)
@@ -145,11 +154,74 @@ def test_only_what_is_selected_changes(visit: Visit, photo: Path, tmp_path: Path
     page.get_by_text("draft", exact=True).click()
     press(page, "Edit")
     said(page, "^Done")
-    before, after = read_picture(photo).pixels, read_picture(taken_home(page, tmp_path)).pixels
+    edited = taken_home(page, tmp_path)
+    before, after = read_picture(photo).pixels, read_picture(edited).pixels
     rows, columns = np.nonzero((before != after).any(axis=2))
     assert rows.size
     assert 90 < rows.min() <= rows.max() < 150
     assert 80 < columns.min() <= columns.max() < 240
+    page.reload()  # what was painted is there again, on either layer
+    page.wait_for_function(
+        "window.editor?.layer_manager?.get_layers().length && !document.querySelector('[data-strokes]')"
+    )
+    said(page, "^Done")
+    page.wait_for_timeout(500)
+    page.get_by_text("draft", exact=True).click()
+    press(page, "Edit")
+    said(page, "of [0-9]+")
+    said(page, "^Done")
+    assert np.array_equal(read_picture(taken_home(page, tmp_path)).pixels, after)
+
+
+def test_a_page_does_not_forget_silently_what_was_painted(visit: Visit, photo: Path) -> None:
+    page, asked = visit(), []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    page.wait_for_function("document.querySelector('.gan-model img')")
+    assert not asked
+    choose(page, photo)
+    paint(page)
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_colours_alone_ask_for_images_to_choose_from(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    press(page, "Blank canvas")
+    page.wait_for_function("document.querySelectorAll('#editor canvas').length > 0")
+    page.wait_for_timeout(1500)
+    paint(page, (0.3, 0.7))
+    page.get_by_label("number input for Images to choose from").fill("2")
+    press(page, "Draw")
+    said(page, "of [0-9]+")
+    said(page, "^Done: 2 images")
+    files = []
+    for number in range(2):
+        files.append(chosen(page, number, f"-{number + 1}.png", tmp_path))
+    first, second = (read_picture(file).pixels for file in files)
+    assert first.shape == second.shape == (128, 128, 3)
+    assert (first != second).any()
+    assert [read_latent(file).model for file in files] == ["cats128"] * 2
+    press(page, "Paint on this one")
+    page.wait_for_function("document.querySelector('#looking img')")
+    page.get_by_role("button", name="Edit", exact=True).wait_for()
+
+
+def test_an_edit_comes_weaker_and_stronger_too(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    choose(page, photo)
+    paint(page)
+    page.get_by_text("draft", exact=True).click()
+    page.get_by_text("A weaker and a stronger one").click()
+    press(page, "Edit")
+    said(page, "1 of 3, ")
+    said(page, "^Done")
+    before = read_picture(photo).pixels.astype(int)
+    changes = []
+    for number, strength in enumerate(("0.6", "1", "1.5")):
+        file = chosen(page, number, f"-strength-{strength}.png", tmp_path)
+        changes.append(np.abs(read_picture(file).pixels - before).sum())
+    assert changes == sorted(set(changes))
 
 
 def test_an_edit_is_cancelled_and_the_next_one_works(visit: Visit, photo: Path) -> None:
@@ -173,12 +245,15 @@ def test_a_page_that_is_loaded_again_takes_its_job_up(visit: Visit, photo: Path,
     page.get_by_text("normal", exact=True).click()
     press(page, "Edit")
     said(page, "of [0-9]+")
+    said(page, STRANGE)
     page.reload()
     said(page, "of [0-9]+|^Done")
+    said(page, STRANGE)
     said(page, "^Done")
+    said(page, STRANGE)
     assert read_picture(taken_home(page, tmp_path)).pixels.shape == (240, 320, 3)
     page.reload()
-    said(page, "^Done")  # and it is still there
+    said(page, f"^Done[^]*{STRANGE}")  # and it is still there
 
 
 def test_two_visitors_each_get_their_own(visit: Visit, photo: Path, tmp_path: Path) -> None:
@@ -251,8 +326,8 @@ def test_a_browser_is_asked_for_the_key(tmp_path: Path, chromium: Any) -> None:
     served = Served(tmp_path, "--token-file", str(tmp_path / "keys")).wait_until_ready()
     try:
         assert fetched(served.url)[0] == 401
-        for password, seen in (("k" * 43, True), ("wrong" * 9, False)):
-            visitor = chromium.new_context(http_credentials={"username": "anybody", "password": password})
+        for name, password, seen in (("anna", "k" * 43, True), ("anna", "wrong" * 9, False), ("ben", "k" * 43, False)):
+            visitor = chromium.new_context(http_credentials={"username": name, "password": password})
             page = visitor.new_page()
             answer = page.goto(served.url)
             assert (answer.status == 200) is seen

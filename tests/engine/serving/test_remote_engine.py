@@ -22,14 +22,14 @@ from serving.served import Served
 from gan_edit_engine.cli.install import engine_program
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
 from gan_edit_engine.serving import keys
+from gan_edit_engine.serving.desk import ABANDONED_SECONDS
 from gan_edit_protocol import connection, remote
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError, JobFailedError
 from gan_edit_protocol.events import Progress
-from gan_edit_protocol.launch import clean_environment
+from gan_edit_protocol.launch import EngineCommand, connect_to_server
 from gan_edit_protocol.remote import Remote, RemoteTransport
 from gan_edit_protocol.requests import RandomRequest
-from gan_edit_protocol.transport import PipeTransport
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gradio")
@@ -95,12 +95,53 @@ def test_the_command_line_edits_there_as_here(served: Served, folder: Path, key:
     assert np.array_equal(read_picture(tmp_path / "there.png").pixels, read_picture(tmp_path / "here.png").pixels)
 
 
-def test_the_plug_ins_relay_goes_there_too(served: Served, folder: Path, key: str, monkeypatch: Any) -> None:
-    monkeypatch.setenv(connection.ENVIRONMENT_VARIABLE, str(folder / "mine" / "engine.json"))
-    remote.store(Remote(served.url, key), remote.default_path())
-    with Client(PipeTransport([*engine_program(), "relay", "--url", served.url], clean_environment())) as client:
-        assert client.status(60).version
+@pytest.fixture
+def engine(tmp_path: Path) -> EngineCommand:
+    """What a plug-in knows of this computer."""
+    return EngineCommand(tuple(engine_program()), tmp_path / "engine.json", tmp_path / "engine.log")
+
+
+def test_the_plug_ins_relay_goes_there_too(served: Served, engine: EngineCommand, key: str) -> None:
+    remote.store(Remote(served.url, key), remote.path_beside(engine.connection_file))
+    waited: list[float] = []
+    with connect_to_server(engine, served.url, waited.append) as client:
         assert client.run(projection()).image.shape == PHOTO.shape
+        with pytest.raises(JobFailedError, match="no model named"):
+            client.run(RandomRequest("no-such-model"))
+    assert waited == sorted(waited) != []
+
+
+def test_the_plug_ins_relay_tells_why_it_cannot_go_there(served: Served, engine: EngineCommand) -> None:
+    with pytest.raises(EngineUnavailableError, match=f"^No key for {served.url} is kept here. Give it once with: "):
+        connect_to_server(engine, served.url)
+    remote.store(Remote(served.url, "wrong" * 9), remote.path_beside(engine.connection_file))
+    with pytest.raises(EngineUnavailableError, match=f"^{served.url} does not know this key. Give the right one"):
+        connect_to_server(engine, served.url)
+    with Line(place(served)) as line:
+        url = f"http://127.0.0.1:{line.port}"
+    remote.store(Remote(url), remote.path_beside(engine.connection_file))
+    with pytest.raises(EngineUnavailableError, match=f"^The server {url} cannot be reached "):
+        connect_to_server(engine, url)
+
+
+def test_a_wait_for_a_server_is_stopped(served: Served, engine: EngineCommand, key: str) -> None:
+    remote.store(Remote(served.url, key), remote.path_beside(engine.connection_file))
+
+    def stop(_: float) -> None:
+        raise JobCancelledError
+
+    with pytest.raises(JobCancelledError):
+        connect_to_server(engine, served.url, stop)
+
+
+@pytest.mark.parametrize("by_relay", [False, True])
+def test_whoever_leaves_in_mid_job_cancels_it(served: Served, engine: EngineCommand, key: str, by_relay: bool) -> None:
+    remote.store(Remote(served.url, key), remote.path_beside(engine.connection_file))
+    client = connect_to_server(engine, served.url) if by_relay else Client(RemoteTransport(Remote(served.url, key)))
+    with client:
+        next(event for event in client.events(projection(steps=20000)) if isinstance(event, Progress))
+    with Client(RemoteTransport(Remote(served.url, key))) as other:
+        wait_for(lambda: other.status().jobs == 0, ABANDONED_SECONDS / 2)
 
 
 def test_what_goes_wrong_there_is_said_as_here(served: Served, key: str) -> None:

@@ -19,7 +19,7 @@ from gan_edit_engine.checkpoints import CheckpointError
 from gan_edit_engine.cli import app as cli
 from gan_edit_engine.service.worker_process import Exit, explain_exit
 from gan_edit_engine.system import out_of_memory
-from gan_edit_engine.worker import main as worker
+from gan_edit_engine.worker import pipes as worker
 from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobFailedError
