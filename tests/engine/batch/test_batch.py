@@ -228,10 +228,11 @@ def test_after_a_kill_the_same_command_goes_on_and_does_each_photo_once(
     assert not list(out.glob(".gan-edit-*"))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_that_dies_in_a_job_costs_no_photo(
-    begin: Begin, make_engine: MakeEngine, model: Path, tmp_path: Path
+    begin: Begin, make_engine: MakeEngine, model: Path, tmp_path: Path, workers: int
 ) -> None:
-    engine = make_engine("--idle-timeout", "0").wait_until_ready()
+    engine = make_engine("--idle-timeout", "0", "--workers", str(workers)).wait_until_ready()
     photos(tmp_path / "in", 6)
     process = begin(tmp_path, engine.file, model, "in", "--output", "out", *QUICK, "--set", "steps=20")
     wait_for(lambda: len(report(tmp_path / "out")) >= 1)
