@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -258,7 +259,8 @@ def _headers(remote: Remote) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+    text = re.sub(r"^\[Errno -?\d+\] ", "", (str(error).splitlines() or [""])[0])
+    return text[:200] or type(error).__name__
 
 
 def _unreachable(url: str, reason: str) -> EngineUnavailableError:

@@ -41,31 +41,28 @@ _MOST_OPENED = 200
 Small = NDArray[np.uint8]
 
 
-def keep_thumbnail(
-    folder: Path, output: str, before: Picture, after: Picture, square: geometry.Crop | None, alone: bool
-) -> None:
+def keep_thumbnail(path: Path, before: Picture, after: Picture, square: geometry.Crop | None, alone: bool) -> None:
     """Keep a photo and its result side by side, of both what lies in the ``square``; None: all of them.
 
-    ``alone``: the result is the square's already.
+    ``path``: as of :func:`thumbnail`. ``alone``: the result is the square's already.
     """
     pair = np.concatenate([small(before, square), small(after, None if alone else square)], axis=1)
     with suppress(GanEditError):  # the photo's own files say whether there is room
-        make_folder(folder / FOLDER)
-        with replacing(_thumbnail(folder, output)) as part:
+        make_folder(path.parent)
+        with replacing(path) as part:
             Image.fromarray(pair).save(part, "WEBP", quality=_QUALITY)
 
 
 def small(picture: Picture, square: geometry.Crop | None) -> Small:
-    """[SIDE, SIDE, 3] in sRGB; transparent places are white."""
+    """[SIDE, SIDE, 3] in sRGB; transparent places, and what lies beyond the photo, are white."""
     height, width = picture.pixels.shape[:2]
-    whole = geometry.Crop(width / 2, height / 2, float(max(height, width)))
+    crop = Crop.of_square(square or geometry.Crop(width / 2, height / 2, float(max(height, width))), SIDE)
     pixels = picture.pixels
-    shown = Crop.of_square(square or whole, SIDE).extract(
-        pixels, cv2.BORDER_REPLICATE if square else cv2.BORDER_CONSTANT
-    )
-    colours = shown / np.float32(WHITE[pixels.dtype.name])
+    colours = crop.extract(pixels) / np.float32(WHITE[pixels.dtype.name])
+    cover = crop.extract(np.ones((height, width), np.float32), cv2.BORDER_CONSTANT)[..., None]
     if colours.shape[2] == 4:
-        colours = colours[..., :3] * colours[..., 3:] + 1 - colours[..., 3:]
+        colours, cover = colours[..., :3], cover * colours[..., 3:]
+    colours = colours * cover + 1 - cover
     plain = np.asarray(from_unit(colours, np.dtype(np.uint8)), np.uint8)
     try:
         return converted(plain, picture.profile, None, "the photo")
@@ -122,7 +119,7 @@ class _Cells:
         return cell
 
     def _pair(self, job: Job) -> Small | None:
-        with suppress(OSError, ValueError), Image.open(_thumbnail(self.folder, job.output), formats=["WEBP"]) as image:
+        with suppress(OSError, ValueError), Image.open(thumbnail(self.folder, job.output), formats=["WEBP"]) as image:
             return np.asarray(image.convert("RGB").resize((2 * SIDE, SIDE)))
         return None
 
@@ -145,7 +142,8 @@ def _page(cells: list[Image.Image]) -> Image.Image:
     return page
 
 
-def _thumbnail(folder: Path, output: str) -> Path:
+def thumbnail(folder: Path, output: str) -> Path:
+    """Where a batch's ``folder`` keeps the small pictures of a result."""
     return folder / FOLDER / f"{output}.webp"
 
 

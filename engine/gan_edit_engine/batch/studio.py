@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_edit_engine.batch.contact import keep_thumbnail
+from gan_edit_engine.batch.contact import keep_thumbnail, thumbnail
 from gan_edit_engine.batch.direction import drawn_with, moved, read_direction
 from gan_edit_engine.batch.gate import Gate
 from gan_edit_engine.batch.jobs import Job, Wanted
@@ -145,7 +145,7 @@ class Studio:
         latent = _latent_name(job) if job.wanted.with_latents else None
         if latent is not None:
             write_latent(self._folder / latent, made.latent)
-        keep_thumbnail(self._folder, job.output, picture, made.picture, made.square, made.alone)
+        keep_thumbnail(thumbnail(self._folder, job.output), picture, made.picture, made.square, made.alone)
         image_files.write_png(self._folder / job.output, made.picture)
         square = None if made.square is None else asdict(made.square)
         return {"task": job.wanted.task, **made.about, "latent": latent, "crop": square, "notes": notes}

@@ -8,7 +8,7 @@ import numpy as np
 from batch.many import WANTED
 from PIL import Image
 
-from gan_edit_engine.batch.contact import FOLDER, SIDE, keep_thumbnail, make_sheet, small
+from gan_edit_engine.batch.contact import FOLDER, SIDE, keep_thumbnail, make_sheet, small, thumbnail
 from gan_edit_engine.batch.jobs import Job
 from gan_edit_engine.batch.report import Report
 from gan_edit_engine.imaging.image_files import Picture, write_png
@@ -34,7 +34,7 @@ def test_a_sheet_shows_what_was_what_became_of_it_and_what_failed(tmp_path: Path
     done, failed, later = (job(tmp_path, name) for name in ("a.jpg", "b.png", "c.jpg"))
     write_png(failed.photo, picture(BLUE))
     with Report(tmp_path) as report:
-        keep_thumbnail(tmp_path, done.output, picture(RED), picture(GREEN), Crop(30, 20, 40), alone=False)
+        keep_thumbnail(thumbnail(tmp_path, done.output), picture(RED), picture(GREEN), Crop(30, 20, 40), alone=False)
         report.add(done, {})
         report.add(failed, {"error": "no_face", "message": "No cat face was found.", "hint": ""})
         (path,) = make_sheet(tmp_path, [done, failed, later], report)
@@ -71,7 +71,8 @@ def test_small_pictures_are_in_colours_of_eight_bits_on_white(tmp_path: Path) ->
     assert near(small(picture((*BLUE, 0)), Crop(30, 20, 20))[64, 64], (255, 255, 255))
     whole = small(picture(RED), None)
     assert near(whole[64, 64], RED)
-    assert near(whole[2, 64], (0, 0, 0))  # beyond the photo
+    assert near(whole[2, 64], (255, 255, 255))  # beyond the photo
+    assert near(small(picture(RED), Crop(0, 20, 40))[64, 10], (255, 255, 255))
 
 
 def test_small_pictures_that_are_damaged_or_gone_leave_their_place_empty(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_the_relay_looks_at_the_process_first(command: EngineCommand, silent_por
     words = [*engine_program(), "relay", "--connection", str(command.connection_file)]
     with (
         Client(PipeTransport(words, clean_environment())) as client,
-        pytest.raises(EngineUnavailableError, match="lost"),
+        pytest.raises(EngineUnavailableError, match="No GAN Edit engine is running"),
     ):
         client.status(timeout=3600.0)
 

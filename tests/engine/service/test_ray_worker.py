@@ -199,10 +199,10 @@ def test_a_machine_without_the_engine_is_named(tmp_path: Path, scratch: Path) ->
         ("auto", "cannot be joined"),
     ],
 )
-def test_a_cluster_that_is_none_is_named(tmp_path: Path, scratch: Path, address: str, words: str) -> None:
+def test_a_cluster_that_is_none_is_named(tmp_path: Path, address: str, words: str) -> None:
     done = subprocess.run(
         [*engine_program(), "engine", "--connection", str(tmp_path / "engine.json"), "--ray", address],
-        env={**os.environ, "RAY_TMPDIR": str(scratch)},
+        env={**os.environ, "RAY_TMPDIR": str(tmp_path)},  # where none was started
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -230,11 +230,12 @@ def test_an_address_of_something_else_is_named() -> None:
 @pytest.mark.slow
 def test_the_command_computes_on_a_cluster_what_it_computes_without(tmp_path: Path, scratch: Path) -> None:
     request = RandomRequest(settings=RandomSettings(seed=7))
+    environment = {"RAY_TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}  # more of them add in another order
     images = []
     for name, options in (("plain", ()), ("ray", ("--ray", "local", "--cpus-per-worker", "0.5", "--workers", "auto"))):
         folder = tmp_path / name
         folder.mkdir()
-        engine = EngineProcess(folder, *options, environment={"RAY_TMPDIR": str(scratch)}).wait_until_ready()
+        engine = EngineProcess(folder, *options, environment=environment).wait_until_ready()
         try:
             with engine.client() as client:
                 result = client.run(request)
