@@ -90,6 +90,13 @@ def test_a_key_opens_the_door_and_says_who_came(shown: str) -> None:
     assert b"authorization" not in came  # no page or log behind the door needs it
 
 
+def test_what_never_changes_is_fetched_once() -> None:
+    shown = {"authorization": f"Bearer {KEY}"}
+    assert "immutable" in asked("/assets/index-DphvyggB.js", **shown)[1]["cache-control"]
+    assert asked("/assets/../config", **shown)[1].get("cache-control") is None
+    assert asked("/config", **shown)[1].get("cache-control") is None
+
+
 @pytest.mark.parametrize(
     "shown",
     ["", "Bearer", "Bearer ", f"Bearer {KEY}x", f"Bearer {KEY[1:]}", KEY, basic(KEY, ""), basic("anna", "anna")]
