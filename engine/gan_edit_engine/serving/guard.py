@@ -165,6 +165,10 @@ class _Counted:
             return
         if message["type"] == "http.response.start":
             self._answered = True
+            if message["status"] >= _BROKEN.status:
+                self._over = True
+                await _refuse(self._send, _BROKEN)
+                return
             # Gradio lets any site's pages read what it answers on this machine; here none may.
             kept = [(name, value) for name, value in message["headers"] if not name.startswith(b"access-control-")]
             more = self._more if message["status"] == _GOOD else ()
@@ -173,6 +177,9 @@ class _Counted:
 
 
 _UNKNOWN = _Refusal(401, "A key is needed: the name it was made for as the user, and the key as the password.", (_ASK,))
+
+
+_BROKEN = _Refusal(500, "The server could not do that; nothing was changed.")
 
 
 def _too_large(most: int) -> _Refusal:
