@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,10 @@ class RemoteTransport:
             except GanEditError as error:
                 self._inbox.put(error)
                 return
-            except Exception:  # whatever a broken line makes of gradio_client, httpx and JSON
+            except Exception as error:  # whatever a broken line makes of gradio_client, httpx and JSON
+                if (refusal := _refusal(self._remote.url, error)) is not None:
+                    self._inbox.put(refusal)
+                    return
                 logging.getLogger("gan_edit.remote").info("the connection broke", exc_info=True)
             if time.monotonic() - heard > PATIENCE_SECONDS:
                 self._inbox.put(_unreachable(self._remote.url, "the connection was lost"))
@@ -239,11 +243,7 @@ def _check_server(remote: Remote) -> None:
             ) from None
         raise _unreachable(remote.url, _reason(error)) from None
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        raise GanEditError(
-            "bad_keys",
-            f"{remote.url} does not know this key.",
-            f"Give the right one with: gan-edit connect {remote.url}",
-        )
+        raise _unknown_key(remote.url)
     try:
         names = [each.get("api_name") for each in answer.json()["dependencies"]]
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -252,6 +252,23 @@ def _check_server(remote: Remote) -> None:
         raise EngineUnavailableError(
             f"What answers at {remote.url} is no GAN Edit server.", "Check the address; gan-edit serve prints it."
         )
+
+
+def _refusal(url: str, error: Exception) -> GanEditError | None:
+    """What the server will never do, however often it is asked; None where the line is at fault."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if response is not None and status == HTTPStatus.UNAUTHORIZED:
+        return _unknown_key(url)
+    if response is not None and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return GanEditError("too_large", f"{url} does not take so much at once.", "Make the photo or the part smaller.")
+    return None
+
+
+def _unknown_key(url: str) -> GanEditError:
+    return GanEditError(
+        "bad_keys", f"{url} does not know this key.", f"Give the right one with: gan-edit connect {url}"
+    )
 
 
 def _headers(remote: Remote) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -75,12 +77,23 @@ def serve(
         return connect_or_start(engine, end_with=os.getpid())
 
     # Visitors' pictures lie there, for this user alone to read, and go when the server ends.
-    with tempfile.TemporaryDirectory(prefix="gan-edit-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gan-edit-") as folder, _temporary_files_in(Path(folder) / "page"):
         app = _with_gradio(Path(folder))
         serving = app.Serving(app.Address(host, port, tls_cert, tls_key, before), known, limits)
         serving.address.check(known)
         connect().close()  # what is wrong with the engine is told now, and the first visitor need not wait for it
         app.serve(serving, Path(folder) / "page", connect, lambda url: print(f"GAN Edit is at {url}", flush=True))
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """What Gradio keeps of an upload that ends early, and forgets, lies with the rest, is counted with it, and goes."""
+    folder.mkdir()
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _with_gradio(folder: Path) -> ModuleType:

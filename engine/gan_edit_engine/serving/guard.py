@@ -21,7 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 VISITOR = b"x-gan-edit-visitor"
 """The header by which the rooms behind the door know who came in; what a visitor says there itself is taken away."""
-_TOO_LARGE, _FULL = 413, 507
+_GOOD, _TOO_LARGE, _FULL = 200, 413, 507
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
 _ASK = (b"www-authenticate", b'Basic realm="GAN Edit: your name, and your key as the password", charset="UTF-8"')
 # What the page and gradio_client ask for. Gradio has more: a proxy, monitoring, an editor of its own code.
@@ -45,6 +45,10 @@ _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
+
+
+# Their names change with what is in them.
+_LASTING = ((b"cache-control", b"private, max-age=31536000, immutable"),)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Guard:
             return
         known = [(name, value) for name, value in headers if name not in (VISITOR, b"authorization")]
         scope = {**scope, "headers": [*known, (VISITOR, visitor.encode())]}
-        counted = _Counted(receive, send, self._most_bytes)
+        lasting = _LASTING if scope["path"].startswith("/assets/") else ()
+        counted = _Counted(receive, send, self._most_bytes, lasting)
         if self._room is None or not _UPLOAD.fullmatch(scope["path"]):
             await self._app(scope, counted.receive, counted.send)
             return
@@ -127,10 +132,14 @@ class Guard:
 
 
 class _Counted:
-    """A request's body, of which no more is handed on than allowed: then the visitor is told so."""
+    """A request's body, of which no more is handed on than allowed: then the visitor is told so.
 
-    def __init__(self, receive: Receive, send: Send, most: int) -> None:
+    ``more``: headers of a good answer.
+    """
+
+    def __init__(self, receive: Receive, send: Send, most: int, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self._receive, self._send = receive, send
+        self._more = more
         self._most = self._left = most
         self._answered = self._over = False
 
@@ -156,13 +165,21 @@ class _Counted:
             return
         if message["type"] == "http.response.start":
             self._answered = True
+            if message["status"] >= _BROKEN.status:
+                self._over = True
+                await _refuse(self._send, _BROKEN)
+                return
             # Gradio lets any site's pages read what it answers on this machine; here none may.
             kept = [(name, value) for name, value in message["headers"] if not name.startswith(b"access-control-")]
-            message = {**message, "headers": [*kept, *_HEADERS]}
+            more = self._more if message["status"] == _GOOD else ()
+            message = {**message, "headers": [*kept, *_HEADERS, *more]}
         await self._send(message)
 
 
 _UNKNOWN = _Refusal(401, "A key is needed: the name it was made for as the user, and the key as the password.", (_ASK,))
+
+
+_BROKEN = _Refusal(500, "The server could not do that; nothing was changed.")
 
 
 def _too_large(most: int) -> _Refusal:

@@ -23,9 +23,10 @@ from gan_edit_engine.serving import words
 from gan_edit_engine.serving.desk import Desk, Job
 from gan_edit_engine.serving.limits import Limits, installed
 from gan_edit_engine.serving.painting import BLANK, Painting, Strokes, photo_editor, view_of
+from gan_edit_engine.serving.pieces import Canvas, Pieces
 from gan_edit_engine.serving.programs import about_model, told_by, visitor_of
 from gan_edit_engine.serving.samples import Samples
-from gan_edit_engine.serving.workshop import Candidate, Draw, Edit, Look, Made, Seen, read_photo
+from gan_edit_engine.serving.workshop import Candidate, Draw, Edit, Look, Made, Seen, read_photo, weaker_and_stronger
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import Accepted, Cancelled, Failed, Notice, Progress
@@ -42,49 +43,9 @@ _SAMPLE_SECONDS = 60
 _EXAMPLE_SIDE = 512
 _MOST_IMAGES = 8
 _SEEDS = 1_000_000
-_SHARES = (0.6, 1.5)
-"""Of the strength that was asked for: of a weaker edit and of a stronger one."""
 _EDIT, _DRAW = "Edit", "Draw"
 
 Shown = dict[Any, Any]
-
-
-@dataclass(frozen=True)
-class _Canvas:
-    """What is painted on, and what is set for that: ``photo`` is its file, "" where there is none, None before that."""
-
-    around: gr.Column
-    editor: gr.ImageEditor
-    strokes: gr.HTML
-    photo: gr.State
-    for_photos: gr.Column
-    for_blanks: gr.Column
-    edit: gr.Button
-
-    @property
-    def all(self) -> list[Any]:
-        return list(vars(self).values())
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """What a job's progress and result are shown by. ``chosen``: the number of the candidate that is looked at."""
-
-    running: gr.BrowserState
-    chosen: gr.State
-    looking: gr.HTML
-    steps: gr.Markdown
-    status: gr.HTML
-    edit: gr.Button
-    cancel: gr.Button
-    result: gr.ImageSlider
-    candidates: gr.Gallery
-    download: gr.DownloadButton
-    onward: gr.Button
-
-    @property
-    def all(self) -> list[Any]:
-        return list(vars(self).values())
 
 
 def build(desk: Desk, connect: Callable[[], Client], limits: Limits) -> None:
@@ -130,8 +91,8 @@ def build(desk: Desk, connect: Callable[[], Client], limits: Limits) -> None:
         download = gr.DownloadButton("Download as PNG, with its latent", visible=False, elem_id="download")
         onward = gr.Button("Paint on this one", visible=False, elem_id="onward")
     running = gr.BrowserState("", storage_key="gan-edit-job")
-    canvas = _Canvas(around, editor, strokes, photo, for_photos, for_blanks, edit)
-    pieces = _Pieces(running, gr.State(0), looking, steps, status, edit, cancel, result, candidates, download, onward)
+    canvas = Canvas(around, editor, strokes, photo, for_photos, for_blanks, edit)
+    pieces = Pieces(running, gr.State(0), looking, steps, status, edit, cancel, result, candidates, download, onward)
     page = _Page(desk, limits, Samples(connect), canvas, pieces)
     hidden: Any = {"api_visibility": "private"}
     job: Any = {"show_progress": "hidden", "concurrency_limit": None, **hidden}
@@ -165,8 +126,8 @@ class _Page:
     desk: Desk
     limits: Limits
     samples: Samples
-    canvas: _Canvas
-    pieces: _Pieces
+    canvas: Canvas
+    pieces: Pieces
 
     def opened(self, file: str) -> Shown:
         """A photo was chosen."""
@@ -255,7 +216,7 @@ class _Page:
             asked: Edit | Draw
             if photo:
                 settings = EditSettings.from_dict({"reach": reach, "strength": strength, "quality": quality})
-                strengths = _weaker_and_stronger(settings.strength) if several else (settings.strength,)
+                strengths = weaker_and_stronger(settings.strength) if several else (settings.strength,)
                 asked = Edit(Path(photo), layers, installed(model), settings, strengths, self.limits, folder)
             else:
                 seed = secrets.randbelow(_SEEDS)  # drawn again, there are others
@@ -360,12 +321,6 @@ def _candidate(made: Made, number: int) -> Candidate:
     if not 0 <= number < len(made.candidates):
         raise GanEditError("unknown_job", "There is no such result.", "Choose one of those shown.")
     return made.candidates[number]
-
-
-def _weaker_and_stronger(strength: float) -> tuple[float, ...]:
-    most = next(each.maximum for each in EditSettings.specs() if each.name == "strength")
-    assert most is not None
-    return tuple(sorted({strength, *(round(min(most, strength * share), 2) for share in _SHARES)}))
 
 
 @contextmanager

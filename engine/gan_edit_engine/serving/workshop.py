@@ -39,6 +39,8 @@ from gan_edit_protocol.settings import EditSettings, ImagineSettings, RandomSett
 
 _SHOWN_SIDE, _SEEN_SIDE = 1600, 480
 _SHOWN_QUALITY = 92
+_SHARES = (0.6, 1.5)
+"""Of the strength that was asked for: of a weaker edit and of a stronger one."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,13 @@ def _all_done(requests: Sequence[Any], client: Client, cancel: Cancel) -> Genera
             if isinstance(event, Notice):
                 said.add(event)
     return results
+
+
+def weaker_and_stronger(strength: float) -> tuple[float, ...]:
+    """The strengths of candidates: that one among others, none of them more than is allowed."""
+    most = next(each.maximum for each in EditSettings.specs() if each.name == "strength")
+    assert most is not None
+    return tuple(sorted({strength, *(round(min(most, strength * share), 2) for share in _SHARES)}))
 
 
 def _seen(picture: Picture, found: FacesFound, selected: bool) -> Seen:

@@ -24,9 +24,10 @@ MOST = 1000
 class Behind:
     """Notes what came through, and reads all of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, status: int = 200) -> None:
         self.scope: dict[str, Any] | None = None
         self.body = b""
+        self.status = status
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         self.scope = scope
@@ -38,13 +39,13 @@ class Behind:
             if not message.get("more_body"):
                 break
         headers = [(b"access-control-allow-origin", b"*")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"secret"})
 
 
 def asked(
     path: str = "/", method: str = "GET", keys: Keys | None = KEYS, body: tuple[bytes, ...] = (),
-    proxy: str | None = None, client: str = "10.0.0.7", room: Room | None = None, **headers: str,
+    proxy: str | None = None, client: str = "10.0.0.7", room: Room | None = None, status: int = 200, **headers: str,
 ) -> tuple[int, dict[str, str], bytes, Behind]:  # fmt: skip
     """Status, headers and body of the answer, and what came through."""
     shown = {"host": "127.0.0.1:7860", **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -59,7 +60,7 @@ def asked(
     parts = [{"type": "http.request", "body": part, "more_body": True} for part in body]
     parts.append({"type": "http.request", "body": b"", "more_body": False})
     told: list[dict[str, Any]] = []
-    behind = Behind()
+    behind = Behind(status)
 
     async def receive() -> dict[str, Any]:
         return parts.pop(0)
@@ -88,6 +89,13 @@ def test_a_key_opens_the_door_and_says_who_came(shown: str) -> None:
     assert came[VISITOR] == b"anna@10.0.0.7"
     assert [name for name, _ in behind.scope["headers"]].count(VISITOR) == 1
     assert b"authorization" not in came  # no page or log behind the door needs it
+
+
+def test_what_never_changes_is_fetched_once() -> None:
+    shown = {"authorization": f"Bearer {KEY}"}
+    assert "immutable" in asked("/assets/index-DphvyggB.js", **shown)[1]["cache-control"]
+    assert asked("/assets/../config", **shown)[1].get("cache-control") is None
+    assert asked("/config", **shown)[1].get("cache-control") is None
 
 
 @pytest.mark.parametrize(
@@ -255,6 +263,11 @@ def test_a_picture_for_which_there_is_no_room_is_refused_in_a_sentence(tmp_path:
     assert body.startswith(b"This server keeps 0 MB of each")
     assert body.endswith(b"gone.\n")
     assert asked("/gradio_api/queue/join", "POST", body=(b"x",), room=room, **shown)[0] == 200
+
+
+def test_what_breaks_behind_the_door_is_one_sentence() -> None:
+    status, _, body, _ = asked(authorization=f"Bearer {KEY}", status=503)
+    assert (status, body) == (500, b"The server could not do that; nothing was changed.\n")
 
 
 def test_a_websocket_is_closed() -> None:

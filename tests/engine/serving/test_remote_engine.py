@@ -20,16 +20,18 @@ from serving.line import Line
 from serving.served import Served
 
 from gan_edit_engine.cli.install import engine_program
+from gan_edit_engine.imaging.arrays import to_message
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
 from gan_edit_engine.serving import keys
 from gan_edit_engine.serving.desk import ABANDONED_SECONDS
-from gan_edit_protocol import connection, remote
+from gan_edit_protocol import client as clients
+from gan_edit_protocol import connection, remote, wire
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import EngineUnavailableError, GanEditError, JobCancelledError, JobFailedError
 from gan_edit_protocol.events import Progress
 from gan_edit_protocol.launch import EngineCommand, connect_to_server
 from gan_edit_protocol.remote import Remote, RemoteTransport
-from gan_edit_protocol.requests import RandomRequest
+from gan_edit_protocol.requests import ProjectRequest, RandomRequest
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("gradio")
@@ -218,6 +220,69 @@ def test_a_server_that_ends_is_an_engine_that_ends(
 
         with pytest.raises((EngineUnavailableError, JobCancelledError)):
             client.run(projection(steps=20000), hear)
+
+
+def test_a_server_that_is_killed_in_mid_job_is_one_sentence(
+    folder: Path, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 2.0)
+    with monkeypatch.context() as of_its_own:
+        of_its_own.setenv("TMPDIR", str(tmp_path))  # a process that is killed takes nothing away
+        served = Served(tmp_path, "--token-file", str(folder / "keys"))
+    served.wait_until_ready()
+    with Client(RemoteTransport(Remote(served.url, key))) as client:
+
+        def hear(event: Any) -> None:
+            if isinstance(event, Progress):
+                served.process.kill()
+
+        with pytest.raises(EngineUnavailableError, match="cannot be reached .the connection was lost.") as caught:
+            client.run(projection(steps=20000), hear)
+    assert caught.value.hint
+    served.process.wait()
+    wait_for(lambda: not served.connection_file.exists(), 60)  # its engine ends with it
+
+
+def test_a_request_larger_than_the_server_takes_is_refused_at_once(folder: Path, tmp_path: Path, key: str) -> None:
+    served = Served(tmp_path, "--token-file", str(folder / "keys"), "--megabytes", "1").wait_until_ready()
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
+    try:
+        with Client(RemoteTransport(Remote(served.url, key))) as client:
+            with pytest.raises(GanEditError, match="does not take so much at once") as caught:
+                client.run(ProjectRequest(to_message(noise)))
+            assert caught.value.code == "too_large"
+            assert client.run(RandomRequest()).model == "cats128"
+    finally:
+        served.end()
+
+
+def test_a_server_of_another_version_is_named(served: Served, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Client(RemoteTransport(Remote(served.url, key))) as client:
+        for module in (wire, clients):
+            monkeypatch.setattr(module, "PROTOCOL_VERSION", 99)
+        with pytest.raises(JobFailedError, match="speaks protocol version 99, this one version") as caught:
+            client.run(RandomRequest())
+    assert caught.value.code == "version_mismatch"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
+def test_a_certificate_that_has_expired_is_refused(
+    folder: Path, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1")
+    for words in (
+        "req -newkey rsa:2048 -nodes -keyout key.pem -out asked.pem -subj /CN=localhost",
+        "x509 -req -in asked.pem -signkey key.pem -days 0 -extfile names -out cert.pem",
+    ):
+        subprocess.run(["openssl", *words.split()], cwd=tmp_path, check=True, capture_output=True)
+    tls = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    served = Served(tmp_path, "--token-file", str(folder / "keys"), *tls).wait_until_ready()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))  # who signed it is trusted
+    try:
+        with pytest.raises(EngineUnavailableError, match="certificate that cannot be trusted .*expired"):
+            RemoteTransport(Remote(served.url, key))
+    finally:
+        served.end()
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
