@@ -39,7 +39,7 @@ class Effort:
     """Of a job: ``seconds``, and the number of times that it tells how far it is, of which some have a preview."""
 
     seconds: float
-    told: int = 20
+    told: int = 8
     previews: int = 7
 
     def environment(self) -> dict[str, str]:

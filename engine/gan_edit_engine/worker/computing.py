@@ -14,13 +14,13 @@ from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol import wire
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Event, Failed, Progress, WorkerStatus
+from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Failed, Progress, WorkerStatus
 from gan_edit_protocol.requests import JobRequest
 
 _log = logging.getLogger("gan_edit.worker")
 
 
-SAID_SECONDS = 0.1
+SAID_SECONDS = 0.25
 """Nobody reads faster how far a job is; and on the way to a client each word costs as much as a short step."""
 
 
@@ -47,13 +47,12 @@ class Computer:
 
         Raises MemoryError when the memory was full.
         """
-        said_at = 0.0
+        pace = _Pace()
         try:
             for event in perform(request, self._workspace):
                 said = Cancelled() if is_cancelled() else event
-                if _adds_little(said) and time.monotonic() - said_at < SAID_SECONDS:
+                if isinstance(said, Progress) and not pace.allows(said):
                     continue
-                said_at = time.monotonic()
                 yield wire.encode(job, said)
                 if isinstance(said, FINAL_EVENTS):
                     return
@@ -65,8 +64,21 @@ class Computer:
         yield wire.encode(job, failure)
 
 
-def _adds_little(event: Event) -> bool:
-    return isinstance(event, Progress) and event.preview is None and event.step < event.of
+class _Pace:
+    """Lets through what tells how far a job is, so often that it can be read: what has a picture, and what has none.
+
+    The last step's always.
+    """
+
+    def __init__(self) -> None:
+        self._said_at = dict.fromkeys((False, True), -SAID_SECONDS)
+
+    def allows(self, progress: Progress) -> bool:
+        shown, now = progress.preview is not None, time.monotonic()
+        if now - self._said_at[shown] < SAID_SECONDS and progress.step < progress.of:
+            return False
+        self._said_at[shown] = self._said_at[False] = now
+        return True
 
 
 def failure_of(error: Exception) -> Failed:
