@@ -38,9 +38,6 @@ from shipped_pictures import shipped
 
 COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 JOBS_EACH = 5
-SIDE = 512
-"""Of the photo's part that travels for a simulated edit, in pixels."""
-
 app = typer.Typer(add_completion=False)
 Results = Annotated[Path, typer.Argument(help="File of rows, which is added to.")]
 
@@ -98,15 +95,16 @@ def measure_simulated(
     workers: Annotated[list[int], typer.Option(help="How many; may be given again.")] = COUNTS,
     seconds: Annotated[float, typer.Option(min=0, help="That each job takes.")] = 2.0,
     each: Annotated[int, typer.Option(min=1, help="Jobs for each worker.")] = JOBS_EACH,
+    side: Annotated[int, typer.Option(min=16, help="Of the photo's part that travels, in pixels.")] = 512,
 ) -> None:
     """Jobs that only take time, as large and as talkative as edits."""
-    request = _simulated_edit()
+    request = _simulated_edit(side)
     for count in workers:
         effort = Effort(seconds)
         with simulated(way, count, effort) as engine, engine.reached() as transport:
             alone = work_through(transport, request, 5, 1, lambda: None)
             load = _loaded(transport, request, count * each, count + min(32, max(2, count // 4)), f"{count} {way}")
-            begun = statistics.median(alone.to_begin) - effort.seconds / effort.told
+            begun = statistics.median(alone.to_begin)
             _add(results, _row(way, count, count * each, seconds, load, begun * 1e3))
 
 
@@ -121,7 +119,7 @@ def measure_killed(
     seconds: Annotated[float, typer.Option(min=0, help="That each job takes.")] = 0.05,
 ) -> None:
     """A batch whose workers, which only take time, are killed; counts what is lost and what is done twice."""
-    counted = batch_with_deaths(folder, jobs, every, workers, Effort(seconds, told=2, previews=1))
+    counted = batch_with_deaths(folder, jobs, every, workers, Effort(seconds))
     Console().print(", ".join(f"{name} {count}" for name, count in asdict(counted).items()))
 
 
@@ -175,9 +173,9 @@ def _edit(settings: EditSettings) -> Callable[[int], JobRequest]:
     return lambda number: request
 
 
-def _simulated_edit() -> Callable[[int], JobRequest]:
-    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    request = EditRequest(to_message(noise), to_message(np.zeros((SIDE, SIDE, 4), np.uint8)))
+def _simulated_edit(side: int) -> Callable[[int], JobRequest]:
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    request = EditRequest(to_message(noise), to_message(np.zeros((side, side, 4), np.uint8)))
     return lambda number: request
 
 

@@ -30,17 +30,17 @@ from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import EditRequest, FindRequest, JobRequest, ProjectRequest
 
 VARIABLE = "GAN_EDIT_SIMULATED"
+SAID_SECONDS = 0.25
+"""As of the engine's own workers, whose module brings torch."""
 PREVIEW = Array("uint8", (128, 128, 3), bytes(128 * 128 * 3))
 LATENT = Latent(Array("float32", (12, 512), bytes(4 * 12 * 512)))
 
 
 @dataclass(frozen=True)
 class Effort:
-    """Of a job: ``seconds``, and the number of times that it tells how far it is, of which some have a preview."""
+    """Of a job: the ``seconds`` that it takes."""
 
     seconds: float
-    told: int = 8
-    previews: int = 7
 
     def environment(self) -> dict[str, str]:
         """What a simulated worker knows it from."""
@@ -48,10 +48,11 @@ class Effort:
 
 
 class Sleeper:
-    """Takes the time that the environment says."""
+    """Takes the time that the environment says, and tells how far it is, with a preview, every ``said_seconds``."""
 
-    def __init__(self, device: str | None) -> None:
+    def __init__(self, device: str | None, said_seconds: float) -> None:
         self._effort = Effort(**json.loads(os.environ[VARIABLE]))
+        self._told = max(1, round(self._effort.seconds / said_seconds))
 
     @property
     def status(self) -> EngineStatus:
@@ -62,14 +63,14 @@ class Sleeper:
         if isinstance(request, FindRequest):
             yield wire.encode(job, _face(request))
             return
-        begun, effort = time.monotonic(), self._effort
-        for number in range(1, effort.told + 1):
-            time.sleep(max(0.0, begun + effort.seconds * number / effort.told - time.monotonic()))
+        begun = time.monotonic()
+        for number in range(1, self._told + 1):
+            # The first word comes when there is something to say.
+            yield wire.encode(job, Progress("Simulating", number, self._told, 0.0, PREVIEW))
+            time.sleep(max(0.0, begun + self._effort.seconds * number / self._told - time.monotonic()))
             if is_cancelled():
                 yield wire.encode(job, Cancelled())
                 return
-            shown = number * effort.previews // effort.told > (number - 1) * effort.previews // effort.told
-            yield wire.encode(job, Progress("Simulating", number, effort.told, 0.0, PREVIEW if shown else None))
         yield wire.encode(job, _result(request, time.monotonic() - begun))
 
 
@@ -90,4 +91,4 @@ def _result(request: JobRequest, seconds: float) -> Event:
 
 
 if __name__ == "__main__":
-    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None))
+    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None, SAID_SECONDS))

@@ -29,6 +29,8 @@ from gan_edit_protocol.requests import CancelRequest
 COMPUTER = "gan_edit_engine.worker.computing:Computer"
 """What an actor computes with, by name: the service must not import torch, and a cluster's nodes have it installed."""
 NO_JOB = "0" * 32
+SAID_SECONDS = 1.0
+"""How often an actor says how far a job is: on the way through Ray each word costs some milliseconds of both sides."""
 CPUS = 4.0
 """Of an actor that has no GPU; fewer where no machine has as many."""
 _RETRY_SECONDS = 0.2
@@ -45,7 +47,7 @@ class Carrier:
         module, name = computer.split(":")
         self._cancelled = ""
         try:
-            self._computer = getattr(importlib.import_module(module), name)(device)
+            self._computer = getattr(importlib.import_module(module), name)(device, SAID_SECONDS)
             self._first: EngineStatus | Failed = self._computer.status
         except GanEditError as error:
             self._first = Failed(error.code, error.message, error.hint)
