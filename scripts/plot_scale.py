@@ -16,6 +16,7 @@ import matplotlib
 import typer
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import StrMethodFormatter
 
 from scale import Row, read
 from scaling.engines import PROCESSES, RAY
@@ -37,11 +38,13 @@ def main(
     _lines(overhead, rows, lambda row: row.overhead_ms)
     overhead.axhline(25, color="grey", linewidth=1)
     overhead.set(title="A worker's time beside each job, in ms", yscale="log")
+    overhead.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     _lines(begun, rows, lambda row: row.begun_ms or 0.0)
-    begun.set(title="From sending to an idle worker's first word, in ms", yscale="log")
+    begun.set(title="From sending to the first word, in ms", ylim=(0, None))
     for axis in (efficiency, overhead, begun):
         axis.set_xscale("log", base=2)
-        axis.set_xlabel("workers (line: the aim)" if axis is not begun else "workers")
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_xlabel("workers" if axis is begun else "workers (line: the aim)")
         axis.grid(alpha=0.3)
         axis.legend()
     figure.savefig(picture, dpi=100)

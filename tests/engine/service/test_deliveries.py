@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -48,6 +49,19 @@ def read(transport: SocketTransport) -> object | None:
     return None if frames is None else wire.decode_event(frames)[1]
 
 
+def fill(router: zmq.Socket[bytes], client: bytes) -> None:
+    """Send until neither side has had any room left for a while, in which the sockets' own threads could make some."""
+    frames = wire.encode(JOB, Progress("Searching", 0, 2000, 0.5, PREVIEW))
+    refused = 0
+    while refused < 50:
+        try:
+            router.send_multipart([client, *frames], flags=zmq.NOBLOCK)
+            refused = 0
+        except zmq.Again:
+            refused += 1
+            time.sleep(0.01)
+
+
 def test_results_wait_for_a_client_that_does_not_read_and_its_progress_does_not(
     server: tuple[zmq.Socket[bytes], Connection],
 ) -> None:
@@ -56,8 +70,8 @@ def test_results_wait_for_a_client_that_does_not_read_and_its_progress_does_not(
     with closing(SocketTransport(connection)) as transport:
         transport.send(wire.encode(JOB, StatusRequest()))
         client = router.recv_multipart()[0]
-        for number in range(2000):  # until neither side has any room left
-            sending.send(client, JOB, Progress("Searching", number, 2000, 0.5, PREVIEW), 0.0)
+        fill(router, client)
+        sending.send(client, JOB, Progress("Searching", 1, 2000, 0.5, PREVIEW), 0.0)
         assert not sending.waiting
         for number in range(3):
             sending.send(client, JOB, Failed("a", str(number)), 0.0)
