@@ -99,6 +99,30 @@ def engine(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Iterator[
     made.end()
 
 
+# Before there is an engine here, whose cluster Ray would find.
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("ray://head:10001", "cannot work through Ray's client port"),
+        ("nonsense", "cannot be joined"),
+        ("127.0.0.1:1", "cannot be joined (no Ray answers there)"),
+        ("auto", "cannot be joined"),
+    ],
+)
+def test_a_cluster_that_is_none_is_named(tmp_path: Path, address: str, words: str) -> None:
+    done = subprocess.run(
+        [*engine_program(), "engine", "--connection", str(tmp_path / "engine.json"), "--ray", address],
+        env={**os.environ, "RAY_TMPDIR": str(tmp_path)},  # where none was started
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_actors_compute_and_say_how_far_they_are(engine: Engine) -> None:
     job = engine.ask(QUICK)
     assert engine.hear(job, Progress) == Progress("Working", 1, 2, 0.5)
@@ -188,29 +212,6 @@ def test_a_machine_without_the_engine_is_named(tmp_path: Path, scratch: Path) ->
         assert "No module named 'no_such_module'" in failed.message
     finally:
         missing.end()
-
-
-@pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("ray://head:10001", "cannot work through Ray's client port"),
-        ("nonsense", "cannot be joined"),
-        ("127.0.0.1:1", "cannot be joined (no Ray answers there)"),
-        ("auto", "cannot be joined"),
-    ],
-)
-def test_a_cluster_that_is_none_is_named(tmp_path: Path, address: str, words: str) -> None:
-    done = subprocess.run(
-        [*engine_program(), "engine", "--connection", str(tmp_path / "engine.json"), "--ray", address],
-        env={**os.environ, "RAY_TMPDIR": str(tmp_path)},  # where none was started
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_an_address_of_something_else_is_named() -> None:
