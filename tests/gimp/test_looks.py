@@ -29,7 +29,10 @@ def test_the_photos_own_look_put_over_it_changes_nothing_wherever_it_lies(answer
 
 @pytest.mark.parametrize("precision", ["U8_LINEAR", "U16_NON_LINEAR", "FLOAT_NON_LINEAR"])
 def test_nor_does_it_at_other_depths(answers: dict[str, Any], precision: str) -> None:
-    assert {look: move for look, (move, _) in answers["precisions"][precision].items() if move} == {}
+    """Babl takes whichever of its conversions it has measured to be fast, and they differ in the last of 16 bits."""
+    moved = {look: move for look, (move, _) in answers["precisions"][precision].items()}
+    allowed = 1.01 / 65535 if precision == "U16_NON_LINEAR" else 0.0
+    assert {look: move for look, move in moved.items() if move > allowed} == {}
 
 
 def test_linear_light_in_floating_point_moves_in_its_last_places_only(answers: dict[str, Any]) -> None:

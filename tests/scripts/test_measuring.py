@@ -206,6 +206,8 @@ def test_every_part_of_the_bench_computes_what_its_title_says(tmp_path: Path, mo
         "one step of a projection": [step, step, step, drawn + seen_by_lite0],
         "one step of an edit": [drawn, drawn],
         "a photo's first latent": [step, read],
+        # The same operations, however many photos a pass takes.
+        f"a step's loss and gradient for {bench.PHOTOS} photos, seen at 32 pixels": [bench.PHOTOS * step] * 3,
     }
     assert found == {title: pytest.approx(operations, rel=0.1) for title, operations in expected.items()}
     assert list(json.loads(answer)["ms"]["one step of a projection"])[0] == "official algorithm, float32"
