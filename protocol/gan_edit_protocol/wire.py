@@ -38,6 +38,8 @@ MAX_FRAMES = 1 + MAX_ARRAYS * (MAX_ARRAY_BYTES // FRAME_BYTES)
 EVERY_VERSION: tuple[type, ...] = (StatusRequest, ShutdownRequest, EngineStatus, Failed)
 """Understood whichever version the other side speaks, so that an engine can always be recognised and ended. What one
 version adds to them the others leave out."""
+NO_JOB = "0" * 32
+"""The job of what belongs to none: a worker's first word, or a message that cannot be read."""
 _JOB = re.compile(r"[0-9a-f]{32}\Z")
 _HEADER_KEYS = {"version", "job", "type", "body", "arrays"}
 
@@ -99,7 +101,7 @@ def job_of(frames: list[bytes]) -> str:
     try:
         return str(_header(frames)["job"])
     except WireError:
-        return "0" * 32
+        return NO_JOB
 
 
 def version_of(frames: list[bytes]) -> int:

@@ -30,8 +30,6 @@ from gan_edit_protocol.latent import Latent
 from gan_edit_protocol.requests import EditRequest, FindRequest, JobRequest, ProjectRequest
 
 VARIABLE = "GAN_EDIT_SIMULATED"
-SAID_SECONDS = 0.25
-"""As of the engine's own workers, whose module brings torch."""
 PREVIEW = Array("uint8", (128, 128, 3), bytes(128 * 128 * 3))
 LATENT = Latent(Array("float32", (12, 512), bytes(4 * 12 * 512)))
 
@@ -91,4 +89,4 @@ def _result(request: JobRequest, seconds: float) -> Event:
 
 
 if __name__ == "__main__":
-    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None, SAID_SECONDS))
+    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None, pipes.SAID_SECONDS))

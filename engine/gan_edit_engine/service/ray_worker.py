@@ -28,7 +28,6 @@ from gan_edit_protocol.requests import CancelRequest
 
 COMPUTER = "gan_edit_engine.worker.computing:Computer"
 """What an actor computes with, by name: the service must not import torch, and a cluster's nodes have it installed."""
-NO_JOB = "0" * 32
 SAID_SECONDS = 1.0
 """How often an actor says how far a job is: on the way through Ray each word costs some milliseconds of both sides."""
 CPUS = 4.0
@@ -54,7 +53,7 @@ class Carrier:
 
     def greet(self) -> tuple[int, bool, list[bytes]]:
         """Its process, whether it can compute, and what it says first: its status, or why not."""
-        return os.getpid(), isinstance(self._first, EngineStatus), wire.encode(NO_JOB, self._first)
+        return os.getpid(), isinstance(self._first, EngineStatus), wire.encode(wire.NO_JOB, self._first)
 
     def perform(self, frames: list[bytes]) -> Iterator[list[bytes] | None]:
         """A job's events; None at last where the memory was not enough for it."""

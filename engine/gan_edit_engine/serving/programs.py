@@ -130,4 +130,4 @@ def _answer(number: int, job: str, event: Any) -> Answer:
 
 
 def _job_name(text: str) -> str:
-    return text if len(text) == 32 and not text.strip("0123456789abcdef") else "0" * 32
+    return text if len(text) == 32 and not text.strip("0123456789abcdef") else wire.NO_JOB

@@ -11,6 +11,7 @@ from gan_edit_engine import __version__
 from gan_edit_engine.system import out_of_memory
 from gan_edit_engine.worker.device import choose_device, describe_device, devices_like
 from gan_edit_engine.worker.perform import perform
+from gan_edit_engine.worker.pipes import SAID_SECONDS
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol import wire
 from gan_edit_protocol.errors import GanEditError
@@ -18,10 +19,6 @@ from gan_edit_protocol.events import FINAL_EVENTS, Cancelled, EngineStatus, Fail
 from gan_edit_protocol.requests import JobRequest
 
 _log = logging.getLogger("gan_edit.worker")
-
-
-SAID_SECONDS = 0.25
-"""Nobody reads faster how far a job is; and on the way to a client each word costs as much as a short step."""
 
 
 class Computer:

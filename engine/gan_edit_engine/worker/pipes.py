@@ -22,7 +22,8 @@ from gan_edit_protocol.events import EngineStatus, Failed
 from gan_edit_protocol.requests import CancelRequest, JobRequest
 from gan_edit_protocol.transport import read_message, write_message
 
-NO_JOB = "0" * 32
+SAID_SECONDS = 0.25
+"""Nobody reads faster how far a job is; and on the way to a client each word costs as much as a short step."""
 _log = logging.getLogger("gan_edit.worker")
 
 
@@ -83,9 +84,9 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes], make: Callable[[], Computer]
     try:
         computer = make()
     except GanEditError as error:
-        write_message(outgoing, wire.encode(NO_JOB, Failed(error.code, error.message, error.hint)))
+        write_message(outgoing, wire.encode(wire.NO_JOB, Failed(error.code, error.message, error.hint)))
         return
-    write_message(outgoing, wire.encode(NO_JOB, computer.status))
+    write_message(outgoing, wire.encode(wire.NO_JOB, computer.status))
     inbox = Inbox(incoming)
     while True:
         serve_one(inbox, computer, outgoing)
