@@ -29,6 +29,14 @@ def never_waits() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """An engine for all tests of a module that leave it as it was."""
+    running = EngineProcess(tmp_path_factory.mktemp("engine"), "--idle-timeout", "0").wait_until_ready()
+    yield running
+    running.end()
+
+
 @pytest.fixture(scope="session")
 def tiny_generator() -> generators.Generator:
     """An untrained StyleGAN2 of 16 px: smooth coloured clouds, enough for every loss to have something to do."""

@@ -55,13 +55,6 @@ def model(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Generator) -
     return file
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    running = EngineProcess(tmp_path_factory.mktemp("engine"), "--idle-timeout", "0").wait_until_ready()
-    yield running
-    running.end()
-
-
 @pytest.fixture
 def begin() -> Iterator[Begin]:
     """As :func:`begun`; what still runs when the test ends, however it does, is killed."""

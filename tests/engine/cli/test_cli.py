@@ -52,13 +52,6 @@ RESULT_ENTRIES = {
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    running = EngineProcess(tmp_path_factory.mktemp("engine"), "--idle-timeout", "0").wait_until_ready()
-    yield running
-    running.end()
-
-
 @pytest.fixture
 def run(engine: EngineProcess, tmp_path: Path) -> Run:
     """Runs ``gan-edit`` in the test's folder; the engine above is the one that it finds."""

@@ -44,14 +44,6 @@ ENDLESS = 20_000
 DEFAULT = RandomRequest()
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    """An engine for all tests that leave it as it was."""
-    running = EngineProcess(tmp_path_factory.mktemp("engine"), "--idle-timeout", "0").wait_until_ready()
-    yield running
-    running.end()
-
-
 @pytest.fixture
 def client(engine: EngineProcess) -> Iterator[Client]:
     with engine.client() as client:
