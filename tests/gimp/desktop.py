@@ -20,6 +20,8 @@ GIMPRC = """(config-version "{version}")
 (check-updates no)
 """
 START_SECONDS = 120.0
+JOB_SECONDS = 300.0
+LAYERS = "answer = [layer.get_name() for layer in image.get_layers()]"
 
 
 class Desktop:
@@ -105,8 +107,37 @@ class Desktop:
     def gone(self, title: str) -> bool:
         return not self.xdotool("search", "--onlyvisible", "--name", title)
 
+    def geometry(self, window: str) -> dict[str, int]:
+        """X, Y, WIDTH and HEIGHT of a window on the screen, without its title bar."""
+        lines = self.xdotool("getwindowgeometry", "--shell", window).splitlines()
+        values = dict(line.split("=") for line in lines)
+        return {name: int(values[name]) for name in ("X", "Y", "WIDTH", "HEIGHT")}
+
+    def open_dialog(self, key: str, title: str) -> str:
+        """The window of a dialog of the plug-in, by the key of its entry in the menu."""
+        self.window("GIMP")
+        self.keys("alt+r", "Up", "Right", key)  # Filters; its last entry is GAN Edit
+        return self.window(title)
+
+    def close_dialog(self, title: str, key: str = "Escape") -> None:
+        self.keys(key)
+        self.wait_for(lambda: self.gone(title), "the dialog to close")
+
+    def choose_draft(self) -> None:
+        """In a dialog: by way of the model, which has a key of its own."""
+        self.keys("alt+m", "Tab", "Tab", "Up")
+
+    def layers(self) -> Any:
+        """The names of the layers of what ``evaluate`` knows as ``image``."""
+        return self.evaluate(LAYERS)
+
+    def wait_for_layers(self, count: int, what: str) -> None:
+        """Until a job has added its layers."""
+        self.wait_for(lambda: len(self.layers()) >= count, what, JOB_SECONDS)
+
     def photograph(self, path: Path) -> None:
         """Save the whole screen as PNG."""
+        path.parent.mkdir(exist_ok=True)
         subprocess.run(
             [self.inside, "import", "-window", "root", str(path)], env=self.environment, check=True, timeout=60
         )

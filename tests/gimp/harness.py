@@ -13,6 +13,7 @@ from gan_edit_protocol import connection
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BATCH = Path(__file__).resolve().parent / "batch"
+SCREENSHOTS = REPOSITORY / "test-output"
 SECONDS = 300
 
 

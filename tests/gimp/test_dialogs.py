@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image, ImageChops
 
 from gimp.desktop import Desktop
-from gimp.harness import REPOSITORY
+from gimp.harness import SCREENSHOTS
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
 
-SCREENSHOTS = REPOSITORY / "test-output"
-JOB_SECONDS = 300.0
 FADING = 8
 """Levels by which a button still differs shortly after the pointer has left it; digits differ by a hundred."""
 DIALOGS = {"i": "Interpolate Layers", "p": "Project Photo", "e": "Edit Photo with Scribble"}
@@ -75,7 +72,6 @@ image.set_selected_layers([empty])
 Gimp.Display.new(image)
 answer = None
 """
-LAYERS = "answer = [layer.get_name() for layer in image.get_layers()]"
 DESKTOP_FILE = """[Desktop Entry]
 Type=Application
 Name=Browser
@@ -88,11 +84,6 @@ x-scheme-handler/file=browser.desktop
 """
 
 
-@pytest.fixture(autouse=True)
-def _screenshots() -> None:
-    SCREENSHOTS.mkdir(exist_ok=True)
-
-
 @pytest.mark.parametrize("name", SCREENS)
 def test_all_buttons_stay_on_a_small_screen_and_the_wheel_scrolls_and_changes_no_number(
     open_desktop: Callable[..., Desktop], tmp_path: Path, name: str
@@ -102,9 +93,9 @@ def test_all_buttons_stay_on_a_small_screen_and_the_wheel_scrolls_and_changes_no
     desktop = open_desktop(screen, GDK_SCALE=str(scale))
     desktop.evaluate(SEVERAL)
     for key, title in DIALOGS.items():
-        window = open_dialog(desktop, key, title)
+        window = desktop.open_dialog(key, title)
         unfold_advanced(desktop, window)
-        found = geometry(desktop, window)
+        found = desktop.geometry(window)
         assert min(found["X"], found["Y"]) >= 0
         assert found["X"] + found["WIDTH"] <= width
         assert found["Y"] + found["HEIGHT"] <= height
@@ -119,7 +110,7 @@ def test_all_buttons_stay_on_a_small_screen_and_the_wheel_scrolls_and_changes_no
         turn_wheel(desktop, window, "4")
         unchanged = "what was seen before the wheel went down and up"
         desktop.wait_for(lambda: not differ(photograph(desktop, tmp_path, window), above), unchanged)  # noqa: B023
-        close_dialog(desktop, title)
+        desktop.close_dialog(title)
 
 
 def test_help_opens_the_plug_ins_own_page(open_desktop: Callable[..., Desktop], tmp_path: Path) -> None:
@@ -131,7 +122,7 @@ def test_help_opens_the_plug_ins_own_page(open_desktop: Callable[..., Desktop], 
     (applications / "mimeapps.list").write_text(MIME_APPS, encoding="utf-8")
     desktop = open_desktop(XDG_DATA_HOME=str(tmp_path / "share"))
     desktop.evaluate(BESIDE)
-    open_dialog(desktop, "p", DIALOGS["p"])
+    desktop.open_dialog("p", DIALOGS["p"])
     desktop.keys("alt+h")
     desktop.wait_for(visited.exists, "the browser")
     assert visited.read_text(encoding="utf-8").endswith("plug-ins/gan-edit/help/en/index.html#gan-edit-project\n")
@@ -139,34 +130,34 @@ def test_help_opens_the_plug_ins_own_page(open_desktop: Callable[..., Desktop], 
 
 def test_what_was_chosen_for_a_run_that_failed_is_used_by_the_next(desktop: Desktop) -> None:
     desktop.evaluate(BESIDE)
-    open_dialog(desktop, "p", DIALOGS["p"])
-    desktop.keys("alt+m", "Tab", "Tab", "Up")
+    desktop.open_dialog("p", DIALOGS["p"])
+    desktop.choose_draft()
     desktop.keys("Tab", "alt+o")
     desktop.window("GIMP Message")  # the selection does not touch the layer
     desktop.keys("Escape")
     desktop.evaluate(NOTHING_SELECTED)
     desktop.keys("ctrl+f")
-    desktop.wait_for(lambda: len(desktop.evaluate(LAYERS)) == 2, "the projection", JOB_SECONDS)
+    desktop.wait_for_layers(2, "the projection")
     assert desktop.evaluate(QUALITY) == ["draft"]
 
 
 def test_where_no_scribble_is_found_the_dialog_asks_for_it(desktop: Desktop) -> None:
     desktop.evaluate(TWO_PHOTOS)
-    open_dialog(desktop, "e", DIALOGS["e"])
+    desktop.open_dialog("e", DIALOGS["e"])
     desktop.photograph(SCREENSHOTS / "dialog_asks.png")
     desktop.keys("alt+o", "alt+b", "Down")
     desktop.photograph(SCREENSHOTS / "dialog_asked.png")
     desktop.keys("alt+o")
-    desktop.wait_for(lambda: len(desktop.evaluate(LAYERS)) == 3, "the edit", JOB_SECONDS)
-    assert desktop.evaluate(LAYERS) == ["colours", "GAN Edit: scribble (cats128)", "photo"]
+    desktop.wait_for_layers(3, "the edit")
+    assert desktop.layers() == ["colours", "GAN Edit: scribble (cats128)", "photo"]
 
 
 def test_an_image_from_a_scribble_takes_the_layer_that_the_dialog_names(desktop: Desktop) -> None:
     desktop.evaluate(UNPAINTED)
-    open_dialog(desktop, "f", "Image from Scribble")
+    desktop.open_dialog("f", "Image from Scribble")
     desktop.photograph(SCREENSHOTS / "dialog_painted.png")
     desktop.keys("alt+b", "Down", "alt+o")
-    desktop.wait_for(lambda: len(desktop.evaluate(LAYERS)) > 3, "the images", JOB_SECONDS)
+    desktop.wait_for_layers(4, "the images")
 
 
 def is_scrolled(key: str, scale: int) -> bool:
@@ -175,26 +166,21 @@ def is_scrolled(key: str, scale: int) -> bool:
 
 
 def unfold_advanced(desktop: Desktop, window: str) -> None:
-    folded = geometry(desktop, window)
+    folded = desktop.geometry(window)
     desktop.keys("alt+a")
-    desktop.wait_for(lambda: geometry(desktop, window) != folded, "the advanced settings")
-
-
-def close_dialog(desktop: Desktop, title: str) -> None:
-    desktop.keys("Escape")
-    desktop.wait_for(lambda: desktop.gone(title), "the dialog to close")
+    desktop.wait_for(lambda: desktop.geometry(window) != folded, "the advanced settings")
 
 
 def turn_wheel(desktop: Desktop, window: str, button: str) -> None:
     """Over the column of numbers and choices, so that one after the other passes under the pointer."""
-    place = geometry(desktop, window)
+    place = desktop.geometry(window)
     desktop.xdotool("mousemove", "--window", window, str(place["WIDTH"] // 2), str(place["HEIGHT"] // 3))
     desktop.xdotool("click", "--repeat", "70", "--delay", "30", button)
 
 
 def photograph(desktop: Desktop, folder: Path, window: str) -> Image.Image:
     """A window as it is on the screen, with the pointer in its lower corner, where nothing is highlighted."""
-    place = geometry(desktop, window)
+    place = desktop.geometry(window)
     desktop.xdotool("mousemove", "--window", window, "4", str(place["HEIGHT"] - 4))
     desktop.photograph(folder / "screen.png")
     left, top = place["X"], place["Y"]
@@ -216,16 +202,3 @@ def photograph_still(desktop: Desktop, folder: Path, window: str) -> Image.Image
 
 def differ(one: Image.Image, other: Image.Image) -> bool:
     return max(high for _, high in ImageChops.difference(one, other).getextrema()) > FADING
-
-
-def open_dialog(desktop: Desktop, key: str, title: str) -> str:
-    desktop.window("GIMP")
-    desktop.keys("alt+r", "Up", "Right", key)
-    return desktop.window(title)
-
-
-def geometry(desktop: Desktop, window: str) -> dict[str, int]:
-    """X, Y, WIDTH and HEIGHT of a window on the screen, without its title bar."""
-    lines = desktop.xdotool("getwindowgeometry", "--shell", window).splitlines()
-    values: dict[str, Any] = dict(line.split("=") for line in lines)
-    return {name: int(values[name]) for name in ("X", "Y", "WIDTH", "HEIGHT")}

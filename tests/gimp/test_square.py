@@ -15,13 +15,11 @@ from chelsea import chelsea_turned
 from gan_edit_engine.imaging.square import Square
 from gan_edit_protocol.geometry import Align
 from gimp.desktop import Desktop
-from gimp.harness import REPOSITORY, HeadlessGimp
+from gimp.harness import SCREENSHOTS, HeadlessGimp
 from gimp.squares import chosen_square
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
 
-JOB_SECONDS = 300.0
-SCREENSHOTS = REPOSITORY / "test-output"
 ANGLES = (0, 135)
 CANONICAL = ((0.29, 0.405), (0.73, 0.405))
 """Of the model that comes with the program."""
@@ -33,7 +31,6 @@ scenes.select(image, box={box!r})
 Gimp.Display.new(image)
 answer = None
 """
-LAYERS = "answer = [layer.get_name() for layer in image.get_layers()]"
 CROP = "answer = found.crop_of(image.get_layers()[0])"
 
 
@@ -74,7 +71,6 @@ class TwoCats:
 
 @pytest.fixture
 def cats(tmp_path: Path) -> TwoCats:
-    SCREENSHOTS.mkdir(exist_ok=True)
     return TwoCats(tmp_path)
 
 
@@ -89,9 +85,7 @@ def test_the_model_looks_at_the_face_that_is_selected_or_painted_on_and_again_wh
 
 def test_the_square_is_chosen_by_a_click_and_dragged(desktop: Desktop, cats: TwoCats, tmp_path: Path) -> None:
     desktop.evaluate(OPEN.format(path=str(cats.path), box=cats.most_of_the_right_one()))
-    desktop.window("GIMP")
-    desktop.keys("alt+r", "Up", "Right", "p")
-    desktop.window("Project Photo")
+    desktop.open_dialog("p", "Project Photo")
     found = chosen_square(desktop, SCREENSHOTS / "square_found.png")
     # The left cat's place in the dialog by what is seen of the right one's.
     scale = extent(found) / extent(np.array([cats.squares[1].to_photo(x, y) for x in (0, 1) for y in (0, 1)]))
@@ -107,8 +101,9 @@ def test_the_square_is_chosen_by_a_click_and_dragged(desktop: Desktop, cats: Two
     point_at(desktop, left + (40, 60))
     moved = middle(chosen_square(desktop, SCREENSHOTS / "square_moved.png"))
     assert math.dist(moved, chosen + (20, 10)) < 3
-    desktop.keys("alt+m", "Tab", "Tab", "Up", "alt+o")  # a draft
-    desktop.wait_for(lambda: len(desktop.evaluate(LAYERS)) == 2, "the projection", JOB_SECONDS)
+    desktop.choose_draft()
+    desktop.keys("alt+o")
+    desktop.wait_for_layers(2, "the projection")
     crop: Any = desktop.evaluate(CROP)
     assert cats.is_of(0, {**crop, "cx": crop["cx"] - 20 / scale, "cy": crop["cy"] - 10 / scale})
 

@@ -1,7 +1,7 @@
 """Runs inside GIMP: the cat's photo with blue irises painted, and the eyes selected."""
 
 from gi.repository import Gimp, Gio
-from scenes import projection, rectangle, write
+from scenes import changed_pixels, digest, projection, rectangle, selection_values, write
 
 EYES = ((172, 118), (320, 137))
 RADII = (28, 20)
@@ -26,6 +26,26 @@ def open_cat(path):
     image.clean_all()
     Gimp.Display.new(image)
     return image, photo, scribble
+
+
+class OpenedCat:
+    """An opened cat that knows what it was like before it is edited."""
+
+    def __init__(self, path):
+        self.image, _, self.scribble = open_cat(path)
+        self._selection = selection_values(self.image)
+        self.scribble.set_visible(False)
+        self._photo, self._size = projection(self.image)
+        self.scribble.set_visible(True)
+        self._seen = digest(projection(self.image)[0])
+        self.image.clean_all()
+
+    def changed_pixels(self):
+        """(outside the selection, inside it), against the photo without its scribble."""
+        return changed_pixels(self._photo, projection(self.image)[0], self._selection, self._size)
+
+    def is_as_before(self):
+        return digest(projection(self.image)[0]) == self._seen
 
 
 def paint_iris(layer, x, y, radius):

@@ -1,13 +1,9 @@
 """Runs inside GIMP: edits through a server, which is not on this computer as far as the plug-in knows."""
 
 import json
-import os
-import signal
-import threading
-import time
 from pathlib import Path
 
-from procedures import plug_in_process, when_busy
+from at_work import kill_the_plug_in
 from scenes import call, changed_pixels, describe, make_image, projection, select, selection_values
 
 FEW_STEPS = {"steps": 4, "edit_steps": 12, "init_samples": 1}
@@ -55,19 +51,5 @@ def errors(url, wrong, gone):
 
 
 def killed(url, connection_file, plug_in):
-    """Kill the plug-in in the middle of an edit, as GIMP's Cancel button does; seconds until the server is idle."""
     image, photo, _ = make_image()
-    seconds = []
-
-    def kill(client, _):
-        os.kill(plug_in_process(), signal.SIGKILL)
-        started = time.monotonic()
-        while client.status().jobs:
-            time.sleep(0.05)
-        seconds.append(time.monotonic() - started)
-
-    helper = threading.Thread(target=when_busy, args=(connection_file, plug_in, kill), daemon=True)
-    helper.start()
-    status, _ = call("gan-edit-scribble", image, [photo], engine=url, steps=20000)
-    helper.join(100)
-    return {"status": status, "seconds": seconds, "layers": len(image.get_layers())}
+    return kill_the_plug_in(connection_file, plug_in, image, photo, engine=url)
