@@ -39,6 +39,12 @@ def golden() -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest first, so that where several are run at a time none is left alone at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: slow[item.path], reverse=True)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Says how many tests were skipped for want of what, however little is printed otherwise."""
     skipped = terminalreporter.stats.get("skipped", ())
