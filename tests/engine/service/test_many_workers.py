@@ -120,6 +120,17 @@ def test_a_waiting_job_hears_how_many_have_to_end_before_it_starts() -> None:
     assert sends(scene.do(WorkerSaid(2, "b", RESULT)))[1:] == [(BERT, "c", Accepted(0)), (CARL, "d", Accepted(1))]
 
 
+def test_the_free_workers_are_counted_once_for_all_jobs_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 64 workers half of the engine's time went by counting them for each, at each word of any worker."""
+    counted: list[Pool] = []
+    monkeypatch.setattr(Pool, "free", property(lambda pool: counted.append(pool) or 0))
+    scene = of_size(2)
+    submit(scene, ANNA, *(f"a{number}" for number in range(10)))
+    counted.clear()
+    scene.do(WorkerSaid(1, "a0", PROGRESS))
+    assert len(counted) == 1
+
+
 def test_of_many_changes_at_once_a_waiting_job_hears_the_first_and_what_has_come_of_them() -> None:
     """Else as many words as there are jobs that wait would follow each job that ends."""
     scene = of_size(2)
