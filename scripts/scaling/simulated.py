@@ -46,11 +46,11 @@ class Effort:
 
 
 class Sleeper:
-    """Takes the time that the environment says, and tells how far it is, with a preview, every ``said_seconds``."""
+    """Takes the time that the environment says, and tells how far it is, with a preview, as often as a real one."""
 
-    def __init__(self, device: str | None, said_seconds: float) -> None:
+    def __init__(self, device: str | None) -> None:
         self._effort = Effort(**json.loads(os.environ[VARIABLE]))
-        self._told = max(1, round(self._effort.seconds / said_seconds))
+        self._told = max(1, round(self._effort.seconds / pipes.SAID_SECONDS))
 
     @property
     def status(self) -> EngineStatus:
@@ -89,4 +89,4 @@ def _result(request: JobRequest, seconds: float) -> Event:
 
 
 if __name__ == "__main__":
-    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None, pipes.SAID_SECONDS))
+    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None))
