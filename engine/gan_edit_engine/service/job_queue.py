@@ -111,8 +111,9 @@ class JobQueue:
         """What to do about ``stimulus``, which happened at ``now``."""
         self._now = now
         self._handlers[type(stimulus)](stimulus)
-        self._announce_places()
-        self._dispatch()
+        if not (isinstance(stimulus, WorkerSaid) and isinstance(stimulus.event, Progress)):  # most of all, moves none
+            self._announce_places()
+            self._dispatch()
         return self._taken()
 
     def _dispatch(self) -> None:
