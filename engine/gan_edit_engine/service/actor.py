@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import importlib
 import os
+import time
 from functools import partial
 from typing import Any
 
@@ -91,7 +92,7 @@ class Line:
         self._cancelled = ""
         self._lost = False
         self._socket.connect(door.endpoint)
-        if not self._monitor.poll(int(REACH_SECONDS * 1e3)) or self._hears_of_the_end():
+        if not self._reaches():
             self.close()
             raise ConnectionError(f"the engine cannot be reached at {door.endpoint.removeprefix('tcp://')}")
 
@@ -119,6 +120,14 @@ class Line:
         self._monitor.close()
         self._socket.close()
         self._context.term()
+
+    def _reaches(self) -> bool:
+        """Whether the engine lets this actor in. One that is busy may hang up first; libzmq tries again."""
+        deadline = time.monotonic() + REACH_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            if self._monitor.poll(int(left * 1e3)) and not self._hears_of_the_end():
+                return True
+        return False
 
     def _read(self, milliseconds: int | None) -> bool:
         """Take in what has come, after a wait of so long, None: for something; False when there was nothing."""
