@@ -4,6 +4,7 @@
     scripts/scale.py computing results.jsonl                  # real edits by 1, 2 and 4 workers of this machine
     scripts/scale.py simulated results.jsonl --way ray        # 1 to 256 actors that only take time, on a local Ray
     scripts/scale.py simulated results.jsonl --way processes  # the same without Ray
+    scripts/scale.py simulated results.jsonl --previews       # with the pictures on the way that a page shows
     scripts/scale.py killed folder                            # a batch of 10,000 whose workers are killed
     scripts/scale.py table results.jsonl
 
@@ -17,7 +18,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -31,8 +32,9 @@ from gan_edit_protocol.settings import EditSettings
 from gan_edit_protocol.transport import Transport
 from report.targets import EYES
 from scaling.deaths import batch_with_deaths
-from scaling.engines import PROCESSES, RAY, computing, simulated
+from scaling.engines import PROCESSES, RAY, SLEEPER, computing, simulated
 from scaling.load import Load, work_through
+from scaling.processors import Taken, taken
 from scaling.simulated import Effort
 from shipped_pictures import shipped
 
@@ -45,7 +47,8 @@ Results = Annotated[Path, typer.Argument(help="File of rows, which is added to."
 @dataclass(frozen=True)
 class Row:
     """``seconds``: that each job takes a worker; ``wall``: that all of them took. ``begun_ms``: from sending one to an
-    idle worker to its first word, in the median. ``bytes_per_job``: both ways."""
+    idle worker to its first word, in the median. ``bytes_per_job``: both ways. ``processor_ms``: what all processes
+    took of the processor for each job."""
 
     kind: str
     workers: int
@@ -54,6 +57,14 @@ class Row:
     wall: float
     bytes_per_job: int
     begun_ms: float | None = None
+    previews: bool = False
+    processor_ms: float | None = None
+
+    @property
+    def load(self) -> str:
+        """What was measured, but for the number of workers."""
+        words = [self.kind, *([f"jobs of {self.seconds:g} s"] if self.seconds else [])]
+        return ", ".join([*words, "with previews"] if self.previews else words)
 
     @property
     def rate(self) -> float:
@@ -96,16 +107,20 @@ def measure_simulated(
     seconds: Annotated[float, typer.Option(min=0, help="That each job takes.")] = 2.0,
     each: Annotated[int, typer.Option(min=1, help="Jobs for each worker.")] = JOBS_EACH,
     side: Annotated[int, typer.Option(min=16, help="Of the photo's part that travels, in pixels.")] = 512,
+    previews: Annotated[bool, typer.Option("--previews", help="As for somebody who looks on.")] = False,
 ) -> None:
     """Jobs that only take time, as large and as talkative as edits."""
-    request = _simulated_edit(side)
+    request = _simulated_edit(side, previews)
     for count in workers:
         effort = Effort(seconds)
         with simulated(way, count, effort) as engine, engine.reached() as transport:
             alone = work_through(transport, request, 5, 1, lambda: None)
-            load = _loaded(transport, request, count * each, count + min(32, max(2, count // 4)), f"{count} {way}")
-            begun = statistics.median(alone.to_begin)
-            _add(results, _row(way, count, count * each, seconds, load, begun * 1e3))
+            before, jobs = taken(engine.process, SLEEPER), count * each
+            load = _loaded(transport, request, jobs, count + min(32, max(2, count // 4)), f"{count} {way}")
+            cost = taken(engine.process, SLEEPER).each(jobs, before)
+            _print_cost(cost)
+            figures = {"begun_ms": statistics.median(alone.to_begin) * 1e3, "processor_ms": cost.all * 1e3}
+            _add(results, _row(way, count, jobs, seconds, load, previews=previews, **figures))
 
 
 @app.command("killed")
@@ -126,18 +141,21 @@ def measure_killed(
 @app.command()
 def table(results: Results) -> None:
     """Print what is in the file."""
-    drawn = Table("kind", "workers", "jobs", "jobs/s", "of ideal", "overhead ms", "begun ms", "kB per job")
+    drawn = Table(
+        "kind", "workers", "jobs", "jobs/s", "of ideal", "overhead ms", "begun ms", "processor ms", "kB per job"
+    )
     rows = read(results)
     for row in rows:
-        one = next(each for each in rows if (each.kind, each.seconds) == (row.kind, row.seconds))
+        one = next(each for each in rows if each.load == row.load)
         ideal = row.efficiency if row.seconds else row.rate / one.rate * one.workers / row.workers
         drawn.add_row(
-            row.kind if not row.seconds else f"{row.kind}, {row.seconds:g} s",
+            row.load,
             *map(str, (row.workers, row.jobs)),
             f"{row.rate:.2f}",
             f"{ideal:.0%}",
             f"{row.overhead_ms:.0f}" if row.seconds else "",
             f"{row.begun_ms:.0f}" if row.begun_ms is not None else "",
+            f"{row.processor_ms:.0f}" if row.processor_ms is not None else "",
             f"{row.bytes_per_job / 1e3:.0f}",
         )
     Console().print(drawn)
@@ -154,8 +172,13 @@ def _loaded(transport: Transport, request: Callable[[int], JobRequest], jobs: in
         return work_through(transport, request, jobs, at_once, lambda: progress.advance(shown))
 
 
-def _row(kind: str, workers: int, jobs: int, seconds: float, load: Load, begun_ms: float | None = None) -> Row:
-    return Row(kind, workers, jobs, seconds, load.seconds, (load.bytes_in + load.bytes_out) // jobs, begun_ms)
+def _row(kind: str, workers: int, jobs: int, seconds: float, load: Load, **more: Any) -> Row:
+    return Row(kind, workers, jobs, seconds, load.seconds, (load.bytes_in + load.bytes_out) // jobs, **more)
+
+
+def _print_cost(cost: Taken) -> None:
+    shares = ", ".join(f"{name} {1e3 * seconds:.1f}" for name, seconds in asdict(cost).items())
+    Console(stderr=True).print(f"processor's ms for each job: {shares}")
 
 
 def _add(results: Path, row: Row) -> None:
@@ -173,9 +196,9 @@ def _edit(settings: EditSettings) -> Callable[[int], JobRequest]:
     return lambda number: request
 
 
-def _simulated_edit(side: int) -> Callable[[int], JobRequest]:
+def _simulated_edit(side: int, previews: bool) -> Callable[[int], JobRequest]:
     noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
-    request = EditRequest(to_message(noise), to_message(np.zeros((side, side, 4), np.uint8)))
+    request = EditRequest(to_message(noise), to_message(np.zeros((side, side, 4), np.uint8)), previews=previews)
     return lambda number: request
 
 

@@ -37,7 +37,7 @@ def entry_types(kind: type) -> dict[str, Any]:
 def to_entries(message: Any) -> dict[str, Any]:
     """The entries of ``message`` that are not None, in their order."""
     kind: type = type(message)
-    values = {field.name: getattr(message, field.name) for field in dataclasses.fields(kind)}
+    values = {name: getattr(message, name) for name in field_names(kind)}
     field = _latent_field(kind)
     if field is not None and values[field.name] is not None:
         latent = values[field.name]
@@ -67,6 +67,13 @@ def carried_bytes(message: Any) -> int:
     return sum(len(value.data) for value in to_entries(message).values() if isinstance(value, Array))
 
 
+@functools.cache
+def field_names(kind: type) -> tuple[str, ...]:
+    """Of a message, or of a part of it, in their order."""
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+@functools.cache
 def _latent_field(kind: type) -> dataclasses.Field[Any] | None:
     """The one field of a message that is a latent."""
     return next((field for field in dataclasses.fields(kind) if BELONGING in field.metadata), None)

@@ -30,7 +30,7 @@ class Accepted:
 class Progress:
     """Step ``step`` of ``of`` is done; ``stage`` is what is going on in a few words; ``loss`` of that step.
 
-    ``preview``: h×w×3 uint8 picture of the crop as it is now, every few steps.
+    ``preview``: h×w×3 uint8 picture of the crop as it is now, every few steps, where the request asks for it.
     """
 
     stage: str

@@ -29,6 +29,7 @@ class EditRequest:
     ``place``: photo, scribble and mask are a part of the photo, the one that a :class:`LookRequest` told or more; None:
     they are all of it. Everything else, the result's place too, is in pixels of the whole photo.
     ``latent``: start from this one, with its noise maps and residual, and skip the projection, not the tuning.
+    ``previews``: show somebody the pictures on the way, which else are neither drawn nor sent.
     """
 
     photo: Array
@@ -40,6 +41,7 @@ class EditRequest:
     latent: Latent | None = field(default=None, metadata=_START)
     settings: EditSettings = EditSettings()
     place: Place | None = None
+    previews: bool = False
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
@@ -55,7 +57,7 @@ class ProjectRequest:
     """Find the latent whose image is the photo's crop, and give back that image in the photo's place.
 
     ``latent``: search on from this one, with its noise maps and residual.
-    ``place``: as for an edit.
+    ``place`` and ``previews``: as for an edit.
     """
 
     photo: Array
@@ -66,6 +68,7 @@ class ProjectRequest:
     latent: Latent | None = field(default=None, metadata=_START)
     settings: ProjectSettings = ProjectSettings()
     place: Place | None = None
+    previews: bool = False
 
     def __post_init__(self) -> None:
         _check_photo(self.photo)
@@ -86,12 +89,13 @@ class RandomRequest:
 class ImagineRequest:
     """Draw images of the model that follow ``scribble``, H×W×4 uint8 (counts where its alpha is above zero).
 
-    The images lie on the largest square in its middle.
+    The images lie on the largest square in its middle. ``previews``: as for an edit.
     """
 
     scribble: Array
     model: str = DEFAULT
     settings: ImagineSettings = ImagineSettings()
+    previews: bool = False
 
     def __post_init__(self) -> None:
         rgba = self.scribble.dtype == "uint8" and len(self.scribble.shape) == 3 and self.scribble.shape[2] == 4
@@ -104,7 +108,7 @@ class InterpolateRequest:
 
     ``latents``: float32, K × num_ws × w_dim in w+, or K × z_dim in z; ``truncations``: float32, K, the truncation_psi
     of the image of each z, 1 where it is absent. ``first``: the number of the frame to begin with; what does not fit
-    into one answer is asked for by another request.
+    into one answer is asked for by another request. ``previews``: as for an edit.
     """
 
     latents: Array
@@ -112,6 +116,7 @@ class InterpolateRequest:
     model: str = DEFAULT
     settings: InterpolateSettings = InterpolateSettings()
     first: int = 0
+    previews: bool = False
 
     def __post_init__(self) -> None:
         require(self.first >= 0, "Frames are counted from 0.")

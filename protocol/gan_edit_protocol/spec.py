@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import reprlib
 from dataclasses import dataclass, field
@@ -107,8 +108,8 @@ class Settings:
     @classmethod
     def specs(cls) -> tuple[Spec, ...]:
         """All settings of this class in the order in which people should see them."""
-        kinds = {"bool": bool, "int": int, "float": float, "str": str}
-        return tuple(Spec(f.name, kinds[str(f.type)], f.default, **f.metadata) for f in dataclasses.fields(cls))
+        kind: type = cls
+        return _specs(kind)
 
     @classmethod
     def from_dict(cls: type[SettingsT], values: dict[str, Any]) -> SettingsT:
@@ -136,3 +137,9 @@ class Settings:
                 )
             merged[name] = specs[name].parse(text.strip())
         return cls.from_dict(merged)
+
+
+@functools.cache
+def _specs(kind: type) -> tuple[Spec, ...]:
+    kinds = {"bool": bool, "int": int, "float": float, "str": str}
+    return tuple(Spec(f.name, kinds[str(f.type)], f.default, **f.metadata) for f in dataclasses.fields(kind))

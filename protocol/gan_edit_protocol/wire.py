@@ -19,7 +19,7 @@ from typing import Any, cast, get_args, get_origin
 
 from . import PROTOCOL_VERSION
 from .arrays import MAX_ARRAY_BYTES, Array, array_bytes
-from .entries import entry_types, from_entries, to_entries
+from .entries import entry_types, field_names, from_entries, to_entries
 from .errors import GanEditError, WireError
 from .events import EVENT_TYPES, EngineStatus, Failed
 from .requests import REQUEST_TYPES, ShutdownRequest, StatusRequest
@@ -76,7 +76,10 @@ def encode(job: str, message: Any, version: int = PROTOCOL_VERSION) -> list[byte
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    if dataclasses.is_dataclass(value):
+        kind: type = type(value)
+        return {name: _plain(getattr(value, name)) for name in field_names(kind)}
+    return value
 
 
 def _in_frames(data: bytes) -> list[bytes]:

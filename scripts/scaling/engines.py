@@ -26,7 +26,7 @@ from scaling.simulated import Effort
 
 START_SECONDS = 900.0
 RAY, PROCESSES = "ray", "processes"
-_SLEEPER = "scaling.simulated"
+SLEEPER = "scaling.simulated"
 _SCRIPTS = Path(__file__).resolve().parents[1]
 
 
@@ -102,9 +102,9 @@ def main() -> None:
     parser.add_argument("--connection", type=Path)
     given = parser.parse_args()
     if given.way == PROCESSES:
-        _serve(given, partial(WorkerProcess, module=_SLEEPER))
+        _serve(given, partial(WorkerProcess, module=SLEEPER))
         return
-    cluster = ray_worker.join("local", cpus=1 / given.workers, computer=f"{_SLEEPER}:Sleeper")
+    cluster = ray_worker.join("local", cpus=1 / given.workers, computer=f"{SLEEPER}:Sleeper")
     try:
         _serve(given, cluster.start)
     finally:

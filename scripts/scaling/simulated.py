@@ -46,11 +46,14 @@ class Effort:
 
 
 class Sleeper:
-    """Takes the time that the environment says, and tells how far it is, with a preview, every ``said_seconds``."""
+    """Takes the time that the environment says, and tells how far it is as often as a real one.
 
-    def __init__(self, device: str | None, said_seconds: float) -> None:
+    With a preview each time, where the request asks for them.
+    """
+
+    def __init__(self, device: str | None) -> None:
         self._effort = Effort(**json.loads(os.environ[VARIABLE]))
-        self._told = max(1, round(self._effort.seconds / said_seconds))
+        self._told = max(1, round(self._effort.seconds / pipes.SAID_SECONDS))
 
     @property
     def status(self) -> EngineStatus:
@@ -61,10 +64,10 @@ class Sleeper:
         if isinstance(request, FindRequest):
             yield wire.encode(job, _face(request))
             return
-        begun = time.monotonic()
+        begun, preview = time.monotonic(), PREVIEW if getattr(request, "previews", False) else None
         for number in range(1, self._told + 1):
             # The first word comes when there is something to say.
-            yield wire.encode(job, Progress("Simulating", number, self._told, 0.0, PREVIEW))
+            yield wire.encode(job, Progress("Simulating", number, self._told, 0.0, preview))
             time.sleep(max(0.0, begun + self._effort.seconds * number / self._told - time.monotonic()))
             if is_cancelled():
                 yield wire.encode(job, Cancelled())
@@ -89,4 +92,4 @@ def _result(request: JobRequest, seconds: float) -> Event:
 
 
 if __name__ == "__main__":
-    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None, pipes.SAID_SECONDS))
+    pipes.serve(*pipes.take_standard_streams(), partial(Sleeper, None))

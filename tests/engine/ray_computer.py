@@ -18,7 +18,7 @@ QUICK, LONG, TOO_LARGE, DEAF = 1, 2, 3, 4
 
 
 class Computer:
-    def __init__(self, device: str | None, said_seconds: float) -> None:
+    def __init__(self, device: str | None) -> None:
         if device == "broken":
             raise GanEditError("bad_device", "The device 'broken' cannot be used.", "Take another.")
 

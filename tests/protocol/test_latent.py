@@ -54,6 +54,7 @@ def test_a_message_has_the_frames_that_it_had_before(name: str) -> None:
     stored_header, *stored_arrays = frames_of(name)
     assert arrays == stored_arrays
     written, stored = json.loads(header), json.loads(stored_header)
+    written["body"].pop("previews", None)  # which came later, and without which there are none
     if "settings" in stored["body"]:  # there may be more of them by now, and what was stored takes their defaults
         kept = stored["body"]["settings"]
         written["body"]["settings"] = {key: value for key, value in written["body"]["settings"].items() if key in kept}

@@ -1,4 +1,4 @@
-"""The socket at which clients come in: encrypted, for this machine only, patient with clients, not with strangers."""
+"""The socket at which clients come in: encrypted, patient with clients, not with strangers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ QUEUED_MESSAGES = 200
 """Events that wait in the socket for a client which does not read; then its progress is dropped."""
 
 
-def bind(context: zmq.Context[zmq.Socket[bytes]], public: bytes, secret: bytes) -> zmq.Socket[bytes]:
+def bind(
+    context: zmq.Context[zmq.Socket[bytes]], public: bytes, secret: bytes, address: str = "127.0.0.1"
+) -> zmq.Socket[bytes]:
     """A ROUTER at a port of its own, with the engine's CURVE keys (Z85). A ``zap.ZapHandler`` must exist before.
+
+    ``address``: IPv4 or IPv6; by default it is there for this machine only.
 
     It has no heartbeats, for a client may be stopped for as long as it likes; the system tells when its process ends.
     """
@@ -32,5 +36,6 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], public: bytes, secret: bytes) 
     router.linger = 1000
     router.handshake_ivl = HANDSHAKE_MS
     router.backlog = BACKLOG
-    router.bind("tcp://127.0.0.1:*")
+    router.ipv6 = ":" in address
+    router.bind(f"tcp://[{address}]:*" if router.ipv6 else f"tcp://{address}:*")
     return router

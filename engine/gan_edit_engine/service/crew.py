@@ -66,8 +66,9 @@ class Crew:
         number, kind, *frames = self.socket.recv_multipart()
         if kind == worker_process.ENDED:
             self._dying.pop(int(number), None)
+        said_by = int(number)
         for worker, member in self._members.items():
-            if member.process.number == int(number):
+            if member.process.number == said_by:
                 return self._ended(worker) if kind == worker_process.ENDED else self._said(worker, frames)
         return []  # of one that was killed
 

@@ -94,7 +94,7 @@ class JobQueue:
     @property
     def waiting(self) -> bool:
         """Whether any job waits or runs, so that ticks must come quickly."""
-        return bool(self._jobs)
+        return bool(self._pool.jobs or self._waiting)
 
     @property
     def _jobs(self) -> list[Job]:
@@ -111,12 +111,13 @@ class JobQueue:
         """What to do about ``stimulus``, which happened at ``now``."""
         self._now = now
         self._handlers[type(stimulus)](stimulus)
-        self._announce_places()
-        self._dispatch()
+        if not (isinstance(stimulus, WorkerSaid) and isinstance(stimulus.event, Progress)):  # most of all, moves none
+            self._announce_places()
+            self._dispatch()
         return self._taken()
 
     def _dispatch(self) -> None:
-        while self._waiting and (worker := self._pool.idle_for(self._waiting.in_order()[0].client)):
+        while self._waiting and (worker := self._pool.idle_for(self._waiting.first.client)):
             job = self._waiting.take()
             assert job.request is not None  # only a job that waits is given to a worker
             worker.state, worker.job, worker.served = "busy", job, job.client
@@ -137,9 +138,10 @@ class JobQueue:
         for worker in self._pool.failed(since=self._now - RETRY_SECONDS):
             worker.start_deaths = MAX_START_DEATHS - 1  # this client waits for one more try, not for several
             self._start_worker(worker)
-        job = Job(stimulus.client, stimulus.job, stimulus.request, Accepted(0), self._now)
+        brought = carried_bytes(stimulus.request)
+        job = Job(stimulus.client, stimulus.job, stimulus.request, brought, Accepted(0), self._now)
         self._waiting.add(job, {running.client for running in self._pool.jobs})
-        job.last = Accepted(self._ahead(self._waiting.in_order().index(job)))
+        job.last = _place(self._waiting.in_order().index(job), self._pool.free)
         self._tell(job, job.last)
 
     def _refusal(self, stimulus: Submitted) -> Failed | None:
@@ -151,7 +153,7 @@ class JobQueue:
             return Failed("queue_full", f"{len(waiting)} jobs are waiting already.", "Wait until some are done.")
         brought = carried_bytes(stimulus.request)
         for held, room in ((waiting, MAX_WAITING_BYTES), (own, MAX_WAITING_BYTES // SHARE)):
-            taken = sum(carried_bytes(job.request) for job in held)
+            taken = sum(job.brought for job in held)
             if taken and brought and taken + brought > room:
                 reason = "The photos of the waiting jobs fill the queue."
                 return Failed("queue_full", reason, "Wait until some are done.")
@@ -274,14 +276,10 @@ class JobQueue:
         else:
             worker.job = None
 
-    def _ahead(self, place: int) -> int:
-        """How many jobs have to end before the one starts at this ``place``, from 0, of those that wait."""
-        return max(0, place + 1 - self._pool.free)
-
     def _announce_places(self) -> None:
+        free = self._pool.free
         for place, job in enumerate(self._waiting.in_order()):
-            accepted = Accepted(self._ahead(place))
-            if job.last != accepted and self._now - job.placed_at >= PLACE_SECONDS:
+            if self._now - job.placed_at >= PLACE_SECONDS and job.last != (accepted := _place(place, free)):
                 job.last, job.placed_at = accepted, self._now
                 self._tell(job, accepted)
 
@@ -289,3 +287,8 @@ class JobQueue:
         job.told_at = self._now
         if job.client is not None:
             self._instructions.append(Send(job.client, job.job, event))
+
+
+def _place(place: int, free: int) -> Accepted:
+    """How many jobs have to end before the one starts at this ``place``, from 0, of those that wait for ``free``."""
+    return Accepted(max(0, place + 1 - free))

@@ -1,35 +1,31 @@
 """Workers on a Ray cluster: the service's handle on one actor, which Ray places, and starts anew when it dies.
 
-The actor computes exactly what a worker process does, from the same frames to the same frames. A job is given to it
-once: when it dies, the job fails and Ray starts it again for the next one.
+Ray has one task of each actor, which lasts as long as that lives: its end is the actor's. What they say to each other
+goes through the ``exchange``. A job is given to an actor once: when that dies, the job fails.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import zmq
 
+from gan_edit_engine.service.actor import WorkerActor
+from gan_edit_engine.service.exchange import Exchange
 from gan_edit_engine.service.worker_process import ENDED, SAID, Exit, connected
 from gan_edit_engine.system import out_of_memory
-from gan_edit_protocol import wire
 from gan_edit_protocol.errors import GanEditError
-from gan_edit_protocol.events import EngineStatus, Failed
-from gan_edit_protocol.requests import CancelRequest
 
 COMPUTER = "gan_edit_engine.worker.computing:Computer"
 """What an actor computes with, by name: the service must not import torch, and a cluster's nodes have it installed."""
-SAID_SECONDS = 1.0
-"""How often an actor says how far a job is: on the way through Ray each word costs some milliseconds of both sides."""
 CPUS = 4.0
 """Of an actor that has no GPU; fewer where no machine has as many."""
 _RETRY_SECONDS = 0.2
@@ -39,35 +35,6 @@ _SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # an empty frame of that type
 _log = logging.getLogger("gan_edit.ray")
 
 
-class Carrier:
-    """The actor: carries frames to what computes, and its answers back. ``computer``: as :data:`COMPUTER`."""
-
-    def __init__(self, computer: str, device: str | None) -> None:
-        module, name = computer.split(":")
-        self._cancelled = ""
-        try:
-            self._computer = getattr(importlib.import_module(module), name)(device, SAID_SECONDS)
-            self._first: EngineStatus | Failed = self._computer.status
-        except GanEditError as error:
-            self._first = Failed(error.code, error.message, error.hint)
-
-    def greet(self) -> tuple[int, bool, list[bytes]]:
-        """Its process, whether it can compute, and what it says first: its status, or why not."""
-        return os.getpid(), isinstance(self._first, EngineStatus), wire.encode(wire.NO_JOB, self._first)
-
-    def perform(self, frames: list[bytes]) -> Iterator[list[bytes] | None]:
-        """A job's events; None at last where the memory was not enough for it."""
-        job, request = wire.decode_request(frames)
-        try:
-            yield from self._computer.messages(job, request, lambda: self._cancelled == job)
-        except MemoryError:
-            yield None
-
-    def cancel(self, job: str) -> None:
-        """End ``job`` if it is the one that runs, or the next."""
-        self._cancelled = job
-
-
 class Cluster:
     """A Ray cluster, joined by ``ray``, the library. ``gpus`` and ``cpus``: what each actor gets."""
 
@@ -75,6 +42,7 @@ class Cluster:
         self._ray = ray
         self._gpus, self._cpus = gpus, cpus
         self._computer = computer
+        self._exchange = Exchange(ray.util.get_node_ip_address())
         self._restarting: queue.SimpleQueue[Any] = queue.SimpleQueue()  # the actors that Ray starts again
 
     @property
@@ -92,19 +60,19 @@ class Cluster:
             actor = self._restarting.get_nowait()
         except queue.Empty:
             actor = self._new(device)
-        return RayWorker(self._ray, actor, self._restarting.put, context, number)
+        return RayWorker(self._ray, actor, self._restarting.put, self._exchange, context, number)
 
     def leave(self) -> None:
         """End the actors, and what was started for this engine."""
         self._ray.shutdown()
+        self._exchange.close()
 
     def _new(self, device: str | None) -> Any:
-        made = self._ray.remote(Carrier).options(
+        made = self._ray.remote(WorkerActor).options(
             num_cpus=self._cpus,
             num_gpus=self._gpus,
             max_restarts=-1,
-            max_task_retries=0,  # a job is done once at most
-            max_concurrency=2,  # one job, and the word that ends it
+            max_task_retries=0,  # its task says that it died
         )
         return made.remote(self._computer, device)
 
@@ -164,7 +132,7 @@ def _library() -> Any:
 
 
 class RayWorker:
-    """One actor, until it dies or is killed. A thread waits for it, so that no caller ever does.
+    """One actor, until it dies or is killed. A thread waits for its end, so that no caller ever does.
 
     ``give_back``: takes an actor that Ray starts again.
     """
@@ -174,6 +142,7 @@ class RayWorker:
         ray: Any,
         actor: Any,
         give_back: Callable[[Any], None],
+        exchange: Exchange,
         context: zmq.Context[zmq.Socket[bytes]],
         number: int,
     ) -> None:
@@ -183,8 +152,10 @@ class RayWorker:
         self._ray = ray
         self._actor = actor
         self._give_back = give_back
+        self._exchange = exchange
+        self._name = str(number).encode()
         self._socket = connected(context)
-        self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
+        self._pushing = threading.Lock()  # its own thread and the exchange's push
         self._killed = threading.Event()
         self._exit = Exit(1, "")
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -192,17 +163,11 @@ class RayWorker:
 
     def send(self, frames: list[bytes]) -> None:
         """Send a message; returns at once."""
-        if len(frames) == 1:  # a cancellation brings no pixels
-            _, request = wire.decode_request(frames)
-            if isinstance(request, CancelRequest):
-                self._actor.cancel.remote(request.job)
-                return
-        self._outbox.put(frames)
+        self._exchange.send(self._name, frames)
 
     def kill(self) -> None:
         """End the actor now, for good."""
         self._killed.set()
-        self._outbox.put(None)
         self._ray.kill(self._actor, no_restart=True)
 
     def join(self, timeout: float) -> bool:
@@ -215,41 +180,33 @@ class RayWorker:
         return self._exit
 
     def _work(self) -> None:
-        with self._socket:
-            try:
-                computes = self._greet()
-                while computes and (frames := self._outbox.get()) is not None:
-                    self._follow(frames)
-                    del frames  # else the photo stays here until the next job
+        self._exchange.add(self._name, self._said)
+        try:
+            if why_not := self._greet():
+                self._said(why_not)
                 self._ray.kill(self._actor, no_restart=True)
-            except MemoryError:  # torch seldom gives back what it holds: only a new process has it all
+            else:
+                self._ray.get(self._actor.serve.remote(self._exchange.door, self._name))
+                # Its memory is full, and torch seldom gives back what it holds: only a new process has it all.
                 self._exit = Exit(out_of_memory.EXIT_CODE, "")
                 self._ray.kill(self._actor, no_restart=False)
                 self._give_back(self._actor)
-            except self._ray.exceptions.RayError as error:
-                self._ended(error)
-            self._push(ENDED)
+        except self._ray.exceptions.RayError as error:
+            self._ended(error)
+        self._exchange.remove(self._name)
+        with self._pushing, self._socket:
+            self._socket.send_multipart([self._name, ENDED])
 
-    def _greet(self) -> bool:
-        """Hand on what the actor says first, which waits until Ray has found a place for it; whether it can compute."""
+    def _greet(self) -> list[bytes]:
+        """Wait until Ray has found a place for the actor; what it says where it cannot compute."""
         while True:
             try:
-                self.pid, computes, said = self._ray.get(self._actor.greet.remote())
-                break
+                self.pid, why_not = self._ray.get(self._actor.greet.remote())
+                return list(why_not)
             except self._ray.exceptions.ActorUnavailableError:
                 if self._killed.is_set():
                     raise
                 time.sleep(_RETRY_SECONDS)
-        self._push(SAID, *said)
-        return bool(computes)
-
-    def _follow(self, frames: list[bytes]) -> None:
-        """Hand on what the actor says of a job. Raises MemoryError where its memory was not enough."""
-        for reference in self._actor.perform.remote(frames):
-            said = self._ray.get(reference)
-            if said is None:
-                raise MemoryError
-            self._push(SAID, *said)
 
     def _ended(self, error: Exception) -> None:
         """Ray starts an actor again that died at work; one that could not be made, it does not."""
@@ -262,8 +219,10 @@ class RayWorker:
         else:
             self._ray.kill(self._actor, no_restart=True)
 
-    def _push(self, kind: bytes, *frames: bytes) -> None:
-        self._socket.send_multipart([str(self.number).encode(), kind, *frames])
+    def _said(self, frames: Sequence[bytes | zmq.Frame]) -> None:
+        with self._pushing:
+            if not self._socket.closed:
+                self._socket.send_multipart([self._name, SAID, *frames], copy=False)
 
 
 def _reason(error: Exception) -> str:

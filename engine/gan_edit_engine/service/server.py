@@ -37,6 +37,8 @@ from gan_edit_protocol.requests import CancelRequest, LookRequest, ShutdownReque
 
 BUSY_POLL_MS = 50
 IDLE_POLL_MS = 500
+TICK_SECONDS = BUSY_POLL_MS / 1e3
+"""How often the queue looks at the clock; with many workers something comes a thousand times a second."""
 CHECK_SECONDS = 1.0
 """How often the connection file and the users' processes are looked at."""
 STRANGERS_SHARE = 0.5
@@ -102,7 +104,7 @@ class Service:
             client_secret=client_secret.decode(),
             pid=os.getpid(),
         )
-        self._next_check = 0.0
+        self._next_check = self._next_tick = 0.0
         self._running = True
 
     def run(self) -> None:
@@ -116,7 +118,7 @@ class Service:
             while self._running:
                 self._poll()
                 self._check_surroundings()
-                self._stimuli.append(events.Tick())
+                self._tick()
                 self._handle_stimuli()
                 self._stimuli += map(events.ClientGone, self._deliveries.try_again(time.monotonic()))
                 self._handle_stimuli()
@@ -188,6 +190,11 @@ class Service:
             self._stimuli.append(events.Orphaned())
         if not self._surroundings.is_used():
             self._stimuli.append(events.Unused())
+
+    def _tick(self) -> None:
+        if time.monotonic() >= self._next_tick:
+            self._next_tick = time.monotonic() + TICK_SECONDS
+            self._stimuli.append(events.Tick())
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 

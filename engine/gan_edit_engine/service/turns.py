@@ -20,12 +20,13 @@ class Job:
     """``client`` is None when it is gone; ``last`` is repeated when the worker is silent (sent at ``told_at``).
 
     ``placed_at``: when it last heard that its place among those that wait has changed. ``request`` is None from when a
-    worker has it.
+    worker has it; ``brought``: the bytes of its arrays.
     """
 
     client: bytes | None
     job: str
     request: JobRequest | None
+    brought: int
     last: Event
     told_at: float
     placed_at: float = -math.inf
@@ -49,6 +50,11 @@ class Turns:
 
     def __bool__(self) -> bool:
         return bool(self._turns)
+
+    @property
+    def first(self) -> Job:
+        """The one that starts next; there must be one."""
+        return self._turns[0].jobs[0]
 
     def in_order(self) -> list[Job]:
         """The jobs in the order in which they will start, if no others come."""

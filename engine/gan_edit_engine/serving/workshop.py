@@ -116,7 +116,15 @@ class Edit:
         yield from notes
         assert part.scribble is not None  # the scene has one
         request = EditRequest(
-            part.photo, part.scribble, part.mask, self.model, scene.align, scene.crop, None, self.settings, part.place
+            part.photo,
+            part.scribble,
+            part.mask,
+            self.model,
+            scene.align,
+            scene.crop,
+            settings=self.settings,
+            place=part.place,
+            previews=True,
         )
         requests = [replace(request, settings=replace(self.settings, strength=each)) for each in self.strengths]
         results = yield from _all_done(requests, client, cancel)
@@ -162,7 +170,7 @@ class Draw:
             images = [(from_message(result.image), result.latent) for result in results]
             seconds = sum(result.seconds for result in results)
         else:
-            request = ImagineRequest(to_message(scribble), self.model, self.settings)
+            request = ImagineRequest(to_message(scribble), self.model, self.settings, previews=True)
             (frames,) = yield from _all_done([request], client, cancel)
             latents = [Latent(ws, model=frames.model) for ws in frames.latents.parts()]
             images = list(zip(from_message(frames.frames), latents, strict=True))

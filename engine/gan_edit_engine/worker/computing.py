@@ -24,12 +24,8 @@ _log = logging.getLogger("gan_edit.worker")
 class Computer:
     """Owns the device and what is loaded on it. One job at a time."""
 
-    def __init__(self, wanted_device: str | None, said_seconds: float = SAID_SECONDS) -> None:
-        """On ``wanted_device``, as :func:`choose_device`; GanEditError (bad_device) when it does not work.
-
-        ``said_seconds``: how often it is said how far a job is.
-        """
-        self._said_seconds = said_seconds
+    def __init__(self, wanted_device: str | None) -> None:
+        """On ``wanted_device``, as :func:`choose_device`; GanEditError (bad_device) when it does not work."""
         self._devices = devices_like(choose_device(wanted_device))
         self._workspace = Workspace(self._devices[0])
 
@@ -48,7 +44,7 @@ class Computer:
 
         Raises MemoryError when the memory was full.
         """
-        pace = _Pace(self._said_seconds)
+        pace = _Pace()
         try:
             for event in perform(request, self._workspace):
                 said = Cancelled() if is_cancelled() else event
@@ -71,13 +67,12 @@ class _Pace:
     The last step's always.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._said_at = dict.fromkeys((False, True), -seconds)
+    def __init__(self) -> None:
+        self._said_at = dict.fromkeys((False, True), -SAID_SECONDS)
 
     def allows(self, progress: Progress) -> bool:
         shown, now = progress.preview is not None, time.monotonic()
-        if now - self._said_at[shown] < self._seconds and progress.step < progress.of:
+        if now - self._said_at[shown] < SAID_SECONDS and progress.step < progress.of:
             return False
         self._said_at[shown] = self._said_at[False] = now
         return True

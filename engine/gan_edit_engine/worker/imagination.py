@@ -61,12 +61,12 @@ def imagine_scribble(request: ImagineRequest, workspace: Workspace) -> Generator
     count, first_looks = min(settings.candidates, settings.samples), looks_of(settings)
     total = first_looks + along_w + count * following.edit_steps
     searching = imagine(prepared, asked, settings, along_w)
-    found = yield from report(searching, "Imagining", 0, total)
+    found = yield from report(searching, "Imagining", 0, total, request.previews)
     candidates = []
     for number, one in enumerate(found):
         done = first_looks + along_w + number * following.edit_steps
         drawing = _followed(prepared, one, painted, asked)
-        candidates.append((yield from report(drawing, "Following the scribble", done, total)))
+        candidates.append((yield from report(drawing, "Following the scribble", done, total, request.previews)))
     candidates.sort(key=lambda candidate: candidate.loss)
     return FramesReady(
         frames=to_message(np.stack([from_unit(each.picture, np.dtype(np.uint8)) for each in candidates])),

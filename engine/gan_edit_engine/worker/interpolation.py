@@ -38,7 +38,8 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Yields[Pro
     if settings.mode == "style":
         perceptual = workspace.perceptual(settings, request.model)
         searching = transfer_style(generator, known, perceptual, given[:2], settings)
-        chosen = (yield from report(searching, "Transferring the style", 0, settings.steps + 1))[None]
+        of = settings.steps + 1
+        chosen = (yield from report(searching, "Transferring the style", 0, of, request.previews))[None]
         done = settings.steps
     else:
         chosen, done = _in_w_plus(combine(given, settings), request, model), 0
@@ -51,7 +52,8 @@ def interpolate(request: InterpolateRequest, workspace: Workspace) -> Yields[Pro
         with torch.no_grad():
             colours = to_colours(generator.synthesis(ws[None]))
         frames.append(from_unit(colours, np.dtype(np.uint8)))
-        yield Progress("Drawing the frames", done + number, done + of, 0.0, preview(colours))
+        picture = preview(colours) if request.previews else None
+        yield Progress("Drawing the frames", done + number, done + of, 0.0, picture)
     latents = part.cpu().numpy().astype(np.float32)
     return FramesReady(to_message(np.stack(frames)), to_message(latents), model=model.info.name, first=first, of=of)
 

@@ -107,7 +107,7 @@ def _project(request: ProjectRequest, workspace: Workspace) -> Generator[Progres
     check_search(model.generator, request.settings, given is not None)
     projector = yield from _prepared(request.model, request.settings, workspace, seen if given is None else None)
     steps = project(projector, seen.subject, FromLatent(given) if given is not None else None)
-    found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings))
+    found = yield from report(steps, "Projecting the photo", 0, steps_of(projector.settings), request.previews)
     image = seen.region.crop.insert(to_colours(found.inversion.image), seen.region.box)
     pixels = from_unit(image, seen.photo.pixels.dtype)
     result = _result(seen, pixels, found.inversion, model)
@@ -126,11 +126,11 @@ def _edit(request: EditRequest, workspace: Workspace) -> Generator[Progress | No
     projection_steps = steps_of(settings, search=given is None)
     total = projection_steps + settings.edit_steps
     searching = project(projector, seen.subject, FromLatent(given, kept=True) if given is not None else None)
-    projection = yield from report(searching, "Projecting the photo", 0, total)
+    projection = yield from report(searching, "Projecting the photo", 0, total, request.previews)
     projected = projection.inversion
     editor = dataclasses.replace(projector, generator=projection.generator)
     following = follow(editor, projected, seen.colours, painted, seen.selected)
-    followed = yield from report(following, "Following the scribble", projection_steps, total)
+    followed = yield from report(following, "Following the scribble", projection_steps, total, request.previews)
     pixels = transfer(seen.region.crop, seen.region.box, seen.photo, followed.maps, settings.strength)
     result = _result(seen, pixels, projected, model)
     return dataclasses.replace(

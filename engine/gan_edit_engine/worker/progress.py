@@ -19,11 +19,11 @@ _PREVIEW_SIDE = 256
 
 
 def report(
-    steps: Generator[Step, None, ResultT], stage: str, done: int, of: int, previews: bool = True
+    steps: Generator[Step, None, ResultT], stage: str, done: int, of: int, previews: bool
 ) -> Generator[Progress, None, ResultT]:
     """Yields Progress for each of ``steps``, ``done`` of ``of`` being behind; returns what they return.
 
-    ``previews``: with pictures of what the steps look at, where that is what becomes of the photo.
+    ``previews``: with pictures of what the steps look at.
     """
     taken = 0
     while True:

@@ -164,6 +164,22 @@ def test_a_killed_actors_job_fails_is_not_done_again_and_ray_starts_the_actor_an
     assert engine.end_of(jobs[1]) == Cancelled()
 
 
+def test_the_death_of_an_actor_that_waits_is_noticed_before_a_job_asks_for_it(engine: Engine) -> None:
+    first = engine.ask(QUICK)
+    engine.end_of(first)
+    (idle,) = engine.begun(first)
+    before = engine.process.log.count("is gone")
+    os.kill(idle, signal.SIGKILL)
+    wait_for(lambda: engine.process.log.count("is gone") > before, seconds=SECONDS)
+    busy = engine.ask(LONG), engine.ask(LONG)
+    for job in busy:
+        engine.hear(job, Progress)
+        assert idle not in engine.begun(job)
+    for job in busy:
+        engine.cancel(job)
+        engine.end_of(job)
+
+
 def test_an_actor_whose_memory_was_full_is_made_anew(engine: Engine) -> None:
     too_large = engine.ask(TOO_LARGE)
     failed = engine.end_of(too_large)

@@ -61,7 +61,7 @@ def test_the_greeting_tells_version_process_and_models(engine: EngineProcess, cl
 
 def test_a_job_reports_its_place_its_steps_with_a_preview_and_its_result(client: Client) -> None:
     events: list[Any] = []
-    result = client.run(projection(steps=12), events.append)
+    result = client.run(projection(steps=12, previews=True), events.append)
     assert events[0] == Accepted(0)
     steps = [event for event in events if isinstance(event, Progress)]
     stages = list(dict.fromkeys(step.stage for step in steps))

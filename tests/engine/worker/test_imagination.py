@@ -60,7 +60,8 @@ def purple() -> np.ndarray:
 
 
 def run(scribble: np.ndarray, workspace: Workspace, settings: ImagineSettings = QUICK) -> tuple[list, FramesReady]:
-    *progress, result = perform(ImagineRequest(to_message(scribble), settings=settings), workspace)
+    request = ImagineRequest(to_message(scribble), settings=settings, previews=True)
+    *progress, result = perform(request, workspace)
     return progress, result
 
 

@@ -13,6 +13,8 @@ from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.crop import composite
 from gan_edit_engine.inversion.axes import PROBES
 from gan_edit_engine.inversion.kin import SAMPLES
+from gan_edit_engine.worker import interpolation
+from gan_edit_engine.worker import progress as progress_events
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
@@ -63,15 +65,29 @@ def run(request, workspace) -> tuple[list[Progress], ResultReady]:
 def test_a_models_first_search_explores_it_without_showing_what_it_draws(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path))
     workspace = Workspace(torch.device("cpu"))
-    first, again = (run(edit_request(photo), workspace)[0] for _ in range(2))
+    first, again = (run(edit_request(photo, previews=True), workspace)[0] for _ in range(2))
     explored = [(p.step, p.of, p.preview) for p in first if p.stage == "Exploring the model"]
     looks = PROBES + SAMPLES
     assert explored == [(number, looks, None) for number in range(1, looks + 1)]
     assert len(first) == looks + len(again)
 
 
+def test_pictures_on_the_way_that_nobody_asked_for_are_not_even_drawn(photo, workspace, monkeypatch):
+    drawn = []
+    for room in (progress_events, interpolation):
+        monkeypatch.setattr(room, "preview", drawn.append)
+    ws = to_message(np.zeros((2, 12, 512), np.float32))
+    way, short = InterpolateRequest(ws, settings=InterpolateSettings(frames=2)), ProjectSettings(steps=10, cache=False)
+    for request in (edit_request(photo), ProjectRequest(to_message(photo), align=EYES, settings=short), way):
+        events, _ = run(request, workspace)
+        assert {event.preview for event in events} == {None}
+    assert not drawn
+    run(dataclasses.replace(way, previews=True), workspace)
+    assert len(drawn) == 2
+
+
 def test_an_edit_reports_each_step_shows_previews_and_stays_inside_the_mask(photo, workspace):
-    progress, result = run(edit_request(photo), workspace)
+    progress, result = run(edit_request(photo, previews=True), workspace)
     progress = [p for p in progress if p.stage != "Exploring the model"]
     assert [p.step for p in progress] == list(range(1, 21))
     assert {p.of for p in progress} == {20}
