@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gan_edit_engine.serving import advice
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.room import Room
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
@@ -202,10 +203,10 @@ class Desk:
 
 
 def _failure(error: Exception) -> Failed:
-    if isinstance(error, GanEditError):
-        return Failed(error.code, error.message, error.hint)
     if is_out_of_memory(error):
-        return Failed("out_of_memory", "The server's memory is full.", "Make the picture smaller, or try again later.")
+        error = GanEditError("out_of_memory", "The memory is full.")
+    if isinstance(error, GanEditError):
+        return advice.of_failure(error)
     _log.error("a job failed", exc_info=error)
     return Failed("internal_error", "The server could not do that.", "Try again; its log says why.")
 

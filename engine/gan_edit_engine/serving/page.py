@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES, model_names
-from gan_edit_engine.serving import words
+from gan_edit_engine.serving import advice, words
 from gan_edit_engine.serving.desk import Desk, Job
 from gan_edit_engine.serving.limits import Limits, installed
 from gan_edit_engine.serving.painting import BLANK, Painting, Strokes, photo_editor, view_of
@@ -329,7 +329,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except GanEditError as error:
-        raise _error(error.message, error.hint) from None
+        told = advice.of_failure(error)
+        raise _error(told.message, told.hint) from None
 
 
 def _error(message: str, hint: str) -> gr.Error:

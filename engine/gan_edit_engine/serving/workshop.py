@@ -18,6 +18,7 @@ from gan_edit_engine.imaging.image_files import Picture, encode_png, read_pictur
 from gan_edit_engine.imaging.image_formats import decoding, open_image
 from gan_edit_engine.imaging.latent_notes import with_latent
 from gan_edit_engine.imaging.looking import Sight, drawn, find_faces
+from gan_edit_engine.serving import advice
 from gan_edit_engine.serving.desk import Cancel
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.painting import Strokes, asked_of_a_blank, painted, view_of
@@ -113,7 +114,7 @@ class Edit:
         scene = Scene(picture.pixels, selection, self.model, None, crop, scribble)
         notes: list[Notice] = []
         part = cut(scene, client, notes.append, self.settings.feather)
-        yield from notes
+        yield from map(advice.of_notice, notes)
         assert part.scribble is not None  # the scene has one
         request = EditRequest(
             part.photo, part.scribble, part.mask, self.model, scene.align, scene.crop, None, self.settings, part.place
@@ -195,10 +196,11 @@ def _all_done(requests: Sequence[Any], client: Client, cancel: Cancel) -> Genera
                 results.append(event)
             elif isinstance(event, Progress) and len(requests) > 1:
                 yield replace(event, stage=f"{number} of {len(requests)}, {event.stage}")
-            elif not isinstance(event, Notice) or event not in said:
+            elif not isinstance(event, Notice):
                 yield event
-            if isinstance(event, Notice):
+            elif event not in said:
                 said.add(event)
+                yield advice.of_notice(event)
     return results
 
 
@@ -231,7 +233,7 @@ def read_photo(path: Path, limits: Limits) -> Picture:
     try:
         os.utime(path)  # it is in use, and stays
         data = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         raise GanEditError("no_photo", f"The photo {name} is no longer kept here.", "Choose it again.") from None
     with decoding(name):
         limits.check_size(*open_image(data, name).size)
