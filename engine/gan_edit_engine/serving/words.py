@@ -17,9 +17,11 @@ from gan_edit_engine.serving.painting import smaller
 from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.events import Accepted, Notice, Progress
 
-INTRODUCTION = """
-# GAN Edit
-Stroke a colour over a part of a photo, and a generative network works out what you meant.
+TITLE = "GAN Edit"
+_SUMMARY = "Stroke a colour over a part of a photo, and a generative network works out what you meant."
+INTRODUCTION = f"""
+# {TITLE}
+{_SUMMARY}
 """
 STEPS = """
 1. **Choose a photo** of what the model knows, or try an example.
@@ -99,18 +101,25 @@ def _image(pixels: NDArray[np.uint8], alt: str, side: int = 192) -> str:
     return f'<img class="gan-sample" alt="{alt}" src="data:image/webp;base64,{data}">'
 
 
-# What is seen until the page's scripts have come, which takes a moment. Then how a job's progress comes into the page,
-# by a way of its own: whenever an event of Gradio's tells something, its image editor sends all of its pictures again.
+# It has its place where the page itself begins, and goes when that has come.
+FIRST_SIGHT = f"""
+<style>
+#first-sight {{ box-sizing: border-box; width: 100%; max-width: 1180px; margin: 0 auto; padding: 16px 32px; }}
+#first-sight {{ font: 14px/22.75px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }}
+#first-sight h1 {{ margin: 0; font-size: 26px; font-weight: 600; line-height: 33.8px; }}
+body:has(#edit) #first-sight {{ display: none; }}
+</style>
+<div id="first-sight"><h1>{TITLE}</h1><p>{_SUMMARY}</p>
+<p role="status">The page is loading…</p>
+<noscript>It needs JavaScript, which this browser has switched off.</noscript></div>
+"""
+
+# How a job's progress comes into the page, by a way of its own: whenever an event of Gradio's tells something, its
+# image editor sends all of its pictures again.
 # A page that is loaded again puts what was painted for its last job back on the editor's own layers, which the editor's
 # value would make anew without their names; and it asks before it forgets what no job has yet. Of pictures that have
 # just been sent, the last part gives back what the server answered.
 HEAD = """
-<style>
-body:not(:has(.gradio-container))::before {
-  content: "GAN Edit is loading…"; display: block; padding: 40px; font: 20px system-ui, sans-serif; opacity: 0.7;
-}
-@media (prefers-color-scheme: dark) { body:not(:has(.gradio-container)) { background: #0b0f19; color: #f3f4f6; } }
-</style>
 <script>
 setInterval(async () => {
   const place = document.querySelector("[data-job]");
