@@ -16,6 +16,7 @@ from typing import Any
 
 from gan_edit_engine.serving import advice
 from gan_edit_engine.serving.limits import Limits
+from gan_edit_engine.serving.lines import Lines
 from gan_edit_engine.serving.room import Room
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol.client import Client
@@ -69,10 +70,10 @@ class Job:
             told = [each for each in (*self._sentences, *self._states) if each[0] > number]
         return sorted(told, key=lambda each: each[0])
 
-    def perform(self, connect: Callable[[], Client], work: Work) -> None:
+    def perform(self, lines: Lines, work: Work) -> None:
         """Work to the end, of whichever kind."""
         try:
-            with connect() as client:
+            with lines.client_of(self.visitor) as client:
                 for told in work(client, self._is_to_end):
                     self._tell(told)
         except JobCancelledError:
@@ -114,7 +115,7 @@ class Desk:
     """
 
     def __init__(self, connect: Callable[[], Client], folder: Path, limits: Limits) -> None:
-        self._connect = connect
+        self._lines = Lines(connect)
         self._folder = folder / "jobs"
         self.room = Room(folder, self._folder, limits)
         self._limits = limits
@@ -172,7 +173,7 @@ class Desk:
 
     def _perform(self, job: Job, work: Work) -> None:
         try:
-            job.perform(self._connect, work)
+            job.perform(self._lines, work)
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
