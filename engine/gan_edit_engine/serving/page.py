@@ -111,10 +111,11 @@ def build(desk: Desk, connect: Callable[[], Client], limits: Limits) -> None:
     hidden: Any = {"api_visibility": "private"}
     job: Any = {"show_progress": "hidden", "concurrency_limit": None, **hidden}
     looked: Any = {"fn": page.looked, "inputs": [photo, model], "outputs": [looking], **job}
-    upload.upload(page.opened, [upload], canvas.all, **hidden).success(**looked)
-    example.click(page.example, [model], canvas.all, **hidden).success(**looked)
-    blank.click(page.blank, None, canvas.all, **hidden).success(**looked)
-    taken = onward.click(page.onward, [running, pieces.chosen], canvas.all, js=words.UP, **hidden)
+    prepares: Any = {"outputs": canvas.all, "show_progress_on": looking, **hidden}
+    upload.upload(page.opened, [upload], **prepares).success(**looked)
+    example.click(page.example, [model], **prepares).success(**looked)
+    blank.click(page.blank, None, **prepares).success(**looked)
+    taken = onward.click(page.onward, [running, pieces.chosen], js=words.UP, **prepares)
     taken.success(**looked)
     model.change(page.about, [model], [about], **job)
     model.change(**looked)
@@ -290,10 +291,10 @@ class _Page:
                 first = told.best
                 yield {
                     **idle,
-                    pieces.status: words.said(f"Done: {told.told}", notices),
+                    pieces.status: words.done(f"Done: {told.told}", _place(told), notices),
                     pieces.steps: gr.update(visible=False),  # who has come so far knows them
                     pieces.chosen: first,
-                    pieces.candidates: gr.update(value=several, selected_index=first, visible=len(several) > 1),
+                    pieces.candidates: gr.update(value=several, selected_index=first, visible=_has_candidates(told)),
                     pieces.onward: gr.update(visible=True),
                     **self._shown(told, first),
                 }
@@ -329,6 +330,16 @@ def _made(job: Job) -> Made:
         if isinstance(told, Made):
             return told
     raise GanEditError("unknown_job", "There is no result yet.", "Wait until the job has ended.")
+
+
+def _has_candidates(made: Made) -> bool:
+    """Whether they are shown side by side: without a photo that is all there is to see."""
+    return len(made.candidates) > 1 or made.before is None
+
+
+def _place(made: Made) -> str:
+    """The id of what shows it on the page."""
+    return "candidates" if made.before is None else "result"
 
 
 def _candidate(made: Made, number: int) -> Candidate:

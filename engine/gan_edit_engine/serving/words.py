@@ -60,6 +60,12 @@ def said(text: str, notices: Sequence[Notice] = ()) -> str:
     return f'<div class="gan-status" role="status">{html.escape(text)}</div>{_noted(notices)}'
 
 
+def done(text: str, place: str, notices: Sequence[Notice] = ()) -> str:
+    """How a job ended, with the way to its result, which lies below by that id: further than a small screen shows."""
+    link = f'<a href="#{place}">See the result</a>'
+    return f'<div class="gan-status" role="status"><div>{html.escape(text)} {link}</div></div>{_noted(notices)}'
+
+
 def strokes(layers: Sequence[bytes]) -> str:
     """What was painted, as PNGs: the page's script puts it on the editor's layers."""
     data = " ".join(base64.b64encode(layer).decode() for layer in layers)
@@ -118,7 +124,7 @@ body:has(#edit) #first-sight {{ display: none; }}
 # image editor sends all of its pictures again.
 # A page that is loaded again puts what was painted for its last job back on the editor's own layers, which the editor's
 # value would make anew without their names; and it asks before it forgets what no job has yet. Of pictures that have
-# just been sent, the last part gives back what the server answered.
+# just been sent, the last part gives back what the server answered. An error stays until the next thing is done.
 HEAD = """
 <script>
 setInterval(async () => {
@@ -146,6 +152,10 @@ setInterval(async () => {
   }
   editor.notify("change");
 }, 500);
+addEventListener("click", (clicked) => {
+  if (clicked.target.closest("gradio-app") && !clicked.target.closest(".toast-wrap"))
+    for (const old of document.querySelectorAll(".toast-close")) old.click();
+}, true);
 let unsent = false;
 addEventListener("pointerdown", (pressed) => { unsent ||= Boolean(pressed.target.closest("#editor canvas")); }, true);
 addEventListener("click", (clicked) => { if (clicked.target.closest("#edit")) unsent = false; }, true);
@@ -181,6 +191,10 @@ STYLE = """
   background: color-mix(in srgb, #f0b429 14%, transparent);
 }
 .gan-sample { width: 96px; height: 96px; flex: none; border-radius: 8px; background: var(--background-fill-secondary); }
+#looking { min-height: 40px; }
+#looking:not(:has(.prose > *, .wrap:not(.hide))), #status:not(:has(.gan-status:not(:empty))) { display: none; }
+input[type=range]::-webkit-slider-thumb { border: 2px solid var(--primary-600) !important; }
+input[type=range]::-moz-range-thumb { border: 2px solid var(--primary-600) !important; }
 .gan-look { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 0; }
 .gan-look img { width: auto; height: auto; max-width: 240px; max-height: 180px; }
 .gan-look figcaption { flex: 1; min-width: 160px; }
@@ -189,4 +203,8 @@ STYLE = """
 #candidates .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(200px, 44%), 1fr)) !important; }
 #candidates .selected { outline: 3px solid var(--primary-500); outline-offset: 1px; }
 footer { display: none !important; }
+@media (max-width: 640px) {
+  #editor { height: 420px !important; }
+  .gradio-container button.lg { padding-inline: 6px !important; font-size: 15px !important; }
+}
 """

@@ -331,6 +331,21 @@ def test_what_is_missing_is_said(visit: Visit, photo: Path, prepared: bool) -> N
     press(page, "Edit")
     page.get_by_text("Nothing is painted" if prepared else "There is no photo yet").first.wait_for()
     wait_for(lambda: page.get_by_role("button", name="Edit", exact=True).is_enabled())
+    page.get_by_role("heading", name="GAN Edit").click()  # and it does not stay for ever
+    page.get_by_test_id("toast-text").wait_for(state="detached")
+
+
+def test_one_image_without_a_photo_is_seen(visit: Visit) -> None:
+    page = visit()
+    press(page, "Blank canvas")
+    page.wait_for_function("document.querySelectorAll('#editor canvas').length > 0")
+    page.get_by_label("number input for Images to choose from").fill("1")
+    press(page, "Draw")
+    said(page, "^Done: 1 image")
+    page.locator("#candidates img").first.wait_for()
+    assert page.evaluate("scrollY") == 0
+    page.get_by_role("link", name="See the result").click()
+    page.wait_for_function("document.querySelector('#candidates').getBoundingClientRect().top < innerHeight - 100")
 
 
 def test_nothing_on_a_phone_is_wider_than_the_phone(visit: Visit, photo: Path) -> None:
