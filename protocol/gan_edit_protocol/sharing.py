@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from contextlib import suppress
 
 from . import wire
 from .errors import EngineUnavailableError, GanEditError
 from .transport import Transport
 
-_TURN_SECONDS = 0.005
-"""How long a message that is to be sent may wait for its turn: only one thread may use a socket."""
+_TURN_SECONDS, _REST_SECONDS = 0.005, 0.02
+"""How long a message that is to be sent may wait for its turn: only one thread may use a socket. The second where
+nothing was carried just before, for a look costs as much whether or not there is anything."""
+_BUSY_SECONDS = 0.1
 
 
 class SharedTransport:
@@ -52,10 +55,12 @@ class SharedTransport:
 
     def _carry(self) -> None:
         try:
+            carried_at = time.monotonic()
             while not self._closed.is_set():
-                self._send_all()
-                if (came := self._transport.receive(_TURN_SECONDS)) is None:
+                is_busy = self._send_all() or time.monotonic() - carried_at < _BUSY_SECONDS
+                if (came := self._transport.receive(_TURN_SECONDS if is_busy else _REST_SECONDS)) is None:
                     continue
+                carried_at = time.monotonic()
                 if (inbox := self._inboxes.get(wire.job_of(came))) is not None:
                     inbox.put(came)
             self._send_all()
@@ -64,10 +69,14 @@ class SharedTransport:
         except Exception as error:  # whatever it is, those who wait for answers must not wait for ever
             self.lost = EngineUnavailableError(f"The way to the GAN Edit engine broke ({error}).", "Try again.")
 
-    def _send_all(self) -> None:
+    def _send_all(self) -> bool:
+        """Whether there was anything."""
+        sent = False
         with suppress(queue.Empty):
             while True:
                 self._transport.send(self._outbox.get_nowait())
+                sent = True
+        return sent
 
 
 class _Part:

@@ -68,11 +68,17 @@ def find_place(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -
 
 def find_faces(sight: Sight, client: Client, show: Show, cancelled: Cancelled) -> FacesFound:
     """What the engine finds, in pixels of the photo."""
+    request, scale = find_request(sight)
+    return client.run(request, show, cancelled).enlarged(1 / scale)
+
+
+def find_request(sight: Sight) -> tuple[FindRequest, float]:
+    """What is asked of the engine for that, and the scale of the copy in whose pixels it answers."""
     height, width = sight.photo.shape[:2]
     scale = min(1.0, math.sqrt(_MOST_PIXELS / (height * width)))
     photo = to_message(reduced(sight.photo, scale))
     marked = None if sight.marked is None else to_message(reduced(sight.marked, scale))
-    return client.run(FindRequest(photo, marked, sight.model), show, cancelled).enlarged(1 / scale)
+    return FindRequest(photo, marked, sight.model), scale
 
 
 def crop_text(crop: Crop) -> str:

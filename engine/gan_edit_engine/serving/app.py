@@ -13,14 +13,17 @@ from pathlib import Path
 import fastapi
 import gradio as gr
 import uvicorn
+from starlette.middleware.gzip import GZipMiddleware
 
 from gan_edit_engine.serving.desk import Desk
+from gan_edit_engine.serving.front import Front
 from gan_edit_engine.serving.guard import Guard
 from gan_edit_engine.serving.keys import Keys
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.page import LOOK, build, progress
 from gan_edit_engine.serving.programs import Programs, visitor_of
 from gan_edit_engine.serving.proxy import Network
+from gan_edit_engine.serving.words import FIRST_SIGHT, TITLE
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.remote import is_loopback
@@ -28,6 +31,7 @@ from gan_edit_protocol.remote import is_loopback
 _END_SECONDS = 3
 _CACHE_SECONDS = (300, 1800)
 """How often the page's files are looked through, and how old they get."""
+_PACKED = 5
 
 
 @dataclass(frozen=True)
@@ -120,12 +124,14 @@ def serve(serving: Serving, folder: Path, connect: Callable[[], Client], listeni
 
 def _application(desk: Desk, connect: Callable[[], Client], limits: Limits) -> fastapi.FastAPI:
     programs = Programs(desk, connect, limits)
-    with gr.Blocks(title="GAN Edit", analytics_enabled=False, delete_cache=_CACHE_SECONDS) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=_CACHE_SECONDS) as page:
         build(desk, connect, limits)
         gr.api(programs.frames, api_name="frames", concurrency_limit=None)
         gr.api(programs.models, api_name="models", concurrency_limit=None)
     page.queue(default_concurrency_limit=None, api_open=False)
     behind = fastapi.FastAPI(openapi_url=None)
+    behind.add_middleware(Front, first_sight=FIRST_SIGHT)
+    behind.add_middleware(GZipMiddleware, compresslevel=_PACKED)  # what Gradio does not pack itself: the page
 
     @behind.get("/progress/{key}")
     def how_far(key: str, request: fastapi.Request) -> fastapi.Response:

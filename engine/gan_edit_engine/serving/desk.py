@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gan_edit_engine.serving import advice
 from gan_edit_engine.serving.limits import Limits
+from gan_edit_engine.serving.lines import Lines
 from gan_edit_engine.serving.room import Room
 from gan_edit_engine.system.out_of_memory import is_out_of_memory
 from gan_edit_protocol.client import Client
@@ -68,10 +70,10 @@ class Job:
             told = [each for each in (*self._sentences, *self._states) if each[0] > number]
         return sorted(told, key=lambda each: each[0])
 
-    def perform(self, connect: Callable[[], Client], work: Work) -> None:
+    def perform(self, lines: Lines, work: Work) -> None:
         """Work to the end, of whichever kind."""
         try:
-            with connect() as client:
+            with lines.client_of(self.visitor) as client:
                 for told in work(client, self._is_to_end):
                     self._tell(told)
         except JobCancelledError:
@@ -113,7 +115,7 @@ class Desk:
     """
 
     def __init__(self, connect: Callable[[], Client], folder: Path, limits: Limits) -> None:
-        self._connect = connect
+        self._lines = Lines(connect)
         self._folder = folder / "jobs"
         self.room = Room(folder, self._folder, limits)
         self._limits = limits
@@ -171,7 +173,7 @@ class Desk:
 
     def _perform(self, job: Job, work: Work) -> None:
         try:
-            job.perform(self._connect, work)
+            job.perform(self._lines, work)
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
@@ -202,10 +204,10 @@ class Desk:
 
 
 def _failure(error: Exception) -> Failed:
-    if isinstance(error, GanEditError):
-        return Failed(error.code, error.message, error.hint)
     if is_out_of_memory(error):
-        return Failed("out_of_memory", "The server's memory is full.", "Make the picture smaller, or try again later.")
+        error = GanEditError("out_of_memory", "The memory is full.")
+    if isinstance(error, GanEditError):
+        return advice.of_failure(error)
     _log.error("a job failed", exc_info=error)
     return Failed("internal_error", "The server could not do that.", "Try again; its log says why.")
 

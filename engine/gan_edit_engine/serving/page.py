@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_edit_engine.library.models_folder import DEFAULT_NAMES, model_names
-from gan_edit_engine.serving import words
+from gan_edit_engine.serving import advice, words
 from gan_edit_engine.serving.desk import Desk, Job
 from gan_edit_engine.serving.limits import Limits, installed
 from gan_edit_engine.serving.painting import BLANK, Painting, Strokes, photo_editor, view_of
@@ -33,8 +33,22 @@ from gan_edit_protocol.events import Accepted, Cancelled, Failed, Notice, Progre
 from gan_edit_protocol.settings import EditSettings, ImagineSettings
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+# Text has a contrast of 4.5 or more to what is behind it, and what is pressed one of 3 (WCAG 2.2, 1.4.3 and 1.4.11).
+_THEME = gr.themes.Soft(primary_hue="blue", font=_FONTS, font_mono=["ui-monospace", "monospace"]).set(
+    body_text_color_subdued="*neutral_600",
+    block_title_text_color="*primary_700",
+    block_label_text_color="*primary_700",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_700",
+    checkbox_label_background_fill_selected="*primary_600",
+    checkbox_border_color="*neutral_500",
+    checkbox_border_color_dark="*neutral_400",
+    input_border_width="1px",
+    input_border_color="*neutral_400",
+)
 LOOK: dict[str, Any] = {
-    "theme": gr.themes.Soft(primary_hue="blue", font=_FONTS, font_mono=["ui-monospace", "monospace"]),
+    "theme": _THEME,
     "css": words.STYLE,
     "head": words.HEAD,
 }
@@ -97,10 +111,11 @@ def build(desk: Desk, connect: Callable[[], Client], limits: Limits) -> None:
     hidden: Any = {"api_visibility": "private"}
     job: Any = {"show_progress": "hidden", "concurrency_limit": None, **hidden}
     looked: Any = {"fn": page.looked, "inputs": [photo, model], "outputs": [looking], **job}
-    upload.upload(page.opened, [upload], canvas.all, **hidden).success(**looked)
-    example.click(page.example, [model], canvas.all, **hidden).success(**looked)
-    blank.click(page.blank, None, canvas.all, **hidden).success(**looked)
-    taken = onward.click(page.onward, [running, pieces.chosen], canvas.all, js=words.UP, **hidden)
+    prepares: Any = {"outputs": canvas.all, "show_progress_on": looking, **hidden}
+    upload.upload(page.opened, [upload], **prepares).success(**looked)
+    example.click(page.example, [model], **prepares).success(**looked)
+    blank.click(page.blank, None, **prepares).success(**looked)
+    taken = onward.click(page.onward, [running, pieces.chosen], js=words.UP, **prepares)
     taken.success(**looked)
     model.change(page.about, [model], [about], **job)
     model.change(**looked)
@@ -276,10 +291,10 @@ class _Page:
                 first = told.best
                 yield {
                     **idle,
-                    pieces.status: words.said(f"Done: {told.told}", notices),
+                    pieces.status: words.done(f"Done: {told.told}", _place(told), notices),
                     pieces.steps: gr.update(visible=False),  # who has come so far knows them
                     pieces.chosen: first,
-                    pieces.candidates: gr.update(value=several, selected_index=first, visible=len(several) > 1),
+                    pieces.candidates: gr.update(value=several, selected_index=first, visible=_has_candidates(told)),
                     pieces.onward: gr.update(visible=True),
                     **self._shown(told, first),
                 }
@@ -317,6 +332,16 @@ def _made(job: Job) -> Made:
     raise GanEditError("unknown_job", "There is no result yet.", "Wait until the job has ended.")
 
 
+def _has_candidates(made: Made) -> bool:
+    """Whether they are shown side by side: without a photo that is all there is to see."""
+    return len(made.candidates) > 1 or made.before is None
+
+
+def _place(made: Made) -> str:
+    """The id of what shows it on the page."""
+    return "candidates" if made.before is None else "result"
+
+
 def _candidate(made: Made, number: int) -> Candidate:
     if not 0 <= number < len(made.candidates):
         raise GanEditError("unknown_job", "There is no such result.", "Choose one of those shown.")
@@ -329,7 +354,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except GanEditError as error:
-        raise _error(error.message, error.hint) from None
+        told = advice.of_failure(error)
+        raise _error(told.message, told.hint) from None
 
 
 def _error(message: str, hint: str) -> gr.Error:

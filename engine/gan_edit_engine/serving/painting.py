@@ -115,7 +115,7 @@ def smaller(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 def painted(layers: list[Strokes], photo: AnyImage) -> tuple[Strokes, NDArray[np.uint8] | None]:
     """The scribble [H, W, 4] and the selection [H, W] for a photo of that size; None: all of it may change.
 
-    GanEditError (nothing_painted) when there are no colours.
+    GanEditError (nothing_painted) when there are no colours, or none where it may change.
     """
     height, width = photo.shape[:2]
     scribble = scribbled(layers)
@@ -125,7 +125,12 @@ def painted(layers: list[Strokes], photo: AnyImage) -> tuple[Strokes, NDArray[np
     if not _is_selected(layers):
         return colours, None
     selected = np.where(layers[1][..., 3] >= _SELECTED, 255, 0).astype(np.uint8)
-    return colours, np.asarray(cv2.resize(selected, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    selection = np.asarray(cv2.resize(selected, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    if not (colours[..., 3].astype(bool) & selection.astype(bool)).any():
+        raise _nothing_painted(
+            f"Paint inside of that, or clear the layer {LAYERS[1]}.", f" inside of what is selected on {LAYERS[1]}"
+        )
+    return colours, selection
 
 
 def scribbled(layers: list[Strokes]) -> Strokes | None:
@@ -153,8 +158,8 @@ def _is_selected(layers: list[Strokes]) -> bool:
     return len(layers) == len(LAYERS) and bool((layers[1][..., 3] >= _SELECTED).any())
 
 
-def _nothing_painted(hint: str) -> GanEditError:
-    return GanEditError("nothing_painted", f"Nothing is painted on the layer {LAYERS[0]}.", hint)
+def _nothing_painted(hint: str, where: str = "") -> GanEditError:
+    return GanEditError("nothing_painted", f"Nothing is painted on the layer {LAYERS[0]}{where}.", hint)
 
 
 def _opened(layer: Any) -> Strokes:

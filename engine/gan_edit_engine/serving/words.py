@@ -17,9 +17,11 @@ from gan_edit_engine.serving.painting import smaller
 from gan_edit_protocol.arrays import Array
 from gan_edit_protocol.events import Accepted, Notice, Progress
 
-INTRODUCTION = """
-# GAN Edit
-Stroke a colour over a part of a photo, and a generative network works out what you meant.
+TITLE = "GAN Edit"
+_SUMMARY = "Stroke a colour over a part of a photo, and a generative network works out what you meant."
+INTRODUCTION = f"""
+# {TITLE}
+{_SUMMARY}
 """
 STEPS = """
 1. **Choose a photo** of what the model knows, or try an example.
@@ -56,6 +58,12 @@ def progress(event: Accepted | Progress | None, preview: Array | None = None, no
 def said(text: str, notices: Sequence[Notice] = ()) -> str:
     """A sentence in the place of the progress, above the job's ``notices``."""
     return f'<div class="gan-status" role="status">{html.escape(text)}</div>{_noted(notices)}'
+
+
+def done(text: str, place: str, notices: Sequence[Notice] = ()) -> str:
+    """How a job ended, with the way to its result, which lies below by that id: further than a small screen shows."""
+    link = f'<a href="#{place}">See the result</a>'
+    return f'<div class="gan-status" role="status"><div>{html.escape(text)} {link}</div></div>{_noted(notices)}'
 
 
 def strokes(layers: Sequence[bytes]) -> str:
@@ -99,18 +107,25 @@ def _image(pixels: NDArray[np.uint8], alt: str, side: int = 192) -> str:
     return f'<img class="gan-sample" alt="{alt}" src="data:image/webp;base64,{data}">'
 
 
-# What is seen until the page's scripts have come, which takes a moment. Then how a job's progress comes into the page,
-# by a way of its own: whenever an event of Gradio's tells something, its image editor sends all of its pictures again.
+# It has its place where the page itself begins, and goes when that has come.
+FIRST_SIGHT = f"""
+<style>
+#first-sight {{ box-sizing: border-box; width: 100%; max-width: 1180px; margin: 0 auto; padding: 16px 32px; }}
+#first-sight {{ font: 14px/22.75px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }}
+#first-sight h1 {{ margin: 0; font-size: 26px; font-weight: 600; line-height: 33.8px; }}
+body:has(#edit) #first-sight {{ display: none; }}
+</style>
+<div id="first-sight"><h1>{TITLE}</h1><p>{_SUMMARY}</p>
+<p role="status">The page is loading…</p>
+<noscript>It needs JavaScript, which this browser has switched off.</noscript></div>
+"""
+
+# How a job's progress comes into the page, by a way of its own: whenever an event of Gradio's tells something, its
+# image editor sends all of its pictures again.
 # A page that is loaded again puts what was painted for its last job back on the editor's own layers, which the editor's
 # value would make anew without their names; and it asks before it forgets what no job has yet. Of pictures that have
-# just been sent, the last part gives back what the server answered.
+# just been sent, the last part gives back what the server answered. An error stays until the next thing is done.
 HEAD = """
-<style>
-body:not(:has(.gradio-container))::before {
-  content: "GAN Edit is loading…"; display: block; padding: 40px; font: 20px system-ui, sans-serif; opacity: 0.7;
-}
-@media (prefers-color-scheme: dark) { body:not(:has(.gradio-container)) { background: #0b0f19; color: #f3f4f6; } }
-</style>
 <script>
 setInterval(async () => {
   const place = document.querySelector("[data-job]");
@@ -137,6 +152,10 @@ setInterval(async () => {
   }
   editor.notify("change");
 }, 500);
+addEventListener("click", (clicked) => {
+  if (clicked.target.closest("gradio-app") && !clicked.target.closest(".toast-wrap"))
+    for (const old of document.querySelectorAll(".toast-close")) old.click();
+}, true);
 let unsent = false;
 addEventListener("pointerdown", (pressed) => { unsent ||= Boolean(pressed.target.closest("#editor canvas")); }, true);
 addEventListener("click", (clicked) => { if (clicked.target.closest("#edit")) unsent = false; }, true);
@@ -172,6 +191,10 @@ STYLE = """
   background: color-mix(in srgb, #f0b429 14%, transparent);
 }
 .gan-sample { width: 96px; height: 96px; flex: none; border-radius: 8px; background: var(--background-fill-secondary); }
+#looking { min-height: 40px; }
+#looking:not(:has(.prose > *, .wrap:not(.hide))), #status:not(:has(.gan-status:not(:empty))) { display: none; }
+input[type=range]::-webkit-slider-thumb { border: 2px solid var(--primary-600) !important; }
+input[type=range]::-moz-range-thumb { border: 2px solid var(--primary-600) !important; }
 .gan-look { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 0; }
 .gan-look img { width: auto; height: auto; max-width: 240px; max-height: 180px; }
 .gan-look figcaption { flex: 1; min-width: 160px; }
@@ -180,4 +203,8 @@ STYLE = """
 #candidates .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(200px, 44%), 1fr)) !important; }
 #candidates .selected { outline: 3px solid var(--primary-500); outline-offset: 1px; }
 footer { display: none !important; }
+@media (max-width: 640px) {
+  #editor { height: 420px !important; }
+  .gradio-container button.lg { padding-inline: 6px !important; font-size: 15px !important; }
+}
 """

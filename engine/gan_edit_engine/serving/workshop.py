@@ -17,13 +17,15 @@ from gan_edit_engine.imaging.cutting import Scene, cut, laid_on
 from gan_edit_engine.imaging.image_files import Picture, encode_png, read_picture
 from gan_edit_engine.imaging.image_formats import decoding, open_image
 from gan_edit_engine.imaging.latent_notes import with_latent
-from gan_edit_engine.imaging.looking import Sight, drawn, find_faces
+from gan_edit_engine.imaging.looking import Sight, drawn, find_request
+from gan_edit_engine.serving import advice
 from gan_edit_engine.serving.desk import Cancel
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.painting import Strokes, asked_of_a_blank, painted, view_of
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError, JobCancelledError, JobFailedError
 from gan_edit_protocol.events import (
+    Accepted,
     Cancelled,
     Event,
     FacesFound,
@@ -81,10 +83,11 @@ class Look:
     model: str
     limits: Limits
 
-    def work(self, client: Client, cancel: Cancel) -> Iterator[Seen]:
+    def work(self, client: Client, cancel: Cancel) -> Iterator[Accepted | Seen | None]:
         """What is seen."""
         picture = read_photo(self.photo, self.limits)
-        yield _seen(picture, find_faces(Sight(picture.pixels, None, self.model), client, _unheard, cancel), False)
+        found = yield from _found(Sight(picture.pixels, None, self.model), client, cancel)
+        yield _seen(picture, found, False)
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,13 @@ class Edit:
         picture = read_photo(self.photo, self.limits)
         scribble, selection = painted(self.layers, picture.pixels)
         marked = scribble[..., 3] if selection is None else selection
-        found = find_faces(Sight(picture.pixels, marked, self.model), client, _unheard, cancel)
+        found = yield from _found(Sight(picture.pixels, marked, self.model), client, cancel)
         yield _seen(picture, found, selection is not None)
         crop = None if found.face is None else found.face.crop
         scene = Scene(picture.pixels, selection, self.model, None, crop, scribble)
         notes: list[Notice] = []
         part = cut(scene, client, notes.append, self.settings.feather)
-        yield from notes
+        yield from map(advice.of_notice, notes)
         assert part.scribble is not None  # the scene has one
         request = EditRequest(
             part.photo,
@@ -199,15 +202,32 @@ def _all_done(requests: Sequence[Any], client: Client, cancel: Cancel) -> Genera
                 raise JobFailedError(event.code, event.message, event.hint)
             if isinstance(event, Cancelled):
                 raise JobCancelledError
-            if isinstance(event, ResultReady | FramesReady):
+            if isinstance(event, ResultReady | FramesReady | FacesFound):
                 results.append(event)
             elif isinstance(event, Progress) and len(requests) > 1:
                 yield replace(event, stage=f"{number} of {len(requests)}, {event.stage}")
-            elif not isinstance(event, Notice) or event not in said:
+            elif not isinstance(event, Notice):
                 yield event
-            if isinstance(event, Notice):
+            elif event not in said:
                 said.add(event)
+                yield advice.of_notice(event)
     return results
+
+
+def _found(sight: Sight, client: Client, cancel: Cancel) -> Generator[Accepted | None, None, FacesFound]:
+    """The faces, in pixels of the photo; of the way there, how many jobs have to end first.
+
+    What is computed for it takes less time than to read of it, and is not yet what the job's time is counted from.
+    """
+    request, scale = find_request(sight)
+    searching = _all_done([request], client, cancel)
+    while True:
+        try:
+            event = next(searching)
+        except StopIteration as ended:
+            (found,) = ended.value
+            return found.enlarged(1 / scale)
+        yield event if isinstance(event, Accepted) else None
 
 
 def weaker_and_stronger(strength: float) -> tuple[float, ...]:
@@ -229,17 +249,13 @@ def _seen(picture: Picture, found: FacesFound, selected: bool) -> Seen:
     return Seen(np.asarray(drawn(small, face).pixels, np.uint8), told)
 
 
-def _unheard(event: Any) -> None:
-    """A face is found in less time than it takes to read that it is looked for."""
-
-
 def read_photo(path: Path, limits: Limits) -> Picture:
     """A visitor's photo; GanEditError when it is none, or too large, before it is decoded."""
     name = path.name
     try:
         os.utime(path)  # it is in use, and stays
         data = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         raise GanEditError("no_photo", f"The photo {name} is no longer kept here.", "Choose it again.") from None
     with decoding(name):
         limits.check_size(*open_image(data, name).size)

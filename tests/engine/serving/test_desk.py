@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ class NoClient:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    @contextmanager
+    def shared(self) -> Iterator[Callable[[], NoClient]]:
+        yield NoClient
 
 
 @pytest.fixture

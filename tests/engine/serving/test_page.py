@@ -124,6 +124,27 @@ def chosen(page: Any, number: int, ending: str, folder: Path) -> Path:
     return taken_home(page, folder)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_something_is_painted_while_none_of_the_pages_files_has_come(
+    served: Served, chromium: Any, scheme: str
+) -> None:
+    visitor = chromium.new_context(color_scheme=scheme)
+    page = visitor.new_page()
+    files = re.compile("/(?:assets|static)/")
+    page.route(files, lambda route: route.abort())
+    page.goto(served.url, wait_until="commit")
+    page.get_by_text("The page is loading").wait_for()
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+    shown = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)")
+    assert (sum(shown) > 382) is (scheme == "light")
+    page.unroute(files)
+    page.reload()
+    page.get_by_role("button", name="Choose a photo").wait_for()
+    assert not page.get_by_text("The page is loading").is_visible()
+    assert page.get_by_role("heading", name="GAN Edit").count() == 1
+    visitor.close()
+
+
 def test_a_person_paints_and_takes_the_edit_home(visit: Visit, photo: Path, tmp_path: Path) -> None:
     page = visit()
     choose(page, photo)
@@ -310,6 +331,21 @@ def test_what_is_missing_is_said(visit: Visit, photo: Path, prepared: bool) -> N
     press(page, "Edit")
     page.get_by_text("Nothing is painted" if prepared else "There is no photo yet").first.wait_for()
     wait_for(lambda: page.get_by_role("button", name="Edit", exact=True).is_enabled())
+    page.get_by_role("heading", name="GAN Edit").click()  # and it does not stay for ever
+    page.get_by_test_id("toast-text").wait_for(state="detached")
+
+
+def test_one_image_without_a_photo_is_seen(visit: Visit) -> None:
+    page = visit()
+    press(page, "Blank canvas")
+    page.wait_for_function("document.querySelectorAll('#editor canvas').length > 0")
+    page.get_by_label("number input for Images to choose from").fill("1")
+    press(page, "Draw")
+    said(page, "^Done: 1 image")
+    page.locator("#candidates img").first.wait_for()
+    assert page.evaluate("scrollY") == 0
+    page.get_by_role("link", name="See the result").click()
+    page.wait_for_function("document.querySelector('#candidates').getBoundingClientRect().top < innerHeight - 100")
 
 
 def test_nothing_on_a_phone_is_wider_than_the_phone(visit: Visit, photo: Path) -> None:

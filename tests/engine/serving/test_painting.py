@@ -27,6 +27,13 @@ def test_colours_and_selection_get_the_photos_size() -> None:
     assert (selection[50, 100], selection[0, 0]) == (255, 0)
 
 
+def test_paint_beside_what_is_selected_is_missed_before_anything_is_computed() -> None:
+    beside = NONE.copy()
+    beside[10:14, 5:15, 3] = 255
+    with pytest.raises(GanEditError, match="inside of what is selected"):
+        painted([stroke(255), beside], np.zeros((160, 200, 3), np.uint8))
+
+
 def test_a_brushs_soft_edge_is_no_colour() -> None:
     with pytest.raises(GanEditError, match="Nothing is painted"):
         painted([stroke(100), stroke(255)], NONE)
