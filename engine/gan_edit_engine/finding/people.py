@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from gan_edit_engine.finding.apart import apart
 from gan_edit_engine.finding.ffhq_square import Points, ffhq_square
-from gan_edit_engine.finding.find import Face, square_of
+from gan_edit_engine.finding.find import square_of
 from gan_edit_engine.finding.pyramid import Level, Pixels, cut_sharp, pyramid
 from gan_edit_engine.imaging.crop import AnyImage
 from gan_edit_engine.imaging.square import AlignPoints, Square
-from gan_edit_protocol.geometry import Crop
+from gan_edit_protocol.geometry import Align, Crop, Face
 
 SURE = 0.85
 """Faces of a lower score are not told of; how often something else has a higher one is in docs/training.md."""
@@ -206,11 +206,10 @@ def _apart(places: list[_Place]) -> list[_Place]:
 def _face(look: _Look, canonical: AlignPoints | None) -> Face | None:
     """None where the points lie so close together that they make no square."""
     eyes, mouth = look.points[:2], look.points[2:]
-    (x1, y1), (x2, y2) = eyes.tolist()
     if canonical is None:
         crop = ffhq_square(eyes, mouth)
     elif (square := square_of(eyes, canonical)) is not None:
         crop = square.crop
     else:
         return None
-    return Face(((x1, y1), (x2, y2)), crop, look.place.score) if crop.size >= _LEAST else None
+    return Face(Align(*eyes.ravel().tolist()), crop, look.place.score) if crop.size >= _LEAST else None
