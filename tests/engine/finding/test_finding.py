@@ -21,6 +21,8 @@ from gan_edit_engine.finding.pyramid import AREA, cut_square, pyramid, reduced
 from gan_edit_engine.finding.weights import Finding, load_finder, read_finding, save_finder
 from gan_edit_engine.imaging.square import Square
 from gan_edit_engine.library.models_folder import default_model_path
+from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0
+from gan_edit_engine.networks.fused_conv import ONEDNN, Activation, FusedConv
 from gan_edit_protocol.geometry import Align
 from shipped_pictures import JUDGED_BY, shipped
 
@@ -195,9 +197,34 @@ def test_normalisation_taken_into_the_convolutions_changes_no_answer() -> None:
         before = *networks.detect(pictures), *networks.look(squares)
         networks.fused()
         after = *networks.detect(pictures), *networks.look(squares)
-    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in networks.modules())
+    assert not any(isinstance(module, torch.nn.BatchNorm2d | torch.nn.Conv2d) for module in networks.modules())
     for one, other in zip(before, after, strict=True):
         assert torch.allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("onednn", {False, ONEDNN})
+@pytest.mark.parametrize("activation", [None, "relu", "relu6"])
+def test_a_fused_convolution_answers_as_the_layers_that_it_stands_for(onednn: bool, activation: Activation) -> None:
+    torch.manual_seed(2)
+    after = {None: torch.nn.Identity(), "relu": torch.nn.ReLU(), "relu6": torch.nn.ReLU6()}[activation]
+    for groups, bias, stride in ((1, True, 1), (12, True, 2), (1, False, 2)):
+        conv = torch.nn.Conv2d(12, 24, 3, stride, padding=1, groups=groups, bias=bias).requires_grad_(False)
+        conv.weight *= 20
+        fused = FusedConv(conv.weight, conv.bias, stride, 1, groups, activation, onednn)
+        for shape in ((1, 12, 18, 40), (3, 12, 5, 7), (1, 12, 18, 40)):
+            x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+            assert torch.allclose(fused(x), after(conv(x)), atol=1e-4)
+
+
+@pytest.mark.parametrize("sides", [(32, 64), (160, 96)])
+def test_the_frozen_layers_give_the_same_maps_when_they_are_fused(sides: tuple[int, int]) -> None:
+    torch.manual_seed(3)
+    picture = (torch.rand(2, 3, *sides) * 2 - 1).contiguous(memory_format=torch.channels_last)
+    network = EfficientNetLite0()
+    before = network.features(picture)
+    for one, other in zip(before, network.fused().features(picture), strict=True):
+        assert one.shape == other.shape
+        assert torch.allclose(one, other, atol=1e-3)
 
 
 def test_points_that_make_no_square_make_none() -> None:
