@@ -30,6 +30,7 @@ AREA = 1900 * 1267
 """Pixels of the largest level at most: faces of a 24-megapixel photo that are 48 pixels high have 15 there."""
 _COARSE_AREA = 640 * 480  # pixels of a level that is cheap enough to be seen in all directions
 _QUARTERS = (0, 1, 2, 3)  # turns by 90 degrees
+_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 _WORTH_A_LOOK, _OVERLAP = 0.25, 0.3  # score of a place, and how much of it another one may cover
 _LOOKS, _PROBABLE = 24, 0.6  # places that are looked at closely, and more if they score so much
 _DIRECTIONS, _SMALL = 8, (60, 2.2)  # to see which way is up: pixels of the face, and the field in heights of it
@@ -98,7 +99,8 @@ class PeopleFinder:
         """Where the detector sees a face on one level that is turned by so many quarters counterclockwise."""
         found = []
         for quarter in quarters:
-            for seen in self._net.detect(np.rot90(level.pixels, quarter)):
+            turned = cv2.rotate(level.pixels, _TURNS[quarter]) if quarter else level.pixels
+            for seen in self._net.detect(np.asarray(turned, np.uint8)):
                 x, y = _turned_back(seen.centre, quarter, *level.pixels.shape[:2]).tolist()
                 height = seen.height * level.scale
                 if height >= _LEAST:
@@ -170,7 +172,7 @@ class _YuNet:
         """The faces in a picture [H, W, 3], RGB, best first."""
         with self._lock:
             self._net.setInputSize((picture.shape[1], picture.shape[0]))
-            rows = self._net.detect(np.ascontiguousarray(picture[..., ::-1]))[1]
+            rows = self._net.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         found = [] if rows is None else np.asarray(rows, np.float64)
         return [_Seen(row[:2] + row[2:4] / 2, float(row[3]), row[4:14].reshape(5, 2), float(row[14])) for row in found]
 
