@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chelsea import chelsea_turned
-from gan_edit_engine.finding.find import Face, Finder
+from gan_edit_engine.finding.find import Finder
 from gan_edit_engine.finding.pyramid import Pixels
 from gan_edit_engine.finding.registry import FOLDER
 from gan_edit_engine.finding.weights import load_finder
@@ -34,6 +34,7 @@ from gan_edit_engine.training.face_crops import load_faces
 from gan_edit_engine.training.photos import PhotoSource, read_names
 from gan_edit_engine.training.scenery import Scenery
 from gan_edit_protocol.errors import GanEditError
+from gan_edit_protocol.geometry import Align, Face
 from shipped_pictures import JUDGED_BY, shipped
 
 SEED = 2026
@@ -66,7 +67,7 @@ def judge(finder: Finder, composite: Composite) -> Judged:
     found = finder.find(composite.picture)
     left, errors, missed = list(found), [], 0
     for face in composite.faces:
-        near = [(eye_error(np.array(one.points), face.points), one) for one in left]
+        near = [(eye_error(one.align, face.points), one) for one in left]
         error, best = min(near, key=lambda pair: pair[0], default=(math.inf, None))
         if best is not None and error <= NEAR:
             errors.append(error)
@@ -76,9 +77,15 @@ def judge(finder: Finder, composite: Composite) -> Judged:
     return Judged(composite, found, errors, missed, len(left))
 
 
-def eye_error(found: np.ndarray, truth: np.ndarray) -> float:
-    """Mean distance of both eyes, in distances between the true ones; the first eye is the first."""
-    return float(np.linalg.norm(found - truth, axis=1).mean() / np.linalg.norm(truth[1] - truth[0]))
+def eye_error(found: Align, truth: np.ndarray) -> float:
+    """Mean distance of both eyes, in distances between the true ones [2, 2]; the first eye is the first."""
+    away = points_of(found) - truth
+    return float(np.linalg.norm(away, axis=1).mean() / np.linalg.norm(truth[1] - truth[0]))
+
+
+def points_of(align: Align) -> np.ndarray:
+    """Both points as an array [2, 2] of x and y."""
+    return np.reshape(astuple(align), (2, 2))
 
 
 def draw_composites(composer: Composer, count: int, faces: bool) -> list[Composite]:
@@ -127,7 +134,7 @@ def shown(picture: Pixels, truth: list[np.ndarray], found: list[Face]) -> Pixels
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     small = np.full((SHOWN_SIDE, SHOWN_SIDE, 3), 255, np.uint8)
     small[: size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    for colour, faces in ((TRUE, truth), (FOUND, [np.array(face.points) for face in found])):
+    for colour, faces in ((TRUE, truth), (FOUND, [points_of(face.align) for face in found])):
         for points in faces:
             first, second = (tuple(int(v) for v in point * scale) for point in points)
             cv2.line(small, first, second, colour, 1, cv2.LINE_AA)

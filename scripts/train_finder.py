@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import typer
 
+from evaluate_alignment import points_of
 from gan_edit_engine.finding.find import Finder
 from gan_edit_engine.finding.weights import Finding, save_finder
 from gan_edit_engine.training.composites import Composer, Recipe
@@ -57,7 +58,7 @@ def show(trainer: FinderTrainer, folder: RunFolder) -> None:
         composite = trainer.composer.compose(rng, Recipe(SHOWN_SIDE, SHOWN_SIDE, (30.0, 200.0)))
         picture = composite.picture.copy()
         draw(picture, [face.points for face in composite.faces], TRUE)
-        draw(picture, [np.array(face.points) for face in finder.find(composite.picture)], FOUND)
+        draw(picture, [points_of(face.align) for face in finder.find(composite.picture)], FOUND)
         pictures.append(picture)
     grid = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     save_grid(folder.samples / f"{trainer.images:09d}.png", grid, SHOWN // 4)

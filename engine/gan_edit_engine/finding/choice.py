@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_edit_engine.finding.find import Face
 from gan_edit_engine.imaging.crop import Crop, Mask, bounding_box
-from gan_edit_protocol.geometry import Box
+from gan_edit_protocol.geometry import Box, Face
 
 
 def chosen_face(faces: Sequence[Face], marked: Mask | None) -> Face | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, MULTIPLE, S
 from gan_edit_engine.finding.pyramid import GRAY, Level, Pixels, cut_square, pyramid
 from gan_edit_engine.imaging.crop import AnyImage
 from gan_edit_engine.imaging.square import AlignPoints, Square
-from gan_edit_protocol.geometry import Align, Crop
+from gan_edit_protocol.geometry import Align, Crop, Face
 
 Points = NDArray[np.float64]
 """[2, 2]: x and y of the two align points in continuous pixels of the photo."""
@@ -32,24 +32,6 @@ _USUAL = 46.0  # pixels of the level where a face is hot: side of its square, in
 _PEAKS_PER_LEVEL = 12
 _GAP = 16  # pixels of gray between levels in one picture
 _CLOSEST, _FURTHEST = 4.0, 1e6  # pixels between two points, and of a coordinate
-
-
-@dataclass(frozen=True)
-class Face:
-    """``points``: the align points in continuous pixels of the photo, the model's first one first. ``score``: 0..1.
-
-    ``crop``: the square in which these points lie on the model's own.
-    """
-
-    points: tuple[tuple[float, float], tuple[float, float]]
-    crop: Crop
-    score: float
-
-    def moved(self, dx: float, dy: float) -> Face:
-        """The same in a photo of which the one that was searched is a part, with its top left corner there."""
-        (x1, y1), (x2, y2) = self.points
-        crop = replace(self.crop, cx=self.crop.cx + dx, cy=self.crop.cy + dy)
-        return replace(self, points=((x1 + dx, y1 + dy), (x2 + dx, y2 + dy)), crop=crop)
 
 
 @dataclass(frozen=True)
@@ -211,6 +193,5 @@ def _apart(looks: list[_Look]) -> list[_Look]:
 
 
 def _face(look: _Look, canonical: AlignPoints) -> Face:
-    (x1, y1), (x2, y2) = look.points.tolist()
-    square = Square.of_points(Align(x1, y1, x2, y2), canonical, 1)
-    return Face(((x1, y1), (x2, y2)), square.crop, look.certainty)
+    align = Align(*look.points.ravel().tolist())
+    return Face(align, Square.of_points(align, canonical, 1).crop, look.certainty)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval
 
 from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0
+from gan_edit_engine.networks.fused_conv import FusedConv
 
 STRIDE = 8
 """Photo pixels per cell of the heat map, in each direction."""
@@ -114,16 +115,23 @@ class FinderNetworks(nn.Module):
         return self.frozen.features(pictures.contiguous(memory_format=torch.channels_last), _MAPS)
 
     def fused(self) -> FinderNetworks:
-        """This one with each normalisation taken into the convolution before it: the same answers in less time."""
-        self.eval()
+        """This one with each convolution, normalisation and activation in one: the same answers in less time."""
+        self.eval().requires_grad_(False)
         for module in list(self.modules()):
             if isinstance(module, nn.Sequential):
                 _fuse(module)
-        return self.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.frozen.fused()
+        return self
 
 
 def _fuse(sequence: nn.Sequential) -> None:
-    for i in range(len(sequence) - 1):
-        conv, norm = sequence[i], sequence[i + 1]
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            sequence[i], sequence[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    for i, conv in enumerate(sequence):
+        if isinstance(conv, nn.Conv2d):
+            norm, after = (*sequence[i + 1 : i + 3], None, None)[:2]
+            if isinstance(norm, nn.BatchNorm2d):
+                conv, sequence[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+            relu = isinstance(after, nn.ReLU)
+            if relu:
+                sequence[i + 2] = nn.Identity()
+            stride, padding = conv.stride[0], int(conv.padding[0])
+            sequence[i] = FusedConv(conv.weight, conv.bias, stride, padding, activation="relu" if relu else None)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from gan_edit_engine.finding.apart import apart
 from gan_edit_engine.finding.ffhq_square import Points, ffhq_square
-from gan_edit_engine.finding.find import Face, square_of
+from gan_edit_engine.finding.find import square_of
 from gan_edit_engine.finding.pyramid import Level, Pixels, cut_sharp, pyramid
 from gan_edit_engine.imaging.crop import AnyImage
 from gan_edit_engine.imaging.square import AlignPoints, Square
-from gan_edit_protocol.geometry import Crop
+from gan_edit_protocol.geometry import Align, Crop, Face
 
 SURE = 0.85
 """Faces of a lower score are not told of; how often something else has a higher one is in docs/training.md."""
@@ -30,6 +30,7 @@ AREA = 1900 * 1267
 """Pixels of the largest level at most: faces of a 24-megapixel photo that are 48 pixels high have 15 there."""
 _COARSE_AREA = 640 * 480  # pixels of a level that is cheap enough to be seen in all directions
 _QUARTERS = (0, 1, 2, 3)  # turns by 90 degrees
+_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 _WORTH_A_LOOK, _OVERLAP = 0.25, 0.3  # score of a place, and how much of it another one may cover
 _LOOKS, _PROBABLE = 24, 0.6  # places that are looked at closely, and more if they score so much
 _DIRECTIONS, _SMALL = 8, (60, 2.2)  # to see which way is up: pixels of the face, and the field in heights of it
@@ -98,7 +99,8 @@ class PeopleFinder:
         """Where the detector sees a face on one level that is turned by so many quarters counterclockwise."""
         found = []
         for quarter in quarters:
-            for seen in self._net.detect(np.rot90(level.pixels, quarter)):
+            turned = cv2.rotate(level.pixels, _TURNS[quarter]) if quarter else level.pixels
+            for seen in self._net.detect(np.asarray(turned, np.uint8)):
                 x, y = _turned_back(seen.centre, quarter, *level.pixels.shape[:2]).tolist()
                 height = seen.height * level.scale
                 if height >= _LEAST:
@@ -170,7 +172,7 @@ class _YuNet:
         """The faces in a picture [H, W, 3], RGB, best first."""
         with self._lock:
             self._net.setInputSize((picture.shape[1], picture.shape[0]))
-            rows = self._net.detect(np.ascontiguousarray(picture[..., ::-1]))[1]
+            rows = self._net.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         found = [] if rows is None else np.asarray(rows, np.float64)
         return [_Seen(row[:2] + row[2:4] / 2, float(row[3]), row[4:14].reshape(5, 2), float(row[14])) for row in found]
 
@@ -206,11 +208,10 @@ def _apart(places: list[_Place]) -> list[_Place]:
 def _face(look: _Look, canonical: AlignPoints | None) -> Face | None:
     """None where the points lie so close together that they make no square."""
     eyes, mouth = look.points[:2], look.points[2:]
-    (x1, y1), (x2, y2) = eyes.tolist()
     if canonical is None:
         crop = ffhq_square(eyes, mouth)
     elif (square := square_of(eyes, canonical)) is not None:
         crop = square.crop
     else:
         return None
-    return Face(((x1, y1), (x2, y2)), crop, look.place.score) if crop.size >= _LEAST else None
+    return Face(Align(*eyes.ravel().tolist()), crop, look.place.score) if crop.size >= _LEAST else None

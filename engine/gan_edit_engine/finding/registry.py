@@ -10,7 +10,6 @@ from typing import Protocol
 from gan_edit_engine.checkpoints.foreign import HEAD
 from gan_edit_engine.checkpoints.safetensors_file import is_safetensors
 from gan_edit_engine.finding.domains import PEOPLE, kind_of
-from gan_edit_engine.finding.find import Face
 from gan_edit_engine.finding.people import PeopleFinder
 from gan_edit_engine.finding.weights import load_finder, read_finding
 from gan_edit_engine.imaging.crop import AnyImage
@@ -18,6 +17,7 @@ from gan_edit_engine.imaging.square import AlignPoints
 from gan_edit_engine.library.catalogue import FFHQ_POINTS
 from gan_edit_engine.library.models import model_info
 from gan_edit_engine.library.models_folder import find_model
+from gan_edit_protocol.geometry import Face
 
 FOLDER = Path(__file__).parents[1] / "data"
 PATTERN = "*-finder.safetensors"

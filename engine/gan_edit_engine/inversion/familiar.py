@@ -7,7 +7,6 @@ from torch import Tensor
 
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.inversion.prepared import Projector
-from gan_edit_engine.inversion.start import FromEncoder
 from gan_edit_engine.inversion.subject import Subject
 from gan_edit_engine.networks.encoder import Encoder
 from gan_edit_protocol.settings import ProjectSettings
@@ -21,11 +20,10 @@ _SEEN = 0.5  # share of the square that the photo must fill to be judged
 
 
 def is_strange(projector: Projector[ProjectSettings], subject: Subject) -> bool:
-    """Whether what the model first makes of ``subject`` is far less like it than usual; False where nothing tells."""
-    encoder = projector.encoder
-    if encoder is None or encoder.usual_unlikeness is None or float(subject.weight.mean()) < _SEEN:
+    """Whether the ``projector``'s answer to ``subject`` is far less like it than usual; False where nothing tells."""
+    encoder, answer = projector.encoder, projector.answer
+    if encoder is None or encoder.usual_unlikeness is None or answer is None or float(subject.weight.mean()) < _SEEN:
         return False
-    answer = FromEncoder(encoder).answer(projector.generator, subject)
     photo, image = (each.expand(-1, 3, -1, -1).clamp(-1, 1) for each in (subject.image, answer.image))
     return float(encoder.network.unlikeness(photo, image)) > _FAR * encoder.usual_unlikeness
 

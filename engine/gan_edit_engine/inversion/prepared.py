@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ from gan_edit_engine.inversion.latents import Statistics
 from gan_edit_engine.inversion.perceptual import Perceptual
 from gan_edit_engine.inversion.precision import dtype_of
 from gan_edit_engine.inversion.start import FromEncoder, FromLatent, FromSamples, Start
+from gan_edit_engine.inversion.subject import Inversion, Subject
 from gan_edit_engine.library.encoders import ModelEncoder
 from gan_edit_protocol.settings import ProjectSettings
 
@@ -44,18 +45,26 @@ class Projector(Prepared[SettingsT_co]):
     """As :class:`Prepared`, with what a projection needs besides.
 
     ``encoder``: the one whose answer a search starts from, if any. ``key``: what tells weights from those of
-    other models. ``folder``: where projections are kept; None for nowhere.
+    other models. ``folder``: where projections are kept; None for nowhere. ``answer``: the encoder's to the one subject
+    that is searched, where it was asked already.
     """
 
     perceptual: Perceptual
     encoder: ModelEncoder | None = None
     key: str = ""
     folder: Path | None = None
+    answer: Inversion | None = None
+
+    def asked(self, subject: Subject) -> Projector[SettingsT_co]:
+        """The same with the encoder's answer to ``subject``, so that it is asked once; without an encoder, itself."""
+        if self.encoder is None:
+            return self
+        return replace(self, answer=FromEncoder(self.encoder).answer(self.generator, subject))
 
     def start(self, given: FromLatent | None = None) -> Start:
         """Where a search begins: at the latent that is given, else at the encoder's answer, else among samples."""
         if given is not None:
             return given
         if self.encoder is not None:
-            return FromEncoder(self.encoder)
+            return FromEncoder(self.encoder, self.answer)
         return FromSamples(best=self.settings.start == "best")

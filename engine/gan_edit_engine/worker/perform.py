@@ -148,7 +148,10 @@ def _prepared(
     """``new``: what is seen where that is yet to be projected; a person hears when the model does not know it."""
     looks = workspace.looks(name, settings)
     projector = yield from exploring(workspace.prepare(name, settings, new is not None), looks)
-    if new is not None and is_strange(projector, new.subject):
+    if new is None:
+        return projector
+    projector = projector.asked(new.subject)
+    if is_strange(projector, new.subject):
         known = workspace.model(name)[0].info.domain.split(",")[0]
         yield Notice(
             f"What the model sees does not look like what it knows ({known}).",

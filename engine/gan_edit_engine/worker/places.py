@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gan_edit_engine.finding.choice import chosen_face
-from gan_edit_engine.finding.find import Face
 from gan_edit_engine.finding.registry import ModelFinder, finder_of_model
 from gan_edit_engine.imaging.arrays import from_message
 from gan_edit_engine.imaging.crop import AnyImage, Mask, bounding_box
 from gan_edit_engine.library.catalogue import FFHQ_POINTS
-from gan_edit_protocol import geometry
 from gan_edit_protocol.events import FacesFound
-from gan_edit_protocol.geometry import Align, Box
+from gan_edit_protocol.geometry import Align, Box, Face
 from gan_edit_protocol.requests import FindRequest
 
 _AROUND = 1.5  # sides of what is marked that are looked at on each side of it: an eye's face is whole in that
@@ -37,7 +37,7 @@ def find_faces(request: FindRequest) -> FacesFound:
     chosen = -1 if meant is None else faces.index(meant)
     # Who is seen as FFHQ is, by the mouth too, has the eyes near these places.
     (x1, y1), (x2, y2) = known.canonical or FFHQ_POINTS
-    return FacesFound(known.kind, tuple(map(_told, faces)), chosen, Align(x1, y1, x2, y2))
+    return FacesFound(known.kind, tuple(faces), chosen, Align(x1, y1, x2, y2))
 
 
 def _find_around(known: ModelFinder, photo: AnyImage, marked: Mask) -> list[Face]:
@@ -51,9 +51,11 @@ def _find_around(known: ModelFinder, photo: AnyImage, marked: Mask) -> list[Face
     x1, y1 = min(width, box.x + box.width + margin), min(height, box.y + box.height + margin)
     if (x1 - x0) * (y1 - y0) > _CLOSER * width * height:
         return []
-    return [face.moved(x0, y0) for face in known.find(photo[Box(x0, y0, x1 - x0, y1 - y0).slices])]
+    return [_moved(face, x0, y0) for face in known.find(photo[Box(x0, y0, x1 - x0, y1 - y0).slices])]
 
 
-def _told(face: Face) -> geometry.Face:
-    (x1, y1), (x2, y2) = face.points
-    return geometry.Face(Align(x1, y1, x2, y2), face.crop, face.score)
+def _moved(face: Face, dx: int, dy: int) -> Face:
+    """As it lies in a photo whose part with its corner at (``dx``, ``dy``) was searched."""
+    at, crop = face.align, face.crop
+    align = Align(at.x1 + dx, at.y1 + dy, at.x2 + dx, at.y2 + dy)
+    return Face(align, replace(crop, cx=crop.cx + dx, cy=crop.cy + dy), face.score)

@@ -20,6 +20,7 @@ from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
 from gan_edit_engine.imaging.looking import Looking, Sight, find_place
 from gan_edit_protocol import connection
 from gan_edit_protocol.events import Notice
+from gan_edit_protocol.geometry import Align
 from shipped_pictures import shipped
 
 TRUTH = chelsea_turned(0)[1].points
@@ -71,7 +72,7 @@ def test_json_is_exactly_the_faces_with_points_crop_and_score(
     (face,) = about["faces"]
     assert set(face) == {"points", "crop", "score"}
     assert np.array(face["points"]).shape == (2, 2)
-    assert eye_error(np.array(face["points"]), TRUTH) < 0.08
+    assert eye_error(Align(*np.ravel(face["points"])), TRUTH) < 0.08
     assert set(face["crop"]) == {"cx", "cy", "size", "angle"}
     assert all(type(value) is float for value in face["crop"].values())
     assert 0 <= face["score"] <= 1
@@ -142,8 +143,7 @@ def test_an_edit_looks_at_the_face_under_the_strokes(cat: np.ndarray) -> None:
     marked[110:125, 160:185] = 255
     looking, told = looked(Sight(cat, marked, "default"))
     assert looking.face is not None
-    at = looking.face.align
-    assert eye_error(np.array([[at.x1, at.y1], [at.x2, at.y2]]), TRUTH) < 0.08
+    assert eye_error(looking.face.align, TRUTH) < 0.08
     assert looking.crop == looking.face.crop
     assert "cat face was found" in told
 
@@ -164,8 +164,7 @@ def test_a_photo_too_large_to_be_looked_through_is_reduced_and_told_of_in_its_ow
     monkeypatch.setattr("gan_edit_engine.imaging.looking._MOST_PIXELS", cat.shape[0] * cat.shape[1] // 3)
     looking, _ = looked(Sight(cat, marked, "default"))
     assert looking.face is not None
-    at = looking.face.align
-    assert eye_error(np.array([[at.x1, at.y1], [at.x2, at.y2]]), TRUTH) < 0.08
+    assert eye_error(looking.face.align, TRUTH) < 0.08
 
 
 def test_nothing_is_looked_for_where_the_model_needs_no_alignment(tmp_path: Path) -> None:

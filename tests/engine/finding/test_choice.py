@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from gan_edit_engine.finding.choice import chosen_face
-from gan_edit_engine.finding.find import Face
-from gan_edit_protocol.geometry import Crop
+from gan_edit_protocol.geometry import Align, Crop, Face
 
 
 def face_at(cx: float, cy: float, size: float, score: float, angle: float = 0.0) -> Face:
-    return Face(((cx, cy), (cx + 1, cy)), Crop(cx, cy, size, angle), score)
+    return Face(Align(cx, cy, cx + 1, cy), Crop(cx, cy, size, angle), score)
 
 
 def test_the_face_that_is_meant_is_the_one_with_most_of_the_selection() -> None:

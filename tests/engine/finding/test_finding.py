@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,8 @@ from gan_edit_engine.finding.pyramid import AREA, cut_square, pyramid, reduced
 from gan_edit_engine.finding.weights import Finding, load_finder, read_finding, save_finder
 from gan_edit_engine.imaging.square import Square
 from gan_edit_engine.library.models_folder import default_model_path
+from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0
+from gan_edit_engine.networks.fused_conv import ONEDNN, Activation, FusedConv
 from gan_edit_protocol.geometry import Align
 from shipped_pictures import JUDGED_BY, shipped
 
@@ -38,7 +41,7 @@ def finder() -> Finder:
 def test_a_real_cat_is_found_at_each_angle(finder: Finder, angle: int) -> None:
     photo, truth = chelsea_turned(angle)
     (face,) = finder.find(photo)
-    assert eye_error(np.array(face.points), truth.points) < 0.08
+    assert eye_error(face.align, truth.points) < 0.08
     turn = math.degrees(math.atan2(*(truth.points[1] - truth.points[0])[::-1]))
     assert abs(math.remainder(face.crop.angle - turn, 360)) < 5
     assert face.crop.size == pytest.approx(truth.size, rel=0.1)
@@ -50,7 +53,7 @@ def test_a_cat_is_found_at_any_size(finder: Finder, scale: float) -> None:
     photo, truth = chelsea_turned(0)
     scaled = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     (face,) = finder.find(scaled)
-    assert eye_error(np.array(face.points), truth.points * scale) < 0.08
+    assert eye_error(face.align, truth.points * scale) < 0.08
 
 
 def test_the_eyes_lie_on_the_models_points_in_the_crop(finder: Finder) -> None:
@@ -58,7 +61,7 @@ def test_the_eyes_lie_on_the_models_points_in_the_crop(finder: Finder) -> None:
     own = (0.3, 0.4), (0.7, 0.45)
     (face,) = finder.find(photo, own)
     square = Square.of_square(face.crop, 1)
-    assert np.allclose([square.to_photo(*point) for point in own], face.points, atol=1e-6)
+    assert np.allclose(np.ravel([square.to_photo(*point) for point in own]), astuple(face.align), atol=1e-6)
 
 
 def kinds_of(photo: np.ndarray) -> dict[str, np.ndarray]:
@@ -81,7 +84,7 @@ def kinds_of(photo: np.ndarray) -> dict[str, np.ndarray]:
 def test_every_kind_of_pixels_gives_the_same_face(finder: Finder, kind: str) -> None:
     photo, truth = chelsea_turned(0)
     (face,) = finder.find(kinds_of(photo)[kind])
-    assert eye_error(np.array(face.points), truth.points) < 0.08
+    assert eye_error(face.align, truth.points) < 0.08
 
 
 def test_what_no_display_shows_in_a_float_photo_hides_no_face(finder: Finder) -> None:
@@ -89,7 +92,7 @@ def test_what_no_display_shows_in_a_float_photo_hides_no_face(finder: Finder) ->
     strange = photo.astype(np.float32) / 255
     strange[:5], strange[5:8], strange[-3:] = np.nan, np.inf, -7
     (face,) = finder.find(strange)
-    assert eye_error(np.array(face.points), truth.points) < 0.08
+    assert eye_error(face.align, truth.points) < 0.08
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 20000), (9000, 2), (17, 33), (5, 5)])
@@ -122,7 +125,7 @@ def test_two_cats_are_two_faces_each_at_its_place(finder: Finder) -> None:
     assert faces[0].score >= faces[1].score
     height, width = one.shape[:2]
     turned = (2 * width, height) - truth.points
-    places = [np.array(face.points) for face in faces]
+    places = [face.align for face in faces]
     for points in (truth.points, turned):
         assert min(eye_error(place, points) for place in places) < 0.08
 
@@ -194,9 +197,34 @@ def test_normalisation_taken_into_the_convolutions_changes_no_answer() -> None:
         before = *networks.detect(pictures), *networks.look(squares)
         networks.fused()
         after = *networks.detect(pictures), *networks.look(squares)
-    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in networks.modules())
+    assert not any(isinstance(module, torch.nn.BatchNorm2d | torch.nn.Conv2d) for module in networks.modules())
     for one, other in zip(before, after, strict=True):
         assert torch.allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("onednn", {False, ONEDNN})
+@pytest.mark.parametrize("activation", [None, "relu", "relu6"])
+def test_a_fused_convolution_answers_as_the_layers_that_it_stands_for(onednn: bool, activation: Activation) -> None:
+    torch.manual_seed(2)
+    after = {None: torch.nn.Identity(), "relu": torch.nn.ReLU(), "relu6": torch.nn.ReLU6()}[activation]
+    for groups, bias, stride in ((1, True, 1), (12, True, 2), (1, False, 2)):
+        conv = torch.nn.Conv2d(12, 24, 3, stride, padding=1, groups=groups, bias=bias).requires_grad_(False)
+        conv.weight *= 20
+        fused = FusedConv(conv.weight, conv.bias, stride, 1, groups, activation, onednn)
+        for shape in ((1, 12, 18, 40), (3, 12, 5, 7), (1, 12, 18, 40)):
+            x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+            assert torch.allclose(fused(x), after(conv(x)), atol=1e-4)
+
+
+@pytest.mark.parametrize("sides", [(32, 64), (160, 96)])
+def test_the_frozen_layers_give_the_same_maps_when_they_are_fused(sides: tuple[int, int]) -> None:
+    torch.manual_seed(3)
+    picture = (torch.rand(2, 3, *sides) * 2 - 1).contiguous(memory_format=torch.channels_last)
+    network = EfficientNetLite0()
+    before = network.features(picture)
+    for one, other in zip(before, network.fused().features(picture), strict=True):
+        assert one.shape == other.shape
+        assert torch.allclose(one, other, atol=1e-3)
 
 
 def test_points_that_make_no_square_make_none() -> None:

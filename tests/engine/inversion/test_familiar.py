@@ -55,6 +55,16 @@ def test_a_face_upside_down_is_told_too(workspace: Workspace) -> None:
     assert len(notices(workspace, turned, align=Align(x2, y2, x1, y1))) == 1
 
 
+def test_the_encoder_is_asked_once_for_what_is_told_and_where_the_search_starts(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.Tensor] = []
+    answer = Encoder.forward
+    monkeypatch.setattr(Encoder, "forward", lambda self, photo: asked.append(photo) or answer(self, photo))
+    notices(workspace, CAT)
+    assert len(asked) == 1
+
+
 def test_where_little_of_the_square_is_photo_nothing_is_said(workspace: Workspace) -> None:
     (rocket,) = shipped(["rocket.jpg"])
     height, width = rocket.shape[:2]

@@ -20,6 +20,7 @@ from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.workspace import Workspace
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import FacesFound
+from gan_edit_protocol.geometry import Align
 from gan_edit_protocol.requests import FindRequest
 
 CAT, TRUTH = chelsea_turned(0)
@@ -34,10 +35,9 @@ def answer(photo: NDArray[np.generic], mask: NDArray[np.uint8] | None = None, mo
     return found
 
 
-def points(found: FacesFound) -> NDArray[np.float64]:
+def eyes(found: FacesFound) -> Align:
     assert found.face is not None
-    at = found.face.align
-    return np.array([[at.x1, at.y1], [at.x2, at.y2]])
+    return found.face.align
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_face_is_the_model_s_square_its_points_and_its_kind() -> None:
     found = answer(CAT)
     assert found.kind == "cat face"
     assert found.chosen == 0
-    assert eye_error(points(found), TRUTH.points) < 0.08
+    assert eye_error(eyes(found), TRUTH.points) < 0.08
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
@@ -61,7 +61,7 @@ def test_every_kind_of_pixels_is_looked_at(dtype: str) -> None:
     photo = CAT.astype(np.uint16) * 257 if dtype == "uint16" else CAT.astype(np.float32) / 255
     if dtype == "float32":
         photo[0, 0] = np.nan
-    assert eye_error(points(answer(photo)), TRUTH.points) < 0.08
+    assert eye_error(eyes(answer(photo)), TRUTH.points) < 0.08
 
 
 def test_a_face_too_small_for_the_whole_photo_is_found_around_what_is_marked(large_photo: NDArray[np.uint8]) -> None:
@@ -70,7 +70,7 @@ def test_a_face_too_small_for_the_whole_photo_is_found_around_what_is_marked(lar
     x, y = (TRUTH.points[0] * SMALL + (LEFT, TOP)).astype(int)
     marked[y - 4 : y + 5, x - 4 : x + 20] = 255
     found = answer(large_photo, marked)
-    assert eye_error(points(found), TRUTH.points * SMALL + (LEFT, TOP)) < 0.15
+    assert eye_error(eyes(found), TRUTH.points * SMALL + (LEFT, TOP)) < 0.15
 
 
 def test_what_is_marked_beside_every_face_means_none_of_them() -> None:
