@@ -108,7 +108,7 @@ class Client:
         while self._quiet < timeout:
             event = self._receive(job)
             if isinstance(event, Failed):
-                raise JobFailedError(event.code, event.message, event.hint)
+                raise event.error
             if isinstance(event, kind):
                 return event
             if event is None:
@@ -163,7 +163,7 @@ class Client:
                 on_event(transfer)
                 told_at = time.monotonic()
             if isinstance(event, Failed):
-                raise JobFailedError(event.code, event.message, event.hint)
+                raise event.error
             if isinstance(event, Cancelled):
                 raise JobCancelledError
             if isinstance(event, ResultReady | FramesReady | FacesFound):

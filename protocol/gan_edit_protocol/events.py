@@ -9,7 +9,7 @@ from typing import Any
 
 from .arrays import Array
 from .entries import BELONGING
-from .errors import require, shortened
+from .errors import GanEditError, JobFailedError, require, shortened
 from .geometry import Align, Box, Face
 from .latent import Latent
 
@@ -160,6 +160,16 @@ class Failed:
 
     def __post_init__(self) -> None:
         _shorten(self)
+
+    @classmethod
+    def of(cls, error: GanEditError) -> Failed:
+        """What an error says, for those elsewhere."""
+        return cls(error.code, error.message, error.hint)
+
+    @property
+    def error(self) -> JobFailedError:
+        """The same where it is heard."""
+        return JobFailedError(self.code, self.message, self.hint)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class WorkerActor:
         try:
             self._computer: Any = getattr(importlib.import_module(module), name)(device)
         except GanEditError as error:
-            self._failure = Failed(error.code, error.message, error.hint)
+            self._failure = Failed.of(error)
 
     def greet(self) -> tuple[int, list[bytes]]:
         """Its process, and the message that says why it cannot compute; no frames when it can."""

@@ -23,7 +23,7 @@ def answer(request: LookRequest) -> Look | Failed:
         square = _square(request)
         return Look(_part(request, square), _notes(request, square))
     except GanEditError as error:
-        return Failed(error.code, error.message, error.hint)
+        return Failed.of(error)
 
 
 def _square(request: LookRequest) -> Square:

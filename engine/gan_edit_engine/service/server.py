@@ -167,7 +167,7 @@ class Service:
             job, request = wire.decode_request(frames)
         except GanEditError as error:
             _log.warning("refused a message: %s", error)
-            self._send(client, wire.job_of(frames), Failed(error.code, error.message, error.hint))
+            self._send(client, wire.job_of(frames), Failed.of(error))
             return
         _log.debug("%s %s", job, type(request).__name__)
         if isinstance(request, StatusRequest):

@@ -43,7 +43,7 @@ def of_failure(error: GanEditError) -> Failed:
     """What is said of a failure: here, of a photo's file, or of the engine and on the way to it."""
     of_engine = isinstance(error, JobFailedError | EngineUnavailableError)
     if not of_engine and error.code not in _FULL:
-        return Failed(error.code, error.message, error.hint)
+        return Failed.of(error)
     if error.code not in _HERE:
         _log.warning("the engine failed (%s): %s", error.code, error)
     message, hint = _HERE.get(error.code, _BEYOND)

@@ -58,7 +58,7 @@ class Programs:
             else:
                 found = self.desk.find(visitor, job)
         except GanEditError as error:
-            yield _answer(0, _job_name(job), Failed(error.code, error.message, error.hint))
+            yield _answer(0, _job_name(job), Failed.of(error))
             return
         async for number, event in told_by(found, after):
             yield _GOES_ON if event is None else await asyncio.to_thread(_answer, number, job, event)

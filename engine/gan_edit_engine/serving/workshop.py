@@ -23,7 +23,7 @@ from gan_edit_engine.serving.desk import Cancel
 from gan_edit_engine.serving.limits import Limits
 from gan_edit_engine.serving.painting import Strokes, asked_of_a_blank, painted, view_of
 from gan_edit_protocol.client import Client
-from gan_edit_protocol.errors import GanEditError, JobCancelledError, JobFailedError
+from gan_edit_protocol.errors import GanEditError, JobCancelledError
 from gan_edit_protocol.events import (
     Accepted,
     Cancelled,
@@ -199,7 +199,7 @@ def _all_done(requests: Sequence[Any], client: Client, cancel: Cancel) -> Genera
     for number, request in enumerate(requests, start=1):
         for event in client.events(request, cancel):
             if isinstance(event, Failed):
-                raise JobFailedError(event.code, event.message, event.hint)
+                raise event.error
             if isinstance(event, Cancelled):
                 raise JobCancelledError
             if isinstance(event, ResultReady | FramesReady | FacesFound):

@@ -81,7 +81,7 @@ class _Pace:
 def failure_of(error: Exception) -> Failed:
     """What the user reads of an error."""
     if isinstance(error, GanEditError):
-        return Failed(error.code, error.message, error.hint)
+        return Failed.of(error)
     _log.error("the job failed", exc_info=error)
     return Failed(
         "internal_error",

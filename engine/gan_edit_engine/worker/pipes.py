@@ -84,7 +84,7 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes], make: Callable[[], Computer]
     try:
         computer = make()
     except GanEditError as error:
-        write_message(outgoing, wire.encode(wire.NO_JOB, Failed(error.code, error.message, error.hint)))
+        write_message(outgoing, wire.encode(wire.NO_JOB, Failed.of(error)))
         return
     write_message(outgoing, wire.encode(wire.NO_JOB, computer.status))
     inbox = Inbox(incoming)

@@ -1,4 +1,4 @@
-"""What the page's jobs ask the engine for, and what a visitor hears, with a client that only says what it is told to."""
+"""What the page's jobs ask the engine for, and what a visitor hears; with a client that says what it is told to."""
 
 from __future__ import annotations
 
