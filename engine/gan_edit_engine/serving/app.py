@@ -20,9 +20,10 @@ from gan_edit_engine.serving.front import Front
 from gan_edit_engine.serving.guard import Guard
 from gan_edit_engine.serving.keys import Keys
 from gan_edit_engine.serving.limits import Limits
-from gan_edit_engine.serving.page import LOOK, build, progress
+from gan_edit_engine.serving.page import LOOK, build
 from gan_edit_engine.serving.programs import Programs, visitor_of
 from gan_edit_engine.serving.proxy import Network
+from gan_edit_engine.serving.visits import progress
 from gan_edit_engine.serving.words import FIRST_SIGHT, TITLE
 from gan_edit_protocol.client import Client
 from gan_edit_protocol.errors import GanEditError
