@@ -51,9 +51,9 @@ def main(
 
 
 def _lines(axis: Axes, rows: list[Row], measure: Callable[[Row], float]) -> None:
-    for kind, seconds in sorted({(row.kind, row.seconds) for row in rows}):
-        own = sorted((row for row in rows if (row.kind, row.seconds) == (kind, seconds)), key=lambda row: row.workers)
-        label = f"{NAMES[kind]}, jobs of {seconds:g} s"
+    for load in sorted({row.load for row in rows}):
+        own = sorted((row for row in rows if row.load == load), key=lambda row: row.workers)
+        label = load.replace(own[0].kind, NAMES[own[0].kind], 1)
         axis.plot([row.workers for row in own], [measure(row) for row in own], marker="o", label=label)
 
 
