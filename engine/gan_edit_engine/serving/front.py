@@ -11,10 +11,10 @@ _BODY = re.compile(rb"<body[^>]*>")
 _STYLESHEET = re.compile(rb'<link rel="stylesheet"[^>]*>')
 _SCRIPT = re.compile(rb'<script type="module"[^>]* src="([\w./-]+)"></script>')
 # A browser that has the scripts already runs them before it paints for the first time, which takes them a second. A
-# page that is not looked at isn't painted at all.
+# page that is not looked at isn't painted at all; and the scripts must come whatever keeps it from that.
 _AFTERWARDS = rb"""<link rel="modulepreload" crossorigin href="\1"><script type="module">
-const painted = new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
-Promise.race([painted, new Promise((go) => setTimeout(go, 500))]).then(() => import("\1"));
+const painted = new Promise((go) => document.hidden ? go() : requestAnimationFrame(() => setTimeout(go)));
+Promise.race([painted, new Promise((go) => setTimeout(go, 2000))]).then(() => import("\1"));
 </script>"""
 
 

@@ -203,8 +203,5 @@ input[type=range]::-moz-range-thumb { border: 2px solid var(--primary-600) !impo
 #candidates .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(200px, 44%), 1fr)) !important; }
 #candidates .selected { outline: 3px solid var(--primary-500); outline-offset: 1px; }
 footer { display: none !important; }
-@media (max-width: 640px) {
-  #editor { height: 420px !important; }
-  .gradio-container button.lg { padding-inline: 6px !important; font-size: 15px !important; }
-}
+@media (max-width: 640px) { #editor { height: 420px !important; } }
 """
