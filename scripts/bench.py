@@ -112,9 +112,9 @@ class Bench:
     def _heat(self, networks: FinderNetworks) -> Case:
         picture = torch.zeros(1, 3, *LEVEL)
 
+        @torch.no_grad()
         def run() -> None:
-            with torch.inference_mode():
-                networks.detect(picture)
+            networks.detect(picture)
 
         return run
 

@@ -13,7 +13,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 def abreast(compute: Callable[[PartT], AnswerT], parts: Sequence[PartT]) -> list[AnswerT]:
-    """What ``compute`` gives for each of the ``parts``, in their order and without gradients, as many at once as it can.
+    """What ``compute`` gives for each of the ``parts``, in their order and without gradients, computed at once.
 
     Of two threads that share every operation on a small picture each waits for the other after each: they take longer
     than one. So each part has its share of torch's threads, and one part alone half of them.
