@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_edit_engine.checkpoints import safetensors_file
+from gan_edit_engine.finding.network import FinderNetworks
 from gan_edit_engine.generators import Generator, build
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.imaging.arrays import to_message
@@ -60,6 +61,7 @@ from official_projector import project_officially
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FOREVER = 20_000  # steps: no case ends before the bench does
 PHOTOS = 4  # that a pass may take at once
+LEVEL = (272, 416)  # pixels, of a photo of 3 to 2
 LARGE = StyleGAN2Config(resolution=1024, channel_base=32768, channel_max=512)
 """The official config-f, as FFHQ's model."""
 
@@ -97,11 +99,24 @@ class Bench:
                 for side in self._sides()
             },
             "a photo's first latent": {"one step of the default": self._projection("auto"), "encoder": self._encoder()},
+            "a finder's heat on the finest level": {
+                "layer by layer": self._heat(FinderNetworks().eval()),
+                "as a finder computes": self._heat(FinderNetworks().fused()),
+            },
             "an edit laid on 24 megapixels": {
                 "opaque layer over layer": _blending(),
                 **{f"transfer, {kind}": _transferring(kind) for kind in ("uint8", "uint16", "float32")},
             },
         }
+
+    def _heat(self, networks: FinderNetworks) -> Case:
+        picture = torch.zeros(1, 3, *LEVEL)
+
+        @torch.no_grad()
+        def run() -> None:
+            networks.detect(picture)
+
+        return run
 
     def _gradient(self, dtype: torch.dtype) -> Case:
         def run() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import conv_flop_count, flop_registry
 from typer.testing import CliRunner
 
 import bench
@@ -18,6 +18,7 @@ import compare_projectors
 import narrow_lpips
 from gan_edit_engine import generators
 from gan_edit_engine.checkpoints import safetensors_file
+from gan_edit_engine.finding.network import FinderNetworks
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.inversion.latents import statistics
 from gan_edit_engine.inversion.optimize import Step, result_of
@@ -153,6 +154,8 @@ class Operations(TorchDispatchMode):
         result = operation(*args, **(kwargs or {}))
         if operation._overloadpacket in flop_registry:
             self.count += flop_registry[operation._overloadpacket](*args, **(kwargs or {}), out_val=result)
+        elif "convolution_pointwise" in str(operation):  # oneDNN's, which torch does not count
+            self.count += conv_flop_count(list(args[0].shape), list(args[1].shape), list(result.shape))
         return result
 
     def perf_counter(self) -> float:
@@ -199,6 +202,7 @@ def test_every_part_of_the_bench_computes_what_its_title_says(tmp_path: Path, mo
             for network in (lpips, lite0)
         )
         read = operations.of(lambda: encoder(image))
+        heat = operations.of(lambda: FinderNetworks().eval().detect(torch.zeros(1, 3, 272, 416)))
     step = drawn + seen
     expected = {
         "image and gradient of the latent": [drawn, drawn],
@@ -206,6 +210,7 @@ def test_every_part_of_the_bench_computes_what_its_title_says(tmp_path: Path, mo
         "one step of a projection": [step, step, step, drawn + seen_by_lite0],
         "one step of an edit": [drawn, drawn],
         "a photo's first latent": [step, read],
+        "a finder's heat on the finest level": [heat, heat],
         # The same operations, however many photos a pass takes.
         f"a step's loss and gradient for {bench.PHOTOS} photos, seen at 32 pixels": [bench.PHOTOS * step] * 3,
     }

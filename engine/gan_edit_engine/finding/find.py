@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_edit_engine.finding.abreast import abreast
 from gan_edit_engine.finding.apart import apart
 from gan_edit_engine.finding.network import CLOSE_FIELD, CLOSE_SIDE, MULTIPLE, STRIDE, FinderNetworks
 from gan_edit_engine.finding.pyramid import GRAY, Level, Pixels, cut_square, pyramid
@@ -107,15 +108,14 @@ class Finder:
 
     def _peaks(self, levels: list[Level]) -> list[_Peak]:
         """The peaks of the heat on all levels: of the finest, and of the others in one picture, which takes less."""
-        found = []
-        for together in (levels[:1], levels[1:]):
-            if together:
-                picture, lefts = _side_by_side([level.pixels for level in together])
-                heat, points = self.heat(picture)
-                for level, left in zip(together, lefts, strict=True):
-                    h, w = (-(-n // STRIDE) for n in level.pixels.shape[:2])
-                    here = slice(left // STRIDE, left // STRIDE + w)
-                    found += self._peaks_of(heat[:h, here], points[:h, here] - torch.tensor([left, 0, left, 0]), level)
+        found, parts = [], [part for part in (levels[:1], levels[1:]) if part]
+        pictures, lefts = zip(*(_side_by_side([level.pixels for level in part]) for part in parts), strict=True)
+        answers = abreast(self.heat, pictures)
+        for part, (heat, points), columns in zip(parts, answers, lefts, strict=True):
+            for level, left in zip(part, columns, strict=True):
+                h, w = (-(-n // STRIDE) for n in level.pixels.shape[:2])
+                here = slice(left // STRIDE, left // STRIDE + w)
+                found += self._peaks_of(heat[:h, here], points[:h, here] - torch.tensor([left, 0, left, 0]), level)
         return found
 
     def _peaks_of(self, heat: Tensor, points: Tensor, level: Level) -> list[_Peak]:
@@ -148,7 +148,8 @@ class Finder:
             return []
         cuts = np.stack([cut_square(levels, square, CLOSE_SIDE, CLOSE_FIELD) for square, _ in squares])
         shown = np.concatenate([cuts, cuts[:, :, ::-1]]) if mirrored else cuts
-        logits, shifts = self.networks.look(to_tensor(shown))
+        answers = abreast(self.networks.look, to_tensor(shown).chunk(torch.get_num_threads()))
+        logits, shifts = (torch.cat(parts) for parts in zip(*answers, strict=True))
         places = np.array(self.canonical) + shifts.double().numpy().reshape(-1, 2, 2)
         scores = logits.sigmoid().double().numpy()
         if mirrored:
