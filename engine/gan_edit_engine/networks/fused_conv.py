@@ -7,7 +7,7 @@ share the work they wait for each other after each. The operations of oneDNN tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import torch
@@ -16,10 +16,6 @@ from torch.nn import functional as F
 
 Activation = Literal["relu", "relu6"] | None
 
-ONEDNN = torch.backends.mkldnn.is_available() and all(
-    hasattr(torch.ops.mkldnn, name) for name in ("_convolution_pointwise", "_reorder_convolution_weight")
-)
-"""Whether this torch has those operations."""
 _APART: dict[Activation, Callable[[Tensor], Tensor]] = {None: lambda x: x, "relu": torch.relu_, "relu6": F.relu6}
 _IN_ONE: dict[Activation, tuple[str, list[float], str]] = {
     None: ("none", [], ""),
@@ -32,7 +28,7 @@ _LAYOUTS = 8  # shapes of images for which one convolution's weights are kept, o
 class FusedConv(nn.Module):
     """A convolution of float32 [N, C, H, W] on the processor, with its activation; it knows no gradient.
 
-    Where torch was built without oneDNN (``onednn``) it goes torch's usual way.
+    Without oneDNN (``onednn``; None: where this torch has it) it goes torch's usual way.
     """
 
     def __init__(
@@ -43,12 +39,12 @@ class FusedConv(nn.Module):
         padding: int,
         groups: int = 1,
         activation: Activation = None,
-        onednn: bool = ONEDNN,
+        onednn: bool | None = None,
     ) -> None:
         super().__init__()
         self.weight, self.bias = weight.detach(), None if bias is None else bias.detach()
         self.stride, self.padding, self.groups, self.activation = stride, padding, groups, activation
-        self.onednn = onednn
+        self.onednn = has_onednn() if onednn is None else onednn
         # Which layout is fast depends on the shape: in one for another shape a call may take ten times as long.
         self._laid_out = lru_cache(maxsize=_LAYOUTS)(self._lay_out)
 
@@ -67,3 +63,15 @@ class FusedConv(nn.Module):
     def _where(self) -> tuple[list[int], list[int], list[int], int]:
         """Padding, stride and dilation in both directions, and the groups."""
         return [self.padding] * 2, [self.stride] * 2, [1, 1], self.groups
+
+
+@cache
+def has_onednn() -> bool:
+    """Whether this torch has those operations and they do what is meant: they are its own, and may change."""
+    x = torch.linspace(-9, 9, 18).view(1, 2, 3, 3)
+    weight, bias = torch.linspace(-1, 1, 36).view(2, 2, 3, 3), torch.tensor([0.5, 9.0])
+    try:
+        fused, plain = (FusedConv(weight, bias, 1, 1, 1, "relu6", each)(x) for each in (True, False))
+    except (AttributeError, RuntimeError, TypeError):  # what is not there, was not built, or takes other arguments
+        return False
+    return torch.allclose(fused, plain, atol=1e-4)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +24,7 @@ from gan_edit_engine.finding.weights import Finding, load_finder, read_finding, 
 from gan_edit_engine.imaging.square import Square
 from gan_edit_engine.library.models_folder import default_model_path
 from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0
-from gan_edit_engine.networks.fused_conv import ONEDNN, Activation, FusedConv
+from gan_edit_engine.networks.fused_conv import Activation, FusedConv, has_onednn
 from gan_edit_protocol.geometry import Align
 from shipped_pictures import JUDGED_BY, shipped
 
@@ -202,7 +204,7 @@ def test_normalisation_taken_into_the_convolutions_changes_no_answer() -> None:
         assert torch.allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("onednn", {False, ONEDNN})
+@pytest.mark.parametrize("onednn", sorted({False, has_onednn()}))
 @pytest.mark.parametrize("activation", [None, "relu", "relu6"])
 def test_a_fused_convolution_answers_as_the_layers_that_it_stands_for(onednn: bool, activation: Activation) -> None:
     torch.manual_seed(2)
@@ -214,6 +216,18 @@ def test_a_fused_convolution_answers_as_the_layers_that_it_stands_for(onednn: bo
         for shape in ((1, 12, 18, 40), (3, 12, 5, 7), (1, 12, 18, 40)):
             x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
             assert torch.allclose(fused(x), after(conv(x)), atol=1e-4)
+
+
+def other_arguments(*_: Any) -> torch.Tensor:
+    raise RuntimeError("mkldnn::_convolution_pointwise() is missing value for argument 'scale'")
+
+
+@pytest.mark.parametrize("operation", [other_arguments, lambda x, *_: torch.zeros_like(x)])
+def test_a_torch_whose_own_operations_do_something_else_goes_the_usual_way(
+    operation: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise", operation)
+    assert not has_onednn.__wrapped__()
 
 
 @pytest.mark.parametrize("sides", [(32, 64), (160, 96)])
