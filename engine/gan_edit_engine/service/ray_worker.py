@@ -107,7 +107,8 @@ def _cannot_join(address: str, reason: str) -> GanEditError:
     return GanEditError(
         "bad_cluster",
         f"The Ray cluster {address} cannot be joined ({reason}).",
-        "Start Ray on this machine with: ray start --address=HEAD:6379; then give --ray auto.",
+        "Start Ray on this machine with: ray start --address=HEAD:6379; then give --ray auto. A cluster with a token is"
+        " joined with RAY_AUTH_MODE=token and the token in ~/.ray/auth_token.",
     )
 
 
