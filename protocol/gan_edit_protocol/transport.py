@@ -14,7 +14,7 @@ import struct
 import subprocess
 import threading
 import uuid
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from .connection import Connection
 from .errors import EngineUnavailableError, WireError, shortened
@@ -61,6 +61,15 @@ def process_of(client: bytes) -> int | None:
     return int(number) if number.isdigit() and len(number) <= 10 else None
 
 
+def introduce(socket: Any, connection: Connection, name: bytes) -> None:
+    """Give a DEALER socket, which is not connected yet, the keys of ``connection`` and the ``name`` of its own."""
+    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
+    socket.setsockopt(zmq.ROUTING_ID, name)
+    socket.curve_serverkey = connection.server_public.encode()
+    socket.curve_publickey = connection.client_public.encode()
+    socket.curve_secretkey = connection.client_secret.encode()
+
+
 class SocketTransport:
     """A DEALER socket with CURVE encryption and authentication, to the engine that ``connection`` names.
 
@@ -74,11 +83,7 @@ class SocketTransport:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 500)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
-        self._socket.setsockopt(zmq.ROUTING_ID, client_name())
-        self._socket.curve_serverkey = connection.server_public.encode()
-        self._socket.curve_publickey = connection.client_public.encode()
-        self._socket.curve_secretkey = connection.client_secret.encode()
+        introduce(self._socket, connection, client_name())
         # A connection that is lost is made anew, under the same name. Only when nobody accepts it the engine has ended.
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_CLOSED)
         self._socket.connect(connection.endpoint)

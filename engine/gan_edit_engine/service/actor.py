@@ -20,7 +20,7 @@ from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import Failed
 from gan_edit_protocol.requests import CancelRequest, JobRequest
-from gan_edit_protocol.transport import LARGEST_FRAME
+from gan_edit_protocol.transport import introduce
 
 REACH_SECONDS = 30.0
 """Within which the engine's machine answers, unless something on the way forbids it."""
@@ -75,15 +75,11 @@ class Line:
     def __init__(self, door: Connection, name: bytes) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
-        self._socket.routing_id = name
         self._socket.linger = 0
-        self._socket.maxmsgsize = LARGEST_FRAME
         self._socket.ipv6 = True
         self._socket.heartbeat_ivl = int(HEARTBEAT_SECONDS * 1e3)
         self._socket.heartbeat_timeout = int(SILENCE_SECONDS * 1e3)
-        self._socket.curve_serverkey = door.server_public.encode()
-        self._socket.curve_publickey = door.client_public.encode()
-        self._socket.curve_secretkey = door.client_secret.encode()
+        introduce(self._socket, door, name)
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._poller = zmq.Poller()
         for socket in (self._socket, self._monitor):

@@ -64,9 +64,9 @@ class Crew:
     def hear(self) -> list[Stimulus]:
         """What one message on ``socket``, which must be there, tells the queue."""
         number, kind, *frames = self.socket.recv_multipart()
-        if kind == worker_process.ENDED:
-            self._dying.pop(int(number), None)
         said_by = int(number)
+        if kind == worker_process.ENDED:
+            self._dying.pop(said_by, None)
         for worker, member in self._members.items():
             if member.process.number == said_by:
                 return self._ended(worker) if kind == worker_process.ENDED else self._said(worker, frames)

@@ -6,16 +6,13 @@ for each engine, with which everything is encrypted and without which nobody com
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 import zmq
 
-from gan_edit_engine.service import client_socket
-from gan_edit_engine.service.zap import ZapHandler
-from gan_edit_protocol.connection import Connection
+from gan_edit_engine.service.client_socket import Door
 
 Hear = Callable[[list[zmq.Frame]], None]
 _INLET = "inproc://exchange"
@@ -29,18 +26,9 @@ class Exchange:
     """
 
     def __init__(self, address: str) -> None:
-        server_public, server_secret = zmq.curve_keypair()
-        client_public, client_secret = zmq.curve_keypair()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._zap = ZapHandler(self._context, client_public)
-        self._router = client_socket.bind(self._context, server_public, server_secret, address)
-        self.door = Connection(
-            endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
-            server_public=server_public.decode(),
-            client_public=client_public.decode(),
-            client_secret=client_secret.decode(),
-            pid=os.getpid(),
-        )
+        door = Door(self._context, address)
+        self._zap, self._router, self.door = door.zap, door.router, door.connection
         self._heard_by: dict[bytes, Hear] = {}
         self._outlet = self._context.socket(zmq.PULL)
         self._inlet = self._context.socket(zmq.PUSH)

@@ -19,7 +19,8 @@ from types import FrameType
 import zmq
 
 from gan_edit_engine import __version__
-from gan_edit_engine.service import allocator, client_socket, descriptors, events, look
+from gan_edit_engine.service import allocator, descriptors, events, look
+from gan_edit_engine.service.client_socket import Door
 from gan_edit_engine.service.crew import Crew
 from gan_edit_engine.service.deliveries import Deliveries
 from gan_edit_engine.service.job_queue import JobQueue
@@ -28,9 +29,7 @@ from gan_edit_engine.service.pool import Pool
 from gan_edit_engine.service.strangers import Strangers
 from gan_edit_engine.service.surroundings import Surroundings
 from gan_edit_engine.service.worker_process import StartWorker, WorkerProcess
-from gan_edit_engine.service.zap import ZapHandler
 from gan_edit_protocol import connection, wire
-from gan_edit_protocol.connection import Connection
 from gan_edit_protocol.errors import GanEditError
 from gan_edit_protocol.events import EngineStatus, Event, Failed
 from gan_edit_protocol.requests import CancelRequest, LookRequest, ShutdownRequest, StatusRequest
@@ -87,23 +86,14 @@ class Service:
         self._queue = JobQueue(options.idle_timeout, Pool(options.workers, options.device))
         self._stimuli: collections.deque[events.Stimulus] = collections.deque()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        server_public, server_secret = zmq.curve_keypair()
-        client_public, client_secret = zmq.curve_keypair()
-        self._zap = ZapHandler(self._context, client_public)
-        self._router = client_socket.bind(self._context, server_public, server_secret)
+        door = Door(self._context)
+        self._zap, self._router, self._connection = door.zap, door.router, door.connection
         self._crew = Crew(self._context, options.start_worker)
         self._deliveries = Deliveries(self._router)
         self._strangers = Strangers(self._context, self._router, int(descriptors.limit() * STRANGERS_SHARE))
         self._poller = zmq.Poller()
         for socket in (self._router, self._crew.socket, self._zap.socket, self._strangers.socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._connection = Connection(
-            endpoint=self._router.getsockopt_string(zmq.LAST_ENDPOINT),
-            server_public=server_public.decode(),
-            client_public=client_public.decode(),
-            client_secret=client_secret.decode(),
-            pid=os.getpid(),
-        )
         self._next_check = self._next_tick = 0.0
         self._running = True
 
