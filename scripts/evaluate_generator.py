@@ -26,6 +26,7 @@ from gan_edit_engine.training.evaluation import SIDE, Lite0Features, Vgg16Featur
 from gan_edit_engine.training.frechet import Moments, frechet_distance, moments
 from gan_edit_engine.training.photos import PhotoSource, load_photos
 from gan_edit_engine.training.samples import fixed_latents, sample_images
+from gan_edit_engine.worker.device import choose_device
 from gan_edit_protocol.errors import GanEditError
 
 LATENT_SEED = 1000
@@ -37,7 +38,7 @@ class Measure:
 
     def __init__(self, photos: torch.Tensor, vgg16: Lpips, pairs: int, cache: Path | None) -> None:
         """``photos`` [N, 3, 64, 64] bytes; their features are kept in the folder ``cache`` for the next call."""
-        self._networks = {"vgg16": Vgg16Features(vgg16), "lite0": Lite0Features()}
+        self._networks = {"vgg16": Vgg16Features(vgg16), "lite0": Lite0Features().to(photos.device)}
         self._vgg16, self._pairs, self._photos, self._cache = vgg16, pairs, photos, cache
         self._features = {name: self._of_photos(name) for name in self._networks}
 
@@ -80,18 +81,20 @@ def evaluate(
         Path | None, typer.Option(help="Folder that keeps the photos' features for the next call.")
     ] = None,
     halves: Annotated[bool, typer.Option(help="Also compare the photos with themselves, half against half.")] = False,
+    device: Annotated[str | None, typer.Option(help="Where to measure: cpu, cuda, mps or xpu.")] = None,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = 2,
 ) -> None:
     """Measure each model."""
     torch.set_num_threads(threads)
-    pixels = load_photos(PhotoSource(photos), SIDE)
-    vgg16 = Lpips(safetensors_file.read_tensors(perceptual_weights("vgg16-lpips")))
+    where = choose_device(device)
+    pixels = load_photos(PhotoSource(photos), SIDE).to(where)
+    vgg16 = Lpips(safetensors_file.read_tensors(perceptual_weights("vgg16-lpips"))).to(where)
     measure = Measure(pixels, vgg16, pairs, cache)
     if halves:
         print_figures("photos, half against half", measure.of_photo_halves())
     for path in models:
         generator, header = safetensors_file.read(path)
-        images = sample_images(generator, fixed_latents(samples, generator.z_dim, LATENT_SEED))
+        images = sample_images(generator.to(where), fixed_latents(samples, generator.z_dim, LATENT_SEED))
         seen = float(header.get("images_seen", "nan"))
         print_figures(str(path), {"images_seen": seen, **measure.of_samples(images)})
 

@@ -22,6 +22,7 @@ from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names
 from gan_edit_engine.training.run import run
 from gan_edit_engine.training.settings import TrainingSettings, changed
 from gan_edit_engine.training.state import RunFolder
+from gan_edit_engine.worker.device import choose_device
 from gan_edit_protocol.errors import GanEditError
 
 # The rates and the blur are the StyleGAN2 recipe's; the average is shorter, as such a run is.
@@ -35,8 +36,8 @@ def make_trainer(settings: TrainingSettings, photos: torch.Tensor) -> DCGANTrain
     doublings = (settings.resolution // 8).bit_length() - 1
     config = DCGANConfig(channels=tuple(WIDTH << i for i in range(doublings, -1, -1)))
     generator = new_dcgan(config, settings.seed)
-    discriminator = ProjectedDiscriminator(compute_dtype=settings.compute_dtype)
-    return DCGANTrainer(settings, generator, discriminator, photos)
+    discriminator = ProjectedDiscriminator(compute_dtype=settings.compute_dtype).to(photos.device)
+    return DCGANTrainer(settings, generator.to(photos.device), discriminator, photos)
 
 
 def train(
@@ -49,10 +50,12 @@ def train(
     domain: Annotated[str, typer.Option(help="What the photos show (a new run).")] = "",
     provenance: Annotated[str, typer.Option(help="Where the photos come from (a new run).")] = "",
     align_points: Annotated[str, typer.Option(help="Where the photos have two points, as JSON (a new run).")] = "",
+    device: Annotated[str | None, typer.Option(help="Where to train: cpu, cuda, mps or xpu.")] = None,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = os.cpu_count() or 1,
 ) -> None:
     """Train, or go on."""
     torch.set_num_threads(threads)
+    where = choose_device(device)
     run_folder = RunFolder(folder)
     texts = {"name": name, "domain": domain, "provenance": provenance, "align_points": align_points}
     header = {key: text for key, text in texts.items() if text}
@@ -63,7 +66,7 @@ def train(
         header, state, settings = saved["header"], saved["state"], TrainingSettings(**saved["settings"])
     settings = changed(settings, change or [])
     pixels = load_photos(PhotoSource(photos), settings.resolution, read_names(exclude) if exclude else ())
-    trainer = make_trainer(settings, pixels)
+    trainer = make_trainer(settings, pixels.to(where))
     if state is not None:
         trainer.load_state_dict(state)
     typer.echo(f"{len(pixels)} photos, {trainer.images} images seen in this run, going on until {until}.")

@@ -33,6 +33,7 @@ from gan_edit_engine.training.settings import TrainingSettings, changed
 from gan_edit_engine.training.start import grown, new_generator
 from gan_edit_engine.training.state import RunFolder
 from gan_edit_engine.training.trainer import Trainer
+from gan_edit_engine.worker.device import choose_device
 from gan_edit_protocol.errors import GanEditError, SettingError
 
 Header = dict[str, str]
@@ -68,10 +69,11 @@ def untrained(header: Header) -> StyleGAN2:
 
 
 def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
-    """A trainer at step 0 with a new discriminator."""
+    """A trainer at step 0 with a new discriminator, on the device of the photos."""
     torch.manual_seed(settings.seed)
     kind = DetailTrainer if settings.discriminator == "detail" else Trainer
-    return kind(settings, generator, new_discriminator(settings, generator), photos)
+    discriminator = new_discriminator(settings, generator).to(photos.device)
+    return kind(settings, generator.to(photos.device), discriminator, photos)
 
 
 def new_discriminator(settings: TrainingSettings, generator: StyleGAN2) -> Discriminator:
@@ -106,10 +108,12 @@ def train(
     name: Annotated[str, typer.Option(help="Name of the model (a new run).")] = "",
     domain: Annotated[str, typer.Option(help="What the photos show (a new run).")] = "",
     provenance: Annotated[str, typer.Option(help="Where the photos come from (a new run).")] = "",
+    device: Annotated[str | None, typer.Option(help="Where to train: cpu, cuda, mps or xpu.")] = None,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = os.cpu_count() or 1,
 ) -> None:
     """Train, or go on."""
     torch.set_num_threads(threads)
+    where = choose_device(device)
     run_folder = RunFolder(folder)
     header = {k: v for k, v in {"name": name, "domain": domain, "provenance": provenance}.items() if v}
     state: dict[str, Any] | None = None
@@ -123,7 +127,7 @@ def train(
         generator, header = begin(settings, init, header)
     header |= safetensors_file.encode_config("stylegan2", generator.config)
     pixels = load_photos(PhotoSource(photos), settings.resolution, read_names(exclude) if exclude else ())
-    trainer = make_trainer(settings, generator, pixels)
+    trainer = make_trainer(settings, generator, pixels.to(where))
     if state is not None:
         trainer.load_state_dict(state)
         if init is not None and isinstance(trainer, DetailTrainer):

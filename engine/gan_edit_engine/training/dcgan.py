@@ -41,7 +41,7 @@ class DCGANTrainer(Trainer):
         self.generator.to(memory_format=torch.channels_last)
 
     def _samples(self) -> Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.settings.bf16):
+        with torch.autocast(self.photos.device.type, dtype=torch.bfloat16, enabled=self.settings.bf16):
             return super()._samples().float()
 
     def model(self) -> Generator:
@@ -61,7 +61,8 @@ def set_batch_statistics(generator: Generator) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # torch's way of saying: the plain mean over all batches
     generator.train()
-    for z in fixed_latents(STATISTICS_BATCHES * STATISTICS_BATCH, generator.z_dim, seed=0).split(STATISTICS_BATCH):
+    latents = fixed_latents(STATISTICS_BATCHES * STATISTICS_BATCH, generator.z_dim, seed=0)
+    for z in latents.to(generator.w_avg.device).split(STATISTICS_BATCH):
         generator(z)
     generator.eval()
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -42,7 +41,7 @@ class DetailTrainer(Trainer):
             grown_before.load_state_dict(trained.state_dict(), strict=False)
 
     def _samples(self) -> Tensor:
-        ws = self.generator.mapping(torch.randn(self.settings.batch, self.generator.z_dim))
+        ws = self.generator.mapping(self._latents())
         *_, self._smaller, image = self.generator.synthesis.images(ws, noise="random")
         assert image is not None
         return image

@@ -88,10 +88,10 @@ def draw_photos(photos: Tensor, start: int, count: int, seed: int) -> Tensor:
         order = np.random.default_rng([seed, int(epoch)]).permutation(total)
         here = positions // total == epoch
         picked[here] = order[positions[here] % total]
-    return photos[torch.from_numpy(picked)].float() / 127.5 - 1
+    return photos[torch.from_numpy(picked).to(photos.device)].float() / 127.5 - 1
 
 
 def flip_randomly(images: Tensor) -> Tensor:
     """Mirror each image of [N, C, H, W] with probability one half (torch's global generator)."""
-    mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
+    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return torch.where(mirrored, images.flip(3), images)

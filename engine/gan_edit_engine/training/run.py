@@ -14,7 +14,7 @@ GRID = (8, 8)
 
 
 def run(trainer: Trainer, folder: RunFolder, header: dict[str, str], until: int) -> None:
-    """Train until ``until`` images or SIGTERM/SIGINT; the state is saved at the end in either case.
+    """Train until ``until`` images or SIGTERM/SIGINT; state, model and samples are written at the end in either case.
 
     Raises GanEditError when a loss is no longer a number; the last saved state is then from before.
     """
@@ -34,6 +34,8 @@ def run(trainer: Trainer, folder: RunFolder, header: dict[str, str], until: int)
         if passed(settings.save_every, before, now):
             save_state(trainer, folder, header)
     save_state(trainer, folder, header)
+    write_model(trainer, folder, header)
+    write_samples(trainer, folder)
 
 
 def save_state(trainer: Trainer, folder: RunFolder, header: dict[str, str]) -> None:

@@ -20,9 +20,9 @@ def fixed_latents(count: int, z_dim: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def sample_images(generator: Generator, z: Tensor, truncation_psi: float = 1.0, batch: int = 32) -> Tensor:
-    """Samples of z [N, z_dim] with the stored noise as bytes [N, C, R, R]."""
-    parts = [generator(part, truncation_psi=truncation_psi).float() for part in z.split(batch)]
-    return to_bytes(torch.cat(parts))
+    """Samples of z [N, z_dim] with the stored noise as bytes [N, C, R, R], where the generator lies."""
+    parts = z.to(generator.w_avg.device).split(batch)
+    return torch.cat([to_bytes(generator(part, truncation_psi=truncation_psi).float()) for part in parts])
 
 
 def to_bytes(images: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def grid(images: Tensor, columns: int) -> np.ndarray:
     """Byte images [N, C, R, R] beside and below each other, [H, W, C]; N a multiple of ``columns``."""
     n, channels, side, _ = images.shape
     rows = images.reshape(n // columns, columns, channels, side, side)
-    return rows.permute(0, 3, 1, 4, 2).reshape(n // columns * side, columns * side, channels).numpy()
+    return rows.permute(0, 3, 1, 4, 2).reshape(n // columns * side, columns * side, channels).cpu().numpy()
 
 
 def save_grid(path: Path, images: Tensor, columns: int) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from gan_edit_protocol.errors import SettingError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class TrainingSettings:
     discriminator_rate: float = 1e-3
     # Over this many steps the rates rise from 0: Adam's second moments are unknown at first.
     rate_warm_up_steps: int = 100
+    # The rates fall along a cosine to 0 at this many images; 0: they stay.
+    rates_end: int = 0
     # The discriminator learns alone for so many images; 0 when the generator is new too.
     discriminator_head_start: int = 0
     # Photos and samples are blurred for the discriminator, less and less until so many images were seen.
@@ -57,8 +62,11 @@ class TrainingSettings:
         return torch.bfloat16 if self.bf16 else torch.float32
 
 
-def changed(settings: TrainingSettings, assignments: list[str]) -> TrainingSettings:
-    """``settings`` with NAME=VALUE assignments applied; SettingError names an unknown one."""
+SettingsT = TypeVar("SettingsT", bound="DataclassInstance")
+
+
+def changed(settings: SettingsT, assignments: list[str]) -> SettingsT:
+    """``settings``, a dataclass, with NAME=VALUE assignments applied; SettingError names an unknown one."""
     fields = {f.name for f in dataclasses.fields(settings)}
     values: dict[str, Any] = {}
     for assignment in assignments:

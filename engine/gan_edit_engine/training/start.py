@@ -41,5 +41,5 @@ def grown(trained: StyleGAN2, resolution: int, seed: int) -> StyleGAN2:
 @torch.no_grad()
 def set_w_avg(generator: StyleGAN2) -> None:
     """Set the mapping's ``w_avg`` to the mean w of ten thousand fixed z (unconditional generators)."""
-    z = fixed_latents(W_AVG_SAMPLES, generator.z_dim, seed=0)
+    z = fixed_latents(W_AVG_SAMPLES, generator.z_dim, seed=0).to(generator.mapping.w_avg.device)
     generator.mapping.w_avg.copy_(generator.mapping.to_w(z).mean(dim=0))

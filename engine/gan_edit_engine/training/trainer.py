@@ -7,6 +7,7 @@ the state that must be saved is weights, optimisers and counters, and a run cont
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -38,7 +39,10 @@ class Trainer:
     def __init__(
         self, settings: TrainingSettings, generator: Generator, discriminator: Discriminator, photos: Tensor
     ) -> None:
-        """``photos`` [P, 3, R, R] uint8; ``generator`` may be new or trained, it is trained further in place."""
+        """``photos`` [P, 3, R, R] uint8; ``generator`` may be new or trained, it is trained further in place.
+
+        All on one device, where the training runs.
+        """
         self.settings = settings
         self.photos = photos
         self.generator = generator.train()
@@ -61,8 +65,12 @@ class Trainer:
 
     def _samples(self) -> Tensor:
         """One batch of the generator's images [N, 3, R, R], of new random latents."""
-        images: Tensor = self.generator(torch.randn(self.settings.batch, self.generator.z_dim), noise="random")
+        images: Tensor = self.generator(self._latents(), noise="random")
         return images
+
+    def _latents(self) -> Tensor:
+        """Random z [N, z_dim] for one batch."""
+        return torch.randn(self.settings.batch, self.generator.z_dim, device=self.photos.device)
 
     def model(self) -> Generator:
         """The averaged generator, ready to be sampled and kept."""
@@ -110,44 +118,51 @@ class Trainer:
         with torch.set_grad_enabled(not self.generator_waits):
             samples = self._samples()
             sample_features = self.discriminator.features(self._seen(samples))
-        metrics = self._discriminator_step(photos, [f.detach() for f in sample_features])
+        found = self._discriminator_step(photos, [f.detach() for f in sample_features])
         if not self.generator_waits:
-            metrics |= self._generator_step(samples, sample_features)
+            found |= self._generator_step(samples, sample_features)
             self._update_average()
         self.steps += 1
         self.images += batch
-        return metrics
+        # All at once: a graphics card is waited for with each number that is asked of it.
+        return dict(zip(found, torch.stack([*found.values()]).tolist(), strict=True))
 
     def _set_rates(self) -> None:
         settings = self.settings
+        share = min(1.0, self.images / settings.rates_end) if settings.rates_end else 0.0
+        left = 0.5 * (1 + math.cos(math.pi * share))
         for group in self.discriminator_optimizer.param_groups:
-            group["lr"] = settings.discriminator_rate * min(1.0, (self.steps + 1) / settings.rate_warm_up_steps)
+            group["lr"] = settings.discriminator_rate * left * self._warmth(self.steps)
         own_steps = self.steps - settings.discriminator_head_start // settings.batch
         for group in self.generator_optimizer.param_groups:
-            group["lr"] = settings.generator_rate * max(0.0, min(1.0, (own_steps + 1) / settings.rate_warm_up_steps))
+            group["lr"] = settings.generator_rate * left * self._warmth(own_steps)
+
+    def _warmth(self, steps: int) -> float:
+        """Share of its rate, 0..1, that a player has after so many steps of its own."""
+        return max(0.0, min(1.0, (steps + 1) / self.settings.rate_warm_up_steps))
 
     def _seen(self, images: Tensor) -> Tensor:
         """What the discriminator gets to see of images [N, 3, R, R]."""
         left = max(0.0, 1 - self.images / self.settings.blur_images) if self.settings.blur_images else 0.0
         return diff_augment(blur(images, self.settings.blur_sigma * left), self.settings.augment_probability)
 
-    def _discriminator_step(self, photos: Tensor, sample_features: list[Tensor]) -> Metrics:
+    def _discriminator_step(self, photos: Tensor, sample_features: list[Tensor]) -> dict[str, Tensor]:
         with torch.no_grad():
             photo_features = self.discriminator.features(self._seen(photos))
         real = self.discriminator.judge(photo_features)
         fake = self.discriminator.judge(sample_features)
         losses = [self.discriminator.loss(r, f) for r, f in zip(real, fake, strict=True)]
-        metrics = {"loss_d": sum(loss.item() for loss in losses) / len(losses)}
+        found = {"loss_d": torch.stack(losses).detach().mean()}
         if self.settings.r1_weight and self.steps % R1_INTERVAL == 0:
             penalty = self._gradient_penalty(photo_features)
             losses.append(self.settings.r1_weight / 2 * R1_INTERVAL * penalty)
-            metrics["r1"] = penalty.item()
+            found["r1"] = penalty.detach()
         self.discriminator_optimizer.zero_grad()
         torch.stack(losses).sum().backward()
         self.discriminator_optimizer.step()
         for i, (r, f) in enumerate(zip(real, fake, strict=True)):
-            metrics |= {f"real_{i}": r.mean().item(), f"fake_{i}": f.mean().item()}
-        return metrics
+            found |= {f"real_{i}": r.detach().mean(), f"fake_{i}": f.detach().mean()}
+        return found
 
     def _gradient_penalty(self, features: list[Tensor]) -> Tensor:
         """R1 (Mescheder et al. 2018): mean squared gradient of the photos' logits with respect to what is judged."""
@@ -156,7 +171,7 @@ class Trainer:
         gradients = torch.autograd.grad(total, features, create_graph=True)
         return torch.stack([g.square().flatten(1).sum(dim=1).mean() for g in gradients]).sum()
 
-    def _generator_step(self, samples: Tensor, sample_features: list[Tensor]) -> Metrics:
+    def _generator_step(self, samples: Tensor, sample_features: list[Tensor]) -> dict[str, Tensor]:
         for parameter in self._learning:
             parameter.requires_grad_(False)
         logits = self.discriminator.judge(sample_features)
@@ -168,7 +183,7 @@ class Trainer:
         self.generator_optimizer.step()
         for parameter in self._learning:
             parameter.requires_grad_()
-        return {"loss_g": adversarial.item(), **{name: value.item() for name, (_, value) in penalties.items()}}
+        return {"loss_g": adversarial.detach(), **{name: value.detach() for name, (_, value) in penalties.items()}}
 
     def _penalties(self, samples: Tensor) -> dict[str, tuple[float, Tensor]]:
         """What samples are held to besides the discriminator: weight and value under the name of the metric."""
