@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
-import bench
 import narrow_lpips
+from benching.parts import Bench
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, save_encoder
 from gan_edit_engine.generators import Generator, build
@@ -274,8 +274,8 @@ def test_the_diversity_of_images_is_measured_where_they_are() -> None:
 
 def test_the_bench_runs_on_the_device() -> None:
     with PretendedDevice():
-        for group in bench.Bench("tiny", DEVICE).groups().values():
-            for run in group.values():
+        for make in Bench("tiny", DEVICE).groups().values():
+            for run in make().values():
                 run()
 
 
