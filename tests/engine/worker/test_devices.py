@@ -179,7 +179,7 @@ def test_a_generator_moves_as_one_and_gives_the_same_image(name: str, device: to
         image = generator.to(device)(z.to(device), None if c is None else c.to(device), truncation_psi=0.5)
         assert image.device.type == generator.w_avg.device.type == device.type
         # A card takes sums in another order.
-        assert torch.allclose(image.cpu(), expected, rtol=0, atol=0 if device == DEVICE else 1e-3)
+        assert torch.allclose(image.cpu(), expected, rtol=0, atol=0 if device == DEVICE else 1e-2)
 
 
 @pytest.mark.parametrize("name", ["encoder", "training: projected", "training: detail"])
