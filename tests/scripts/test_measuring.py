@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import bench
 import compare_projectors
 import narrow_lpips
+from benching import large, parts, turns
 from gan_edit_engine import generators
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.finding.network import FinderNetworks
@@ -93,25 +94,25 @@ class Clock:
 
 
 def test_cases_take_turns_and_the_median_counts_without_the_first_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, turns = Clock(), []
-    monkeypatch.setattr(bench, "time", clock)
+    clock, order = Clock(), []
+    monkeypatch.setattr(turns, "time", clock)
 
-    def case(name: str, *seconds: float) -> bench.Case:
+    def case(name: str, *seconds: float) -> turns.Case:
         left = iter(seconds)
 
         def run() -> None:
-            turns.append(name)
+            order.append(name)
             clock.seconds += next(left)
 
         return run
 
     group = {"a": case("a", 50, 60, 1, 2, 9), "b": case("b", 0, 0, 0.004, 0.002, 0.003)}
-    assert dict(bench.measure(group, 3, CPU)) == pytest.approx({"a": 2000, "b": 3})
-    assert turns == ["a", "b"] * 5
+    assert dict(turns.measure(group, 3, CPU)) == pytest.approx({"a": 2000, "b": 3})
+    assert order == ["a", "b"] * 5
 
 
 def test_an_edit_in_a_large_model_is_set_against_its_steps_at_full_size() -> None:
-    found = bench.LargeEdit(first_edit=20.0, next_edit=10.0, step=2.0, peak=1)
+    found = large.LargeEdit(first_edit=20.0, next_edit=10.0, step=2.0, peak=1)
     # 32 looks for the axes, 40 steps of the projection, and in W+ the last quarter of 30.
     assert found.at_full_size(first=True) == 2 * (32 + 40 + 7)
     assert found.at_full_size(first=False) == 2 * (40 + 7)
@@ -123,16 +124,16 @@ def test_the_bench_makes_two_edits_in_a_large_model(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("GAN_EDIT_CACHE_DIR", str(tmp_path / "cache"))
     narrow_lpips.install()
     config = StyleGAN2Config(z_dim=8, w_dim=8, resolution=64, channel_base=512, channel_max=8, mapping_layers=1)
-    monkeypatch.setattr(bench, "LARGE", config)
+    monkeypatch.setattr(large, "LARGE", config)
     stages: list[set[str]] = []
-    perform = bench.perform
+    perform = large.perform
 
     def seen(*arguments: Any) -> list[Any]:
         events = list(perform(*arguments))
         stages.append({getattr(event, "stage", "") for event in events})
         return events
 
-    monkeypatch.setattr(bench, "perform", seen)
+    monkeypatch.setattr(large, "perform", seen)
     app = bench.typer.Typer()
     app.command()(bench.bench)
     arguments = ["--device", "cpu", "--threads", "1", "--large"]
@@ -141,6 +142,16 @@ def test_the_bench_makes_two_edits_in_a_large_model(tmp_path: Path, monkeypatch:
     assert found["peak"] > 50 << 20
     assert ["Exploring the model" in each for each in stages] == [True, False]
     assert "random weights" in CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
+
+
+def test_only_the_groups_that_are_asked_for_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODELS_DIR_VARIABLE, str(tmp_path / "models"))  # without LPIPS, which others of them need
+    monkeypatch.setattr(workspace, "PROBES", 2)
+    app = bench.typer.Typer()
+    app.command()(bench.bench)
+    arguments = ["--device", "cpu", "--threads", "1", "--rounds", "1", "--only", "first latent", "--only", "of the lat"]
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert list(found["ms"]) == ["image and gradient of the latent", "a photo's first latent"]
 
 
 class Operations(TorchDispatchMode):
@@ -177,22 +188,22 @@ def test_every_part_of_the_bench_computes_what_its_title_says(tmp_path: Path, mo
     config = StyleGAN2Config(z_dim=8, w_dim=8, resolution=32, channel_base=512, channel_max=16, mapping_layers=1)
     generator = generators.build(config).requires_grad_(False).eval()
     safetensors_file.write(tmp_path / "tiny.safetensors", generator, {})
-    every = bench.Bench.groups
+    every = parts.Bench.groups
     # Laying an edit on a photo is not torch's work, and no operation of it is counted.
-    monkeypatch.setattr(bench, "_transferring", lambda kind: None)
     monkeypatch.setattr(
-        bench.Bench,
+        parts.Bench,
         "groups",
-        lambda self: {title: group for title, group in every(self).items() if "laid" not in title},
+        lambda self: {title: make for title, make in every(self).items() if "laid" not in title},
     )
     app = bench.typer.Typer()
     app.command()(bench.bench)
     arguments = ["--model", str(tmp_path / "tiny.safetensors"), "--device", "cpu", "--rounds", "1", "--threads", "1"]
+    arguments += ["--photos", "6"]  # by one, two, three and six at once
     ws, image, everywhere = torch.zeros(1, generator.num_ws, 8), torch.zeros(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
     lpips, lite0 = load_lpips(CPU), load_perceptual("efficientnet-lite0", CPU)
     encoder = Encoder(EncoderConfig(generator.num_ws, 8, 1.0)).eval()
     with Operations() as operations:
-        monkeypatch.setattr(bench, "time", operations)
+        monkeypatch.setattr(turns, "time", operations)
         answer = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).stdout
         found = {title: list(group.values()) for title, group in json.loads(answer)["ms"].items()}
         # What is searched for gets its gradient through as many operations as the way there took.
@@ -212,7 +223,7 @@ def test_every_part_of_the_bench_computes_what_its_title_says(tmp_path: Path, mo
         "a photo's first latent": [step, read],
         "a finder's heat on the finest level": [heat, heat],
         # The same operations, however many photos a pass takes.
-        f"a step's loss and gradient for {bench.PHOTOS} photos, seen at 32 pixels": [bench.PHOTOS * step] * 3,
+        "a step's loss and gradient for 6 photos, seen at 32 pixels": [6 * step] * 4,
     }
     assert found == {title: pytest.approx(operations, rel=0.1) for title, operations in expected.items()}
     assert list(json.loads(answer)["ms"]["one step of a projection"])[0] == "official algorithm, float32"

@@ -75,6 +75,13 @@ def area_averaged(images: Tensor, height: int, width: int) -> Tensor:
     if (rows, columns) == (height, width):
         return images
     if rows % height == 0 and columns % width == 0:
-        # Its gradient is the same in every run on CUDA, which the adaptive form's is not.
         return F.avg_pool2d(images, (rows // height, columns // width))
-    return F.adaptive_avg_pool2d(images, (height, width))
+    # The gradient of torch's adaptive_avg_pool2d, whose values these are, is not the same in every run on CUDA.
+    return _shares(rows, height, images) @ images @ _shares(columns, width, images).mT
+
+
+def _shares(old: int, new: int, like: Tensor) -> Tensor:
+    """How much of each of ``old`` positions is in each of ``new`` [new, old]: alike of all that it touches."""
+    first, here = torch.arange(new, device=like.device)[:, None] * old, torch.arange(old, device=like.device) * new
+    touched = ((here + new > first) & (here < first + old)).to(like.dtype)
+    return touched / touched.sum(1, keepdim=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from gan_edit_engine import __version__
 from gan_edit_engine.system import out_of_memory
-from gan_edit_engine.worker.device import choose_device, describe_device, devices_like
+from gan_edit_engine.worker.device import choose_device, describe_device, devices_like, still_works
 from gan_edit_engine.worker.perform import perform
 from gan_edit_engine.worker.pipes import SAID_SECONDS
 from gan_edit_engine.worker.workspace import Workspace
@@ -42,7 +42,8 @@ class Computer:
     def messages(self, job: str, request: JobRequest, is_cancelled: Callable[[], bool]) -> Iterator[list[bytes]]:
         """The events of ``job`` as frames, down to its final one, which nothing that goes wrong in the job can prevent.
 
-        Raises MemoryError when the memory was full.
+        Raises MemoryError when the memory was full, and what went wrong when the device does not compute any more: both
+        are mended by a new process only.
         """
         pace = _Pace()
         try:
@@ -57,6 +58,8 @@ class Computer:
         except Exception as error:  # the one place where an unforeseen error may end: the worker has to go on
             if out_of_memory.is_out_of_memory(error):
                 raise MemoryError(str(error)) from None
+            if not isinstance(error, GanEditError) and not still_works(self._workspace.device):
+                raise
             failure = failure_of(error)
         yield wire.encode(job, failure)
 

@@ -27,6 +27,15 @@ def choose_device(wanted: str | None = None) -> torch.device:
     raise AssertionError("the CPU is always there")
 
 
+def still_works(device: torch.device) -> bool:
+    """Whether a small computation on ``device`` does: an error in one of a card's may break all that follow."""
+    try:
+        _try(str(device))
+    except GanEditError:
+        return False
+    return True
+
+
 def devices_like(device: torch.device) -> list[torch.device]:
     """``device`` itself, and after it the machine's others of its type unless it was chosen by its number."""
     if device.index is not None or device.type not in ("cuda", "xpu"):

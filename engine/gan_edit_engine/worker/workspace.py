@@ -12,6 +12,7 @@ from typing import TypeVar
 import platformdirs
 import torch
 from torch import Tensor
+from torch.utils import deterministic
 
 from gan_edit_engine.inversion.axes import PROBES, find_axes, wants_axes
 from gan_edit_engine.inversion.kin import SAMPLES, feature_statistics
@@ -77,6 +78,10 @@ class Workspace:
         # The same request with the same seed gives the same image on the same device; cuBLAS needs the variable.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # That would also fill all memory that is about to be written: a sixth of all that a step asks a card for.
+        deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch puts it there at run time
+        # NVIDIA's cards else round what a float32 convolution takes to 10 bits, and L-BFGS follows the rounding.
+        torch.backends.cudnn.allow_tf32 = False
 
     def model(self, name: str, class_label: int = 0) -> tuple[Model, Statistics]:
         """The model of a name or file, and what its latents of a class are like."""

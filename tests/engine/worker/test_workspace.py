@@ -129,3 +129,14 @@ def test_kept_projections_are_bounded_in_bytes_and_the_oldest_go_first(tmp_path:
         projection.write_projection(file, inversion, Delta({}))
         os.utime(file, (number, number))
     assert sorted(path.stem for path in (tmp_path / "kept").iterdir()) == ["3", "4", "5"]
+
+
+def test_what_is_computed_with_it_is_exact_and_costs_no_more_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    Workspace(CPU)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.allow_tf32  # a float32 convolution of a graphics card
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        torch.empty(8)
+    assert "aten::fill_" not in {event.key for event in seen.key_averages()}
