@@ -22,15 +22,19 @@ from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, USUAL_UNLIKENESS, load_encoder, save_encoder
 from gan_edit_engine.inversion.familiar import usual_unlikeness
 from gan_edit_engine.inversion.perceptual import load_perceptual
+from gan_edit_engine.inversion.search_size import search_side
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
 from gan_edit_engine.training.pace import Meter, StopRequest, passed
 from gan_edit_engine.training.photos import PhotoSource, load_photos, read_names, square_pixels
 from gan_edit_engine.training.samples import save_grid, to_bytes
+from gan_edit_engine.training.settings import changed
 from gan_edit_engine.training.state import RunFolder
+from gan_edit_engine.worker.device import choose_device
 from gan_edit_protocol.errors import GanEditError
 
 SHOWN = 10
+AT_ONCE = 20
 
 
 def save(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], unseen: torch.Tensor) -> None:
@@ -42,9 +46,28 @@ def save(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], uns
 
 
 @torch.no_grad()
+def made_of(trainer: EncoderTrainer, photos: torch.Tensor) -> torch.Tensor:
+    """The generator's images of the encoder's answers to photos [N, 3, S, S] in -1..1, of that size."""
+    answers = [trainer.encoder(some) for some in photos.split(AT_ONCE)]
+    return torch.cat([trainer.generator.small_image(ws, photos.shape[-1]).clamp(-1, 1) for ws in answers])
+
+
+@torch.no_grad()
+def distance(trainer: EncoderTrainer, photos: torch.Tensor) -> float:
+    """The mean perceptual distance of byte photos [N, 3, S, S] from their reconstructions, at their full size."""
+    unit = photos.float() / 127.5 - 1
+    parts = zip(unit.split(AT_ONCE), made_of(trainer, unit).split(AT_ONCE), strict=True)
+    found = [
+        trainer.perceptual.loss(b, trainer.perceptual.target(a, torch.ones_like(a[:, :1]))).item() * len(a)
+        for a, b in parts
+    ]
+    return sum(found) / len(photos)
+
+
+@torch.no_grad()
 def show(trainer: EncoderTrainer, folder: RunFolder, photos: torch.Tensor) -> None:
     """A PNG of byte photos [N, 3, R, R] above their reconstructions."""
-    images = trainer.generator.synthesis(trainer.encoder(photos.float() / 127.5 - 1))
+    images = made_of(trainer, photos.float() / 127.5 - 1)
     save_grid(folder.samples / f"{trainer.images:09d}.png", torch.cat([photos, to_bytes(images)]), len(photos))
 
 
@@ -55,7 +78,8 @@ def run(trainer: EncoderTrainer, folder: RunFolder, header: dict[str, str], unse
         before = trainer.images
         meter.add(trainer.step())
         if passed(every, before, trainer.images):
-            folder.report({"images": trainer.images, **meter.read(trainer.settings.batch)})
+            metrics = meter.read(trainer.settings.batch)
+            folder.report({"images": trainer.images, **metrics, "unseen_perceptual": distance(trainer, unseen)})
             save(trainer, folder, header, unseen)
             show(trainer, folder, unseen[:SHOWN])
     save(trainer, folder, header, unseen)
@@ -72,29 +96,35 @@ def train(
     ] = None,
     images: Annotated[int, typer.Option(help="Length of a new run in images.")] = EncoderSettings.images,
     every: Annotated[int, typer.Option(help="Report and save after so many images.")] = 4_000,
+    change: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a training setting.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where to train: cpu, cuda, mps or xpu.")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, where the processor has units.")] = False,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = os.cpu_count() or 1,
 ) -> None:
     """Train, or go on."""
     torch.set_num_threads(threads)
     run_folder, source, kept_out = RunFolder(folder), PhotoSource(photos), read_names(exclude)
+    where = choose_device(device)
     generator, found = safetensors_file.read(model)
+    generator.requires_grad_(False).eval().to(where)
     saved = run_folder.load() if run_folder.state.exists() else None
     settings = EncoderSettings(**saved["settings"]) if saved else replace(EncoderSettings(), images=images, bf16=bf16)
-    pixels = load_photos(source, generator.resolution, kept_out)
-    perceptual = load_perceptual("auto", torch.device("cpu"), dtype=torch.bfloat16 if settings.bf16 else torch.float32)
+    settings = changed(settings, change or [])
+    side = search_side(generator)
+    pixels = load_photos(source, side, kept_out).to(where)
+    perceptual = load_perceptual("auto", where, dtype=torch.bfloat16 if settings.bf16 else torch.float32)
     trainer = EncoderTrainer(settings, generator, perceptual, pixels)
     if saved:
         trainer.load_state_dict(saved["state"])
     elif init is not None:
         trainer.take_over(load_encoder(init)[0])
-    unseen = [square_pixels(source.open(name), generator.resolution) for name in kept_out]
+    unseen = [square_pixels(source.open(name), side) for name in kept_out]
     header = {
         "model": found.get("name", model.stem),
         "model_images_seen": found.get("images_seen", ""),
         GENERATOR_DIGEST: weights_digest(generator),
     }
-    run(trainer, run_folder, header, torch.from_numpy(np.stack(unseen)), every)
+    run(trainer, run_folder, header, torch.from_numpy(np.stack(unseen)).to(where), every)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The model that comes with GAN Edit, as people see it named; requests call it "default"."""
 
 DEFAULT = "default"
-DEFAULT_SHOWN = "cats128: cat face"
+DEFAULT_SHOWN = "cats256: cat face"
 """Its own name, and what it shows."""
 
 

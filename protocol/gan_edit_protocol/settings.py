@@ -111,7 +111,7 @@ class LossSettings(Settings):
     perceptual: str = _perceptual()
     perceptual_layers: str = _perceptual_layers()
     perceptual_side: int = setting(
-        256, "The perceptual network sees larger images shrunk to this side, in pixels", 64, 1024, advanced=True
+        128, "The perceptual network sees larger images shrunk to this side, in pixels", 64, 1024, advanced=True
     )
     coarse_fraction: float = setting(
         0.6,

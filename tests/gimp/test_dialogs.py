@@ -149,7 +149,7 @@ def test_where_no_scribble_is_found_the_dialog_asks_for_it(desktop: Desktop) -> 
     desktop.photograph(SCREENSHOTS / "dialog_asked.png")
     desktop.keys("alt+o")
     desktop.wait_for_layers(3, "the edit")
-    assert desktop.layers() == ["colours", "GAN Edit: scribble (cats128)", "photo"]
+    assert desktop.layers() == ["colours", "GAN Edit: scribble (cats256)", "photo"]
 
 
 def test_an_image_from_a_scribble_takes_the_layer_that_the_dialog_names(desktop: Desktop) -> None:

@@ -85,7 +85,7 @@ def test_an_indexed_image_stays_indexed_and_keeps_its_palette(edited: dict[str, 
 @pytest.mark.parametrize("name", CASES)
 def test_the_result_is_a_masked_layer_right_above_the_photo(edited: dict[str, Any], name: str) -> None:
     layer, photo = edited[name]["layer"], edited[name]["photo"]
-    assert layer["name"] == "GAN Edit: scribble (cats128)"
+    assert layer["name"] == "GAN Edit: scribble (cats256)"
     assert (layer["parent"], layer["position"]) == (photo["parent"], photo["position"] - 1)
     assert layer["encoding"] == photo["encoding"]
     assert layer["mask"] is not None
@@ -101,7 +101,7 @@ def test_a_feathered_selection_gives_a_feathered_layer_mask(edited: dict[str, An
 def test_the_latent_is_kept_with_the_layer(edited: dict[str, Any]) -> None:
     kept = json.loads(edited["rgb"]["latent"])
     values = base64.b64decode(kept["data"])
-    assert kept["model"] == "cats128"
+    assert kept["model"] == "cats256"
     assert kept["settings"]["edit_steps"] == 12
     assert kept["dtype"] == "float32"
     assert len(values) == 4 * kept["shape"][0] * kept["shape"][1]

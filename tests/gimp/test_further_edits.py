@@ -10,7 +10,7 @@ from gimp.harness import HeadlessGimp
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
 
-FIRST, SECOND, THIRD = (f"GAN Edit{number}: scribble (cats128)" for number in ("", " 2", " 3"))
+FIRST, SECOND, THIRD = (f"GAN Edit{number}: scribble (cats256)" for number in ("", " 2", " 3"))
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +74,11 @@ def test_the_photo_of_a_result_below_the_scribble_is_known_in_a_saved_image(answ
 
 
 def test_a_random_image_is_a_photo_and_no_scribble(answers: dict[str, Any]) -> None:
-    random = "GAN Edit: random (cats128)"
+    random = "GAN Edit: random (cats256)"
     below, on_it, again = answers["random image"]
     assert (below["photo"], below["hidden"]) == ("photo", ["colours"])
     assert (on_it["photo"], again["photo"]) == (random, random)
-    fourth = "GAN Edit 4: scribble (cats128)"
+    fourth = "GAN Edit 4: scribble (cats256)"
     assert again["names"] == ["scribble", fourth, THIRD, random, SECOND, "photo"]
 
 
@@ -89,5 +89,5 @@ def test_without_the_photo_the_scribbles_results_are_not_taken_for_it(answers: d
 
 
 def test_projections_and_edits_are_results_alike_and_numbered_through(answers: dict[str, Any]) -> None:
-    projection = "GAN Edit 2: projection (cats128)"
+    projection = "GAN Edit 2: projection (cats256)"
     assert answers["projections"]["names"] == ["scribble", THIRD, projection, FIRST, "photo"]

@@ -75,7 +75,7 @@ def test_a_cat_gets_blue_eyes_through_menu_and_dialog_in_one_undo_step(desktop: 
     desktop.wait_for_layers(3, "the edit")
     desktop.photograph(SCREENSHOTS / "gimp_result.png")
 
-    assert desktop.layers() == ["scribble", "GAN Edit: scribble (cats128)", "cat"]
+    assert desktop.layers() == ["scribble", "GAN Edit: scribble (cats256)", "cat"]
     result = desktop.evaluate(RESULT)
     assert result["outside"] == 0
     assert result["inside"] > 1000

@@ -10,7 +10,7 @@ from gimp.harness import HeadlessGimp
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
 
-BEST, NEXT = "GAN Edit: imagined (cats128)", "GAN Edit 2: imagined (cats128)"
+BEST, NEXT = "GAN Edit: imagined (cats256)", "GAN Edit 2: imagined (cats256)"
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def test_with_a_result_selected_the_same_scribble_is_followed_again(answers: dic
     answer = answers["again"]
     assert answer["same"]
     assert answer["other"]
-    assert answer["layer"]["name"] == "GAN Edit 3: imagined (cats128)"
+    assert answer["layer"]["name"] == "GAN Edit 3: imagined (cats256)"
 
 
 def test_an_imagined_layer_is_edited_on_like_a_photo(answers: dict[str, Any]) -> None:
-    assert answers["edited further"] == ["success", "GAN Edit 3: scribble (cats128)"]
+    assert answers["edited further"] == ["success", "GAN Edit 3: scribble (cats256)"]
 
 
 def test_nothing_painted_is_said_and_nothing_is_added(answers: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from default_size import SIDE
 from gan_edit_engine.cli import install
 from gimp.harness import HeadlessGimp
 
@@ -33,7 +34,7 @@ def message(answer: Any) -> str:
 def test_project_adds_a_masked_layer_and_changes_nothing_outside_the_selection(answers: dict[str, Any]) -> None:
     status, layer, (outside, inside) = answers["project"]
     assert status == "success"
-    assert layer["name"] == "GAN Edit: projection (cats128)"
+    assert layer["name"] == "GAN Edit: projection (cats256)"
     assert layer["mask"] is not None
     assert outside == 0
     assert inside > 500
@@ -42,7 +43,7 @@ def test_project_adds_a_masked_layer_and_changes_nothing_outside_the_selection(a
 def test_a_random_image_fills_the_selections_square(answers: dict[str, Any]) -> None:
     status, layer = answers["random in a selection"]
     assert status == "success"
-    assert layer["name"] == "GAN Edit: random (cats128)"
+    assert layer["name"] == "GAN Edit: random (cats256)"
     assert layer["size"] == [40, 40]
     assert layer["offsets"] == [25, 10]
     assert "gan-edit-latent" in layer["parasites"]
@@ -51,7 +52,7 @@ def test_a_random_image_fills_the_selections_square(answers: dict[str, Any]) -> 
 def test_the_way_between_the_selected_layers_becomes_an_animation(answers: dict[str, Any]) -> None:
     status, size, names, ends = answers["interpolation"]
     assert status == "success"
-    assert size == [128, 128]
+    assert size == [SIDE, SIDE]
     assert names == [f"Frame {number} (80ms)" for number in (1, 2, 3, 4)]
     assert ends[0] != ends[1]
 
@@ -70,7 +71,7 @@ def test_the_way_on_the_sphere_ends_in_the_random_layers_and_its_frames_keep_the
 def test_a_mode_that_makes_one_image_names_it_after_itself(answers: dict[str, Any], mode: str) -> None:
     status, (layer,) = answers["interpolation modes"][mode]
     assert status == "success"
-    assert layer["name"] == f"GAN Edit: {mode} (cats128)"
+    assert layer["name"] == f"GAN Edit: {mode} (cats256)"
 
 
 def test_interpolation_says_which_layers_a_mode_needs(answers: dict[str, Any]) -> None:
@@ -94,7 +95,7 @@ def test_a_projection_and_an_edit_start_from_the_latent_and_noise_of_a_chosen_la
 
 def test_a_layer_without_a_latent_or_of_another_model_is_no_start(answers: dict[str, Any]) -> None:
     assert "No latent is kept with the layer “photo”." in message(answers["starts"]["nothing kept"])
-    assert "made with the model cats128, not dogs" in message(answers["starts"]["other model"])
+    assert "made with the model cats256, not dogs" in message(answers["starts"]["other model"])
 
 
 def test_interpolation_without_two_latents_says_what_it_needs(answers: dict[str, Any]) -> None:
@@ -104,14 +105,14 @@ def test_interpolation_without_two_latents_says_what_it_needs(answers: dict[str,
 def test_a_random_image_without_a_selection_lies_in_the_middle_at_its_own_size(answers: dict[str, Any]) -> None:
     status, layer = answers["random without a selection"]
     assert status == "success"
-    assert (layer["size"], layer["offsets"]) == ([128, 128], [-16, -24])
+    assert (layer["size"], layer["offsets"]) == ([SIDE, SIDE], [(96 - SIDE) // 2, (80 - SIDE) // 2])
     assert layer["type"] == "indexeda-image"
 
 
 def test_a_random_image_without_an_open_image_makes_one_and_the_seed_decides(answers: dict[str, Any]) -> None:
     status, layer, size, digests = answers["random without an image"]
     assert status == "success"
-    assert layer["size"] == size == [128, 128]
+    assert layer["size"] == size == [SIDE, SIDE]
     assert digests[0] == digests[1] != digests[2]
 
 

@@ -140,7 +140,7 @@ def message(answer: Any) -> str:
 def test_an_edit_through_a_server_is_a_masked_layer_as_any_other(answers: dict[str, Any]) -> None:
     status, layer, (outside, inside) = answers["edit"]
     assert status == "success", layer
-    assert layer["name"] == "GAN Edit: scribble (cats128)"
+    assert layer["name"] == "GAN Edit: scribble (cats256)"
     assert layer["mask"] is not None
     assert outside == 0
     assert inside > 100
@@ -149,7 +149,7 @@ def test_an_edit_through_a_server_is_a_masked_layer_as_any_other(answers: dict[s
 def test_a_gimp_without_zmq_needs_none_for_a_server(answers: dict[str, Any]) -> None:
     status, layer = answers["without zmq"]
     assert status == "success", layer
-    assert layer["name"] == "GAN Edit: random (cats128)"
+    assert layer["name"] == "GAN Edit: random (cats256)"
 
 
 def test_a_servers_status_is_asked_for_by_its_address(answers: dict[str, Any]) -> None:
@@ -213,7 +213,7 @@ def test_a_person_chooses_a_server_in_the_dialog_and_it_is_used_from_then_on(
     desktop.close_dialog("Edit Photo with Scribble", "alt+o")
     desktop.wait_for_layers(3, "the edit")
     desktop.photograph(SCREENSHOTS / "engine_result.png")
-    assert desktop.layers() == ["scribble", "GAN Edit: scribble (cats128)", "cat"]
+    assert desktop.layers() == ["scribble", "GAN Edit: scribble (cats256)", "cat"]
     result = desktop.evaluate(RESULT)
     assert result["outside"] == 0
     assert result["inside"] > 1000
@@ -251,15 +251,15 @@ def test_a_person_chooses_a_server_in_the_dialog_and_it_is_used_from_then_on(
     desktop.close_dialog("Project Photo")
     assert desktop.evaluate(END_ENGINE) == ["success", True]
 
-    default = ["default", "cats128: cat face", ["cats128: cat face", "ships"]]
+    default = ["default", "cats256: cat face", ["cats256: cat face", "ships"]]
     assert desktop.evaluate(MODELS.format(plug_in=str(studio.plug_in))) == [
         default,
-        ["dogs", "dogs", ["cats128: cat face", "dogs"]],
-        ["dogs", "dogs", ["cats128: cat face", "ships"]],
+        ["dogs", "dogs", ["cats256: cat face", "dogs"]],
+        ["dogs", "dogs", ["cats256: cat face", "ships"]],
         default,
-        ["ships", "ships", ["cats128: cat face", "dogs"]],
-        ["default", "cats128: cat face", ["cats128: cat face"]],
-        ["ships", "ships", ["cats128: cat face", "ships"]],
+        ["ships", "ships", ["cats256: cat face", "dogs"]],
+        ["default", "cats256: cat face", ["cats256: cat face"]],
+        ["ships", "ships", ["cats256: cat face", "ships"]],
     ]
 
 

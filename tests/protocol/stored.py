@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +64,23 @@ _BELONGING = Latent(STORED.ws, STORED.noise, STORED.residual)
 _PHOTO, _SCRIBBLE, _MASK = counted("uint16", 2, 3, 3), counted("uint8", 2, 3, 4), counted("uint8", 2, 3)
 _EDITED, _DRAWN = counted("uint8", 2, 3, 4), counted("uint8", 2, 2, 3)
 _ALIGN, _PLACE = Align(1.0, 2.0, 3.0, 4.0), Place(1, 2, 9, 8)
-EDITED = EditSettings(seed=5, strength=0.5)
+_SEEN = 256  # perceptual_side, as it was by default when these were written
+EDITED = EditSettings(seed=5, strength=0.5, perceptual_side=_SEEN)
+_EDITING, _PROJECTING = EditSettings(perceptual_side=_SEEN), ProjectSettings(perceptual_side=_SEEN)
 
 MESSAGES: dict[str, Any] = {
     "edit": EditRequest(
         *(_PHOTO, _SCRIBBLE, _MASK, "cats128", _ALIGN, Crop(5.0, 6.0, 7.0, 8.0), _BELONGING, EDITED, _PLACE)
     ),
-    "edit anew": EditRequest(_PHOTO, _SCRIBBLE),
-    "edit from ws alone": EditRequest(_PHOTO, _SCRIBBLE, latent=Latent(STORED.ws)),
+    "edit anew": EditRequest(_PHOTO, _SCRIBBLE, settings=_EDITING),
+    "edit from ws alone": EditRequest(_PHOTO, _SCRIBBLE, latent=Latent(STORED.ws), settings=_EDITING),
     "projection": ProjectRequest(
-        *(_PHOTO, _MASK, "cats128", None, Crop(5.0, 6.0, 7.0), _BELONGING, ProjectSettings(space="z"), _PLACE)
+        *(_PHOTO, _MASK, "cats128", None, Crop(5.0, 6.0, 7.0), _BELONGING, replace(_PROJECTING, space="z"), _PLACE)
     ),
-    "projection anew": ProjectRequest(_PHOTO),
-    "projection from a residual": ProjectRequest(_PHOTO, latent=Latent(STORED.ws, residual=STORED.residual)),
+    "projection anew": ProjectRequest(_PHOTO, settings=_PROJECTING),
+    "projection from a residual": ProjectRequest(
+        _PHOTO, latent=Latent(STORED.ws, residual=STORED.residual), settings=_PROJECTING
+    ),
     "random": RandomRequest("cats128", RandomSettings(seed=3)),
     "imagine": ImagineRequest(_SCRIBBLE),
     "interpolation in w+": InterpolateRequest(

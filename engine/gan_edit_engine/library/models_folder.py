@@ -14,8 +14,12 @@ from gan_edit_engine.system.printable import printable
 from gan_edit_protocol.errors import GanEditError
 
 MODELS_DIR_VARIABLE = "GAN_EDIT_MODELS_DIR"
-# The model that comes with the package answers to both names.
-DEFAULT_NAMES = ("default", "cats128")
+EARLIER_DEFAULT = "cats128"
+"""The default before, which this one was grown from by the layers of its last block."""
+EARLIER_LAYERS = 12
+"""Of its latents in w+."""
+# The model that comes with the package answers to its own names and, for what was made with it, to the one before.
+DEFAULT_NAMES = ("default", "cats256", EARLIER_DEFAULT)
 _MAX_HEADER = 4 << 20
 
 AlignPoints = tuple[tuple[float, float], tuple[float, float]]

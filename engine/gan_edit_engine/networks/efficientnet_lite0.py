@@ -128,6 +128,16 @@ class EfficientNetLite0(nn.Module):
                     steps[i] = step.fused() if isinstance(step, _SameConv) else step
         return self
 
+    def learning(self, count: int) -> EfficientNetLite0:
+        """This one up to the ``count``-th map, its weights as parameters: they learn and are part of the state."""
+        del self.blocks[_TAPS[count - 1] + 1 :]
+        for module in self.modules():
+            if isinstance(module, _SameConv):
+                for name, value in list(module.named_buffers()):
+                    delattr(module, name)
+                    module.register_parameter(name, nn.Parameter(value))
+        return self
+
     def features(self, image: Tensor, count: int = 5) -> list[Tensor]:
         """The first ``count`` feature maps, at strides 2, 4, 8, 16, 32, of ``image`` [N, 3, H, W] in −1..1.
 

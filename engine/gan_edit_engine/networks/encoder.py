@@ -1,4 +1,4 @@
-"""A network that looks at a photo once and gives a w+ latent near it: where an inversion may start."""
+"""A network that looks at a photo and gives a w+ latent near it: where an inversion may start."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from torch.nn import functional as F
 
 from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, LITE0_SIDE, EfficientNetLite0
 
-SCALES = LITE0_CHANNELS[1:]  # strides 4, 8, 16, 32: maps of side 32, 16, 8 and 4
-WIDTHS = (48, 96, 128, 128)
-HIDDEN = 384
+SCALES = LITE0_CHANNELS[1:4]  # strides 4, 8 and 16: maps of side 32, 16 and 8
+WIDTHS = (64, 128, 192)
+BOTTLENECK = 128
+HIDDEN = 512
 DELTA_RANK = 64
 LRELU_SLOPE = 0.2
 MAX_SIZE = 1024
-_COMPARED = 2  # of the maps: stride 16
+_COMPARED = 3  # of the frozen network's maps: stride 16
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class EncoderConfig:
 class Encoder(nn.Module):
     """Photo [N, 3, R, R] in -1..1 -> w+ [N, num_ws, w_dim].
 
-    Frozen EfficientNet-lite0 features are gathered to 4 x 4 positions. One w serves all layers; each layer's deviation
-    from it is drawn from a few shared directions, which keeps the answer near W, where edits behave (Tov et al. 2021,
-    "Designing an Encoder for StyleGAN Image Manipulation").
+    The maps of EfficientNet-lite0's first blocks, which are trained further, are gathered to 4 x 4 positions. One w
+    serves all layers; each layer's deviation from it is drawn from a few shared directions, which keeps the answer near
+    W, where edits behave (Tov et al. 2021, "Designing an Encoder for StyleGAN Image Manipulation").
     """
 
     w_avg: Tensor
@@ -48,12 +49,14 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.look = EfficientNetLite0().learning(len(SCALES) + 1).to(memory_format=torch.channels_last)
         ins = [0, *WIDTHS[:-1]]
         self.gather = nn.ModuleList(
-            nn.Conv2d(features + below, width, 3, stride=1 if i == len(SCALES) - 1 else 2, padding=1)
-            for i, (features, below, width) in enumerate(zip(SCALES, ins, WIDTHS, strict=True))
+            nn.Conv2d(features + below, width, 3, stride=2, padding=1)
+            for features, below, width in zip(SCALES, ins, WIDTHS, strict=True)
         )
-        self.hidden = nn.Linear(WIDTHS[-1] * 16, HIDDEN)
+        self.narrow = nn.Conv2d(WIDTHS[-1], BOTTLENECK, 3, padding=1)
+        self.hidden = nn.Linear(BOTTLENECK * 16, HIDDEN)
         self.to_w = nn.Linear(HIDDEN, config.w_dim)
         self.to_deltas = nn.Linear(HIDDEN, config.num_ws * DELTA_RANK)
         self.directions = nn.Linear(DELTA_RANK, config.w_dim, bias=False)
@@ -73,19 +76,23 @@ class Encoder(nn.Module):
 
         One less the cosine between the frozen network's features at stride 16, the mean of all places.
         """
-        one, other = (self._features(each)[_COMPARED] for each in (images, others))
+        one, other = (self.frozen.features(_at_its_size(each), _COMPARED + 1)[-1] for each in (images, others))
         return 1 - F.cosine_similarity(one, other, dim=1).mean(dim=(1, 2))
 
-    def _features(self, photo: Tensor) -> list[Tensor]:
-        if photo.shape[-1] != LITE0_SIDE:
-            photo = F.interpolate(photo, size=LITE0_SIDE, mode="bilinear", align_corners=False)
-        return self.frozen.features(photo.contiguous(memory_format=torch.channels_last))[1:]
-
     def forward(self, photo: Tensor) -> Tensor:
-        maps = self._features(photo)
+        maps = self.look.features(_at_its_size(photo), len(SCALES) + 1)[1:]
         x = maps[0][:, :0]
         for conv, features in zip(self.gather, maps, strict=True):
             x = F.leaky_relu(conv(torch.cat([features, x], dim=1)), LRELU_SLOPE)
+        x = F.leaky_relu(self.narrow(x), LRELU_SLOPE)
         x = F.leaky_relu(self.hidden(x.flatten(1)), LRELU_SLOPE)
         deltas = self.directions(self.to_deltas(x).unflatten(1, (self.config.num_ws, DELTA_RANK)))
         return self.w_avg + self.config.w_std * (self.to_w(x)[:, None] + deltas)
+
+
+def _at_its_size(images: Tensor) -> Tensor:
+    """Images [N, 3, R, R] at the side that EfficientNet-lite0 sees enough at."""
+    if images.shape[-1] != LITE0_SIDE:
+        antialias = images.shape[-1] > LITE0_SIDE
+        images = F.interpolate(images, size=LITE0_SIDE, mode="bilinear", align_corners=False, antialias=antialias)
+    return images.contiguous(memory_format=torch.channels_last)

@@ -6,6 +6,7 @@ Samples teach the latent itself; photos teach what samples lack, judged by what 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.inversion.latents import Statistics, statistics
 from gan_edit_engine.inversion.perceptual import Perceptual
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
-from gan_edit_engine.training.augment import blur
+from gan_edit_engine.training.augment import blur, shaken
 from gan_edit_engine.training.pace import Metrics
 from gan_edit_engine.training.photos import draw_photos, flip_randomly
 from gan_edit_engine.training.trainer import STEPS_PER_SEED
@@ -34,14 +35,18 @@ class EncoderSettings:
     batch: int = 16
     seed: int = 0
     rate: float = 1e-3
-    # The rate falls along a cosine to 0 at this many images.
+    # Of the blocks that ImageNet has taught already.
+    look_rate: float = 1e-4
+    # The rates fall along a cosine to 0 at this many images.
     images: int = 100_000
     latent_weight: float = 0.5
     pixel_weight: float = 2.0
     perceptual_weight: float = 1.0
-    # Photos and images are area-averaged down to this side for the perceptual loss: at 128 px VGG would cost four times
-    # as much, and what it sees more of is detail that an encoder does not catch.
+    # Photos and images are area-averaged down to this side for the perceptual loss: at 128 px VGG costs four times as
+    # much, and what it sees more of is detail that an encoder hardly catches.
     perceptual_side: int = 64
+    # Share of the photos that are turned, scaled, moved and lit a little otherwise.
+    shaken: float = 0.8
     # Pulls each layer's vector towards the mean of all layers, so that answers stay near W.
     spread_weight: float = 0.05
     # Share of the samples whose layers come from two latents: answers in w+ are then learnt too.
@@ -61,14 +66,20 @@ class EncoderTrainer:
     """Encoder, optimiser and counters; `step` advances them by one batch, a function of seed and step alone."""
 
     def __init__(self, settings: EncoderSettings, generator: Generator, perceptual: Perceptual, photos: Tensor) -> None:
-        """``generator`` and ``perceptual`` frozen; ``photos`` [P, 3, R, R] uint8 at the generator's resolution."""
+        """``generator`` and ``perceptual`` frozen; ``photos`` [P, 3, S, S] uint8 at a side of its images.
+
+        All on one device, where the training runs.
+        """
         self.settings, self.generator, self.perceptual, self.photos = settings, generator, perceptual, photos
         torch.manual_seed(settings.seed)
-        self.encoder = new_encoder(generator, statistics(generator, torch.device("cpu")))
+        self.device = photos.device
+        self.encoder = new_encoder(generator, statistics(generator, self.device)).to(self.device)
         if settings.bf16 and isinstance(generator, StyleGAN2):  # the others have one precision
             generator.synthesis.set_compute_dtype(torch.bfloat16)
-        parameters = list(self.encoder.parameters())
-        self.optimizer = torch.optim.Adam(parameters, lr=0.0, betas=ADAM_BETAS, fused=True)
+        look = list(self.encoder.look.parameters())
+        new = [p for name, p in self.encoder.named_parameters() if not name.startswith("look.")]
+        groups = [{"params": new, "rate": settings.rate}, {"params": look, "rate": settings.look_rate}]
+        self.optimizer = torch.optim.Adam(groups, lr=0.0, betas=ADAM_BETAS, fused=True)
         self.steps = 0
         self.images = 0
 
@@ -97,27 +108,30 @@ class EncoderTrainer:
         """One batch."""
         settings = self.settings
         torch.manual_seed(settings.seed * STEPS_PER_SEED + self.steps)
-        rate = settings.rate * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * self.images / settings.images)).item())
+        left = 0.5 * (1 + math.cos(math.pi * self.images / settings.images))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = group["rate"] * left
         half = settings.batch // 2
         ws, samples = self._samples(half)
         photos = flip_randomly(draw_photos(self.photos, self.steps * half, half, settings.seed))
-        answers = self.encoder(torch.cat([degrade(samples), photos]))
-        losses = self._losses(answers, ws, photos)
+        otherwise = torch.rand(half, 1, 1, 1, device=self.device) < settings.shaken
+        photos = torch.where(otherwise, shaken(photos), photos)
+        seen = torch.cat([degrade(samples), photos])
+        losses = self._losses(self.encoder(seen), ws, photos)
         self.optimizer.zero_grad()
         torch.stack([weight * value for weight, value in losses.values()]).sum().backward()
         self.optimizer.step()
         self.steps += 1
         self.images += settings.batch
-        return {name: value.item() for name, (_, value) in losses.items()}
+        found = {name: value.detach() for name, (_, value) in losses.items()}
+        return dict(zip(found, torch.stack([*found.values()]).tolist(), strict=True))
 
     def _losses(self, answers: Tensor, ws: Tensor, photos: Tensor) -> dict[str, tuple[float, Tensor]]:
         """Weight and value of each term; the first answers are for the samples of ``ws``, the others for ``photos``."""
         settings, std = self.settings, self.encoder.config.w_std
         # The samples' answers are judged by their latents alone: their images would cost as much again as the photos',
         # and for the same seconds the photos came out worse (LPIPS .464 instead of .431 after five minutes).
-        images = self.generator.synthesis(answers[len(ws) :], noise="const")
+        images = self.generator.small_image(answers[len(ws) :], photos.shape[-1])
         target = self.perceptual.target(photos, torch.ones_like(photos[:, :1]), side=settings.perceptual_side)
         spread = (answers - answers.mean(dim=1, keepdim=True)) / std
         return {
@@ -130,16 +144,18 @@ class EncoderTrainer:
     @torch.no_grad()
     def _samples(self, count: int) -> tuple[Tensor, Tensor]:
         """Latents [count, num_ws, w_dim], some with the layers of two, and their images."""
-        ws, others = self.generator.mapping(torch.randn(2, count, self.generator.z_dim).flatten(0, 1)).chunk(2)
-        crossover = torch.randint(1, self.generator.num_ws, (count, 1, 1))
-        mixed = (torch.arange(self.generator.num_ws)[None, :, None] >= crossover) & (
-            torch.rand(count, 1, 1) < self.settings.mixing
+        num_ws, device = self.generator.num_ws, self.device
+        z = torch.randn(2 * count, self.generator.z_dim, device=device)
+        ws, others = self.generator.mapping(z).chunk(2)
+        crossover = torch.randint(1, num_ws, (count, 1, 1), device=device)
+        mixed = (torch.arange(num_ws, device=device)[None, :, None] >= crossover) & (
+            torch.rand(count, 1, 1, device=device) < self.settings.mixing
         )
         ws = torch.where(mixed, others, ws)
-        return ws, self.generator.synthesis(ws, noise="const").clamp(-1, 1)
+        return ws, self.generator.small_image(ws, self.photos.shape[-1]).clamp(-1, 1)
 
 
 def degrade(images: Tensor) -> Tensor:
     """What photos have and samples lack: softness and sensor noise, in one strength per batch and per image."""
     soft = blur(images, torch.rand(()).item())
-    return soft + torch.rand(len(images), 1, 1, 1) * 0.06 * torch.randn_like(soft)
+    return soft + torch.rand(len(images), 1, 1, 1, device=images.device) * 0.06 * torch.randn_like(soft)

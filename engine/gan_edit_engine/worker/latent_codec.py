@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_edit_engine.generators import Generator
@@ -42,6 +43,18 @@ def check_latent(latent: Latent, generator: Generator, name: str) -> None:
         raise GanEditError("bad_latent", "The given noise is not this model's.", "Use what the same model gave.")
 
 
+def grown_noise(packed: Array, generator: Generator, layers: int) -> Array:
+    """The packed maps of a generator that has the first ``layers`` of this one's, and for the others this one's own.
+
+    What is not of that size stays as it is.
+    """
+    maps = [stored.flatten().cpu().numpy() for stored in generator.noise_consts().values()]
+    there = sum(len(values) for values in maps[: layers - 1])  # the last layer is a ToRGB's, which has no noise
+    if packed.shape != (-(-there // _NOISE_ROW), _NOISE_ROW):
+        return packed
+    return _in_rows(np.concatenate([from_message(packed).flatten()[:there], *maps[layers - 1 :]]))
+
+
 def latent_of(inversion: Inversion) -> Latent:
     """What was found, with all that belongs to it."""
     return Latent(
@@ -58,10 +71,12 @@ def pack_values(latent: Tensor) -> Array:
 
 
 def _pack_noise(noise: NoiseMaps) -> Array | None:
-    """All maps, flattened, in rows of 1024 (an array's sides are limited, its bytes are not); None without maps."""
-    if not noise:
-        return None
-    values = torch.cat([value.flatten() for value in noise.values()]).cpu().numpy()
+    """All maps, flattened, in rows; None without maps."""
+    return _in_rows(torch.cat([value.flatten() for value in noise.values()]).cpu().numpy()) if noise else None
+
+
+def _in_rows(values: NDArray[np.float32]) -> Array:
+    """In rows of 1024: an array's sides are limited, its bytes are not."""
     return to_message(np.pad(values, (0, -len(values) % _NOISE_ROW)).reshape(-1, _NOISE_ROW))
 
 

@@ -22,6 +22,7 @@ from gan_edit_engine.inversion.projection import project, steps_of
 from gan_edit_engine.inversion.start import FromLatent
 from gan_edit_engine.inversion.subject import Inversion
 from gan_edit_engine.library.models import Model, outline
+from gan_edit_engine.worker import earlier
 from gan_edit_engine.worker.follow import follow
 from gan_edit_engine.worker.imagination import imagine_scribble
 from gan_edit_engine.worker.interpolation import check_latents, interpolate
@@ -49,6 +50,9 @@ def perform(request: JobRequest, workspace: Workspace) -> Iterator[Progress | No
         yield find_faces(request)
         return
     check_request(request)
+    if earlier.is_of_earlier(request):
+        yield earlier.TOLD
+        request = earlier.of_default(request, workspace.model(request.model)[0].generator)
     _check_latent(request)
     if isinstance(request, InterpolateRequest | ImagineRequest):
         frames = yield from _frames(request, workspace)

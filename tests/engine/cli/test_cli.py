@@ -19,6 +19,7 @@ from engine_process import EngineProcess, wait_for
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from default_size import LAYERS, SIDE
 from gan_edit_engine import __version__
 from gan_edit_engine.cli import edit as cli_edit
 from gan_edit_engine.cli import interpolate as cli_interpolate
@@ -213,7 +214,7 @@ def test_a_saved_latent_starts_a_projection_and_brings_its_noise_along(
     assert first.noise is not None
     assert first.noise == second.noise
     assert first.ws != second.ws
-    assert first.model == "cats128"
+    assert first.model == "cats256"
 
 
 def test_saved_latents_of_random_images_know_the_way_on_the_sphere(run: Run, tmp_path: Path) -> None:
@@ -223,14 +224,14 @@ def test_saved_latents_of_random_images_know_the_way_on_the_sphere(run: Run, tmp
     done = run(*words)
     assert done.returncode == 0, done.stderr
     way, first = (read_picture(tmp_path / name).pixels.astype(int) for name in ("way.png", "1.png"))
-    assert np.abs(way[:, :128] - first).max() <= 1
+    assert np.abs(way[:, :SIDE] - first).max() <= 1
 
 
 def test_a_random_image_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
     for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2)):
         assert run("random", "--output", name, "--seed", seed, "--set", "truncation_psi=0.5").returncode == 0
     a, b, c = (read_picture(tmp_path / name).pixels for name in ("a.png", "b.png", "c.png"))
-    assert a.shape == (128, 128, 3)
+    assert a.shape == (SIDE, SIDE, 3)
     assert (a == b).all()
     assert (a != c).any()
 
@@ -242,16 +243,16 @@ def test_a_scribble_alone_becomes_numbered_images_with_their_latents(
     done = run(*words, "--json", "--seed", 3, "--set", "samples=8", "--set", "steps=2")
     assert done.returncode == 0, done.stderr
     about = json.loads(done.stdout)
-    assert (about["seed"], about["model"]) == (3, "cats128")
+    assert (about["seed"], about["model"]) == (3, "cats256")
     found = about["candidates"]
     assert [each["output"] for each in found] == ["cat.png", "cat-2.png"]
     assert [each["latent"] for each in found] == ["cat.safetensors", "cat-2.safetensors"]
     assert all(0 < each["error"] < 1 for each in found)
     first, second = (read_picture(tmp_path / each["output"]).pixels for each in found)
-    assert first.shape == (128, 128, 3)
+    assert first.shape == (SIDE, SIDE, 3)
     assert (first != second).any()
     latents = [read_latent(tmp_path / each["latent"]) for each in found]
-    assert [kept.model for kept in latents] == ["cats128"] * 2
+    assert [kept.model for kept in latents] == ["cats256"] * 2
     assert latents[0].ws != latents[1].ws
 
 
@@ -281,7 +282,7 @@ def test_a_jpeg_photo_gives_a_png_of_its_upright_size(run: Run, tmp_path: Path, 
 
 
 def test_a_model_file_is_found_from_the_users_folder(run: Run, tmp_path: Path) -> None:
-    source = ROOT / "engine" / "gan_edit_engine" / "data" / "cats128.safetensors"
+    source = ROOT / "engine" / "gan_edit_engine" / "data" / "cats256.safetensors"
     (tmp_path / "mine.safetensors").symlink_to(source)
     done = run("random", "--output", "r.png", "--model", "mine.safetensors", "--json")
     assert json.loads(done.stdout)["model"] == "mine"
@@ -292,7 +293,7 @@ def test_latents_of_a_file_become_images_of_a_file(run: Run, tmp_path: Path) -> 
     done = run("synthesize", "default", "--input", "x.npz", "--output", "y.npz", "--noise", "none")
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "y.npz") as arrays:
-        assert arrays["image"].shape == (2, 3, 128, 128)
+        assert arrays["image"].shape == (2, 3, SIDE, SIDE)
 
 
 # --- engines ------------------------------------------------------------------------------------------------------
@@ -425,7 +426,7 @@ def test_every_output_is_looked_at_before_an_engine_is(
         raise AssertionError("the work began")
 
     (tmp_path / "folder.png").mkdir()
-    write_latent(tmp_path / "a.st", Latent(to_message(np.zeros((12, 512), np.float32))))
+    write_latent(tmp_path / "a.st", Latent(to_message(np.zeros((LAYERS, 512), np.float32))))
     monkeypatch.chdir(tmp_path)
     for module in (cli_edit, cli_interpolate):
         monkeypatch.setattr(module, "engine", start)

@@ -117,11 +117,17 @@ def test_what_is_no_latent_is_refused(tmp_path: Path, tensors: dict[str, np.ndar
 
 
 def test_a_latent_of_another_model_is_refused_by_both_names(tmp_path: Path) -> None:
-    write_latent(tmp_path / "a.safetensors", Latent(to_message(LATENT), model="cats128"))
-    for model in ("default", "cats128", "/elsewhere/cats128.safetensors"):
-        assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats128"
-    with pytest.raises(GanEditError, match="of the model cats128, not dogs"):
+    write_latent(tmp_path / "a.safetensors", Latent(to_message(LATENT), model="cats256"))
+    for model in ("default", "cats256", "/elsewhere/cats256.safetensors"):
+        assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats256"
+    with pytest.raises(GanEditError, match="of the model cats256, not dogs"):
         read_latent_of(tmp_path / "a.safetensors", "dogs")
+
+
+def test_a_latent_of_the_default_before_is_one_of_the_default(tmp_path: Path) -> None:
+    write_latent(tmp_path / "a.safetensors", Latent(to_message(LATENT), model="cats128"))
+    for model in ("default", "cats256", "cats128"):
+        assert read_latent_of(tmp_path / "a.safetensors", model).model == "cats128"
 
 
 # --- other programs' files ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from PIL import Image
 from small_encoders import encoder_answering
 from typer.testing import CliRunner
 
+from default_size import LAYERS
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, save_encoder
 from gan_edit_engine.cli import models as models_cli
@@ -206,7 +207,7 @@ def test_the_digest_is_of_the_weights_and_not_of_the_file(mine, tmp_path, ws, ti
 
 def test_removing_a_model_removes_its_encoder(mine, tmp_path, ws, tiny_generator):
     attached = encoders.attach_encoder("mine", encoder_file(tmp_path, ws, tiny_generator))
-    assert [info.name for info in models.installed()] == ["cats128", "mine"]
+    assert [info.name for info in models.installed()] == ["cats256", "mine"]
     importing.remove_model("mine")
     assert not attached.exists()
 
@@ -217,10 +218,10 @@ def test_a_file_that_is_not_installed_has_no_encoder(mine, tmp_path):
 
 
 def test_the_embedded_models_encoder_is_small_and_belongs_to_it():
-    beside = default_model_path().with_name("cats128-encoder.safetensors")
+    beside = default_model_path().with_name("cats256-encoder.safetensors")
     assert encoder_path(default_model_path()) == beside
-    assert beside.stat().st_size < 5e6
-    assert answer_of(encoders.open_encoder(models.open_model("default")), 128).shape == (1, 12, 512)
+    assert beside.stat().st_size < 8e6
+    assert answer_of(encoders.open_encoder(models.open_model("default")), 128).shape == (1, LAYERS, 512)
 
 
 # The commands

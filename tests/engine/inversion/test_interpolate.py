@@ -146,7 +146,7 @@ def test_values_that_are_no_numbers_are_refused(workspace):
 
 
 def test_latents_of_another_model_are_refused(workspace):
-    with pytest.raises(GanEditError, match="do not fit cats128"):
+    with pytest.raises(GanEditError, match="do not fit cats256"):
         frames_of(workspace, np.zeros((2, 3, 512), np.float32))
 
 

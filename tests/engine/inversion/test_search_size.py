@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.inversion import edit, search_size
+from gan_edit_engine.inversion.coarse_to_fine import coarse_to_fine
 from gan_edit_engine.inversion.edit import Wish, follow_scribble
 from gan_edit_engine.inversion.invert import invert
 from gan_edit_engine.inversion.latents import random_z, statistics
@@ -19,7 +20,15 @@ from gan_edit_engine.inversion.losses import area_averaged
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual
 from gan_edit_engine.inversion.prepared import Prepared, Projector
-from gan_edit_engine.inversion.search_size import affordable, lacking, looks_at, projection_sides, search_side
+from gan_edit_engine.inversion.search_size import (
+    LARGE,
+    SMALL,
+    affordable,
+    lacking,
+    looks_at,
+    projection_sides,
+    search_side,
+)
 from gan_edit_engine.inversion.start import FromLatent
 from gan_edit_engine.inversion.style import transfer_style
 from gan_edit_engine.inversion.subject import PLAINLY, Drawing, Inversion, Subject, psnr, synthesise
@@ -216,6 +225,22 @@ def test_sides_follow_the_perceptual_networks(large, judge):
     assert [projection_sides(large, judge, fine).at(share) for share in (0, 0.5, 0.55, 0.6, 1)] == [16, 16, 32, 64, 64]
     both = EditSettings(perceptual_side=FINE)
     assert [projection_sides(large, judge, both).at(share) for share in (0, 0.8, 0.9, 1)] == [16, 16, 32, 32]
+
+
+@pytest.mark.parametrize("settings", [ProjectSettings(), EditSettings(), ProjectSettings(patience=3)], ids=str)
+def test_a_model_of_twice_the_usual_side_is_by_default_drawn_and_seen_as_small(settings, monkeypatch):
+    for name, value in {"SMALL": SMALL, "LARGE": LARGE, "_TINY": SMALL // 2}.items():
+        monkeypatch.setattr(search_size, name, value)
+    judge = Perceptual("pixels", Pixels(), least_side=SMALL // 2)
+    searches = []
+    for side in (SMALL, 2 * SMALL):
+        generator = small_stylegan2(resolution=side, channel_base=256)
+        image = torch.zeros(1, 3, side, side)
+        sides = projection_sides(generator, judge, settings)
+        seen = coarse_to_fine(judge, Subject(image, torch.ones_like(image[:, :1])), settings, sides.at(1.0))
+        searches.append((sides, seen.coarse.side, seen.fine.side, seen.coarse_until))
+    assert searches[0] == searches[1]
+    assert {side for _, side in searches[0][0].stages} == {SMALL}
 
 
 @pytest.mark.parametrize("make", [small_stylegan3, lambda: small_stylegan2(architecture="resnet")])

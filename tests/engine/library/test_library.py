@@ -44,7 +44,7 @@ def test_an_imported_checkpoint_is_opened_by_name(golden: Path, tmp_path: Path) 
     file = golden / "sg3t_32.pkl"
     description = importing.Description("noise", "tests", "MIT", "[[0.1, 0.2], [0.3, 0.4]]")
     made = importing.import_model(file, "mine", description, tmp_path)
-    assert [info.name for info in models.installed(tmp_path)] == ["cats128", "mine"]
+    assert [info.name for info in models.installed(tmp_path)] == ["cats256", "mine"]
     model = models.open_model("mine", folder=tmp_path)
     assert model.info == made
     assert (made.domain, made.provenance, made.licence) == ("noise", "tests", "MIT")
@@ -72,7 +72,7 @@ def test_a_model_without_discriminator_forgets_that_of_its_predecessor(golden: P
         models.open_discriminator("mine", folder=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../up", ".hidden", "default", "cats128", "x" * 100])
+@pytest.mark.parametrize("name", ["", "a/b", "../up", ".hidden", "default", "cats256", "cats128", "x" * 100])
 def test_a_name_that_cannot_be_a_file_is_refused(golden: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(GanEditError, match="name"):
         importing.import_model(golden / "sg3t_32.pkl", name, folder=tmp_path)
@@ -90,7 +90,7 @@ def test_a_damaged_import_leaves_the_old_model(golden: Path, tmp_path: Path) -> 
 def test_a_damaged_file_in_the_folder_does_not_hide_the_others(golden: Path, tmp_path: Path) -> None:
     importing.import_model(golden / "sg3t_32.pkl", "good", folder=tmp_path)
     (tmp_path / "bad.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
-    assert [info.name for info in models.installed(tmp_path)] == ["cats128", "good"]
+    assert [info.name for info in models.installed(tmp_path)] == ["cats256", "good"]
     with pytest.raises(GanEditError, match="bad.safetensors"):
         models.open_model("bad", folder=tmp_path)
 
@@ -98,7 +98,7 @@ def test_a_damaged_file_in_the_folder_does_not_hide_the_others(golden: Path, tmp
 def test_an_unknown_model_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(GanEditError, match="no model or file named 'nothere'") as caught:
         models.open_model("nothere", folder=tmp_path)
-    assert "cats128" in caught.value.hint
+    assert "cats256" in caught.value.hint
 
 
 def test_a_pulled_model_is_installed_with_its_licence(published: tuple[Entry, Site], tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_file_that_changed_since_the_first_download_is_refused(published: tupl
     with pytest.raises(downloads.DownloadError, match="not the expected one") as caught:
         pulling.pull_model(entry, quiet, tmp_path)
     assert str(pulling.download_path(entry, tmp_path)) in caught.value.hint
-    assert [info.name for info in models.installed(tmp_path)] == ["cats128"]
+    assert [info.name for info in models.installed(tmp_path)] == ["cats256"]
 
 
 MODEL = nvidia_pickle(small_stylegan2(), stylegan2_attributes(None), None)
@@ -296,7 +296,7 @@ def test_the_commands_import_list_describe_locate_and_remove(golden: Path, tmp_p
     run("import", str(golden / "tf_sg2_32.pkl"), "--name", "lsun", "--align", ".2,.3,.8,.3", *here)
     assert "lsun" in run("list", *here)
     listed = json.loads(run("list", "--json", *here))
-    assert [info["name"] for info in listed["installed"]] == ["cats128", "lsun"]
+    assert [info["name"] for info in listed["installed"]] == ["cats256", "lsun"]
     assert len(listed["available"]) == len(catalogue.MODELS)
     described = json.loads(run("info", "lsun", "--json", *here))
     assert (described["resolution"], described["align_points"]) == (32, [[0.2, 0.3], [0.8, 0.3]])

@@ -84,7 +84,7 @@ def test_a_files_name_is_listed_as_it_can_be_shown_and_found_by_that(folder: Pat
 def test_a_name_that_is_no_text_spoils_no_list(folder: Path) -> None:
     put(folder, os.fsdecode(b"latin \xe9"))
     assert model_names() == ("default", "latin \\udce9")
-    assert "cats128" in run("list")
+    assert "cats256" in run("list")
     with pytest.raises(CheckpointError, match="not valid UTF-8") as caught:
         models.open_model("latin \\udce9")
     assert prints(caught.value.message)
@@ -107,7 +107,7 @@ def test_a_header_larger_than_any_models_is_not_read(folder: Path) -> None:
     put(folder, "good")
     header = json.dumps({"__metadata__": {"architecture": "stylegan2", "licence": "x" * 5_000_000}}).encode()
     (folder / "large.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    assert [info.name for info in models.installed()] == ["cats128", "good"]
+    assert [info.name for info in models.installed()] == ["cats256", "good"]
     with pytest.raises(CheckpointError, match="header is larger"):
         models.open_model("large")
 
@@ -119,7 +119,7 @@ def test_pipes_devices_and_folders_are_no_models(folder: Path, never_waits: None
     (folder / "folder.safetensors").mkdir()
     (folder / "gone.safetensors").symlink_to("nowhere")
     assert model_names() == ("default", "good")
-    assert [info.name for info in models.installed()] == ["cats128", "good"]
+    assert [info.name for info in models.installed()] == ["cats256", "good"]
     assert "good" in run("list")
     for name in ("pipe", "device", "folder", "gone"):
         with pytest.raises(GanEditError, match="no model or file"):

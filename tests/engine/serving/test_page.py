@@ -14,6 +14,7 @@ from engine_process import wait_for
 from PIL import Image
 from serving.served import Served, fetched
 
+from default_size import SIDE
 from gan_edit_engine.imaging.image_files import Picture, read_picture, write_png
 from gan_edit_engine.imaging.latent_files import read_latent
 
@@ -168,7 +169,7 @@ def test_a_person_paints_and_takes_the_edit_home(visit: Visit, photo: Path, tmp_
     changed = (before != after).any(axis=2)
     assert changed[110:130, 145:175].any()
     latent = read_latent(file)
-    assert latent.model == "cats128"
+    assert latent.model == "cats256"
     assert latent.residual is None
 
 
@@ -225,9 +226,9 @@ def test_colours_alone_ask_for_images_to_choose_from(visit: Visit, tmp_path: Pat
     for number in range(2):
         files.append(chosen(page, number, f"-{number + 1}.png", tmp_path))
     first, second = (read_picture(file).pixels for file in files)
-    assert first.shape == second.shape == (128, 128, 3)
+    assert first.shape == second.shape == (SIDE, SIDE, 3)
     assert (first != second).any()
-    assert [read_latent(file).model for file in files] == ["cats128"] * 2
+    assert [read_latent(file).model for file in files] == ["cats256"] * 2
     press(page, "Paint on this one")
     page.wait_for_function("document.querySelector('#looking img')")
     page.get_by_role("button", name="Edit", exact=True).wait_for()

@@ -94,7 +94,7 @@ def test_a_job_is_done_as_by_a_local_engine(program: Any) -> None:
     assert any(isinstance(event, Progress) for event in told)
     assert isinstance(told[-1], ResultReady)
     assert told[-1].image.shape == PHOTO.shape
-    assert told[-1].model == "cats128"
+    assert told[-1].model == "cats256"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_visitor_has_so_many_jobs_at_once_and_the_others_theirs(program: Any, 
     [
         (ShutdownRequest(), "not_allowed"),
         (RandomRequest("/etc/passwd"), "unknown_model"),
-        (RandomRequest("../cats128"), "unknown_model"),
+        (RandomRequest("../cats256"), "unknown_model"),
         (LookRequest(100, 100, "/etc/passwd"), "unknown_model"),
         (ProjectRequest(Array("uint8", (200, 101, 3), bytes(200 * 101 * 3))), "too_large"),
         (CancelRequest("f" * 32), "unknown_job"),
@@ -170,10 +170,10 @@ def test_what_is_not_allowed_is_refused_in_one_sentence(program: Any, request_: 
 
 def test_a_model_is_not_named_by_its_file(program: Any, served: Served) -> None:
     models = program.predict(api_name="/models")
-    assert [model["name"] for model in models] == ["cats128"]
+    assert [model["name"] for model in models] == ["cats256"]
     assert models[0]["licence"] == "MIT"
     assert "/" not in json.dumps(models[0]["name"])
-    path = Path(__file__).parents[3] / "engine" / "gan_edit_engine" / "data" / "cats128.safetensors"
+    path = Path(__file__).parents[3] / "engine" / "gan_edit_engine" / "data" / "cats256.safetensors"
     assert path.is_file()
     assert events(sent(program, RandomRequest(str(path)), "8" * 32))[0][1].code == "unknown_model"
 

@@ -90,7 +90,7 @@ def test_the_command_line_edits_there_as_here(served: Served, folder: Path, key:
     words = ("edit", tmp_path / "photo.png", "--scribble", tmp_path / "scribble.png", *quick)
     there = command(folder, "--engine", served.url, *words, "--output", tmp_path / "there.png")
     assert there.returncode == 0, there.stderr
-    assert json.loads(there.stdout)["model"] == "cats128"
+    assert json.loads(there.stdout)["model"] == "cats256"
     assert not (folder / "mine" / "engine.json").exists()  # no engine was started here
     here = command(folder, *words, "--output", tmp_path / "here.png", "--no-keep")
     assert here.returncode == 0, here.stderr
@@ -151,7 +151,7 @@ def test_what_goes_wrong_there_is_said_as_here(served: Served, key: str) -> None
         with pytest.raises(JobFailedError) as caught:
             client.run(RandomRequest("no-such-model"))
         assert caught.value.code == "unknown_model"
-        assert client.run(RandomRequest()).model == "cats128"
+        assert client.run(RandomRequest()).model == "cats256"
     with pytest.raises(GanEditError, match="does not know this key") as refused:
         RemoteTransport(Remote(served.url, "wrong" * 9))
     assert refused.value.code == "bad_keys"
@@ -194,7 +194,7 @@ def test_a_line_on_which_a_request_was_lost_carries_it_again(served: Served, key
         line.cut()
         opener = threading.Timer(3, lambda: setattr(line, "is_open", True))
         opener.start()
-        assert client.run(RandomRequest()).model == "cats128"
+        assert client.run(RandomRequest()).model == "cats256"
         opener.join()
 
 
@@ -251,7 +251,7 @@ def test_a_request_larger_than_the_server_takes_is_refused_at_once(folder: Path,
             with pytest.raises(GanEditError, match="does not take so much at once") as caught:
                 client.run(ProjectRequest(to_message(noise)))
             assert caught.value.code == "too_large"
-            assert client.run(RandomRequest()).model == "cats128"
+            assert client.run(RandomRequest()).model == "cats256"
     finally:
         served.end()
 

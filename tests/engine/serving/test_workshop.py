@@ -48,7 +48,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def look(photo: Path) -> Look:
-    return Look(photo, "cats128", Limits())
+    return Look(photo, "cats256", Limits())
 
 
 @pytest.mark.parametrize("with_photo", [True, False])

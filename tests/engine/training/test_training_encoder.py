@@ -61,10 +61,10 @@ def test_a_file_that_holds_no_encoder_is_refused(tmp_path: Path, header: dict[st
         load_encoder(path)
 
 
-def test_an_encoder_for_the_default_models_stays_below_five_megabytes(tmp_path: Path) -> None:
+def test_an_encoder_for_the_default_models_stays_below_eight_megabytes(tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     save_encoder(path, Encoder(EncoderConfig(num_ws=12, w_dim=512, w_std=0.5)), {})
-    assert path.stat().st_size < 5 * MEGABYTE
+    assert path.stat().st_size < 8 * MEGABYTE
 
 
 def test_training_brings_answers_nearer_to_the_latents_of_samples() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from default_size import LAYERS, SIDE
 from gan_edit_engine.generators import Generator
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion.anatomy import Anatomy, places, unit
@@ -18,7 +19,7 @@ from gan_edit_protocol.events import FramesReady, Progress
 from gan_edit_protocol.requests import ImagineRequest
 from gan_edit_protocol.settings import ImagineSettings
 
-SIDE = 256
+CANVAS = 256
 LEFT_EYE, RIGHT_EYE = (75, 104), (187, 104)
 CPU = torch.device("cpu")
 QUICK = ImagineSettings(candidates=2, samples=32, steps=20)
@@ -30,7 +31,7 @@ def workspace() -> Workspace:
 
 
 def canvas() -> np.ndarray:
-    return np.zeros((SIDE, SIDE, 4), np.uint8)
+    return np.zeros((CANVAS, CANVAS, 4), np.uint8)
 
 
 def stroke(scribble: np.ndarray, colour: tuple[int, int, int], *points: tuple[int, int], width: int = 26) -> None:
@@ -90,10 +91,11 @@ def test_two_blue_strokes_are_eyes_and_not_a_blue_cat(workspace):
     scribble = canvas()
     eyes(scribble, (70, 140, 225))
     _, result = run(scribble, workspace)
-    for image in from_message(result.frames).astype(int):
+    for frame in from_message(result.frames):
+        image = cv2.resize(frame, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR).astype(int)
         blueness = image[..., 2] - image[..., 0]
-        irises = [blueness[y // 2 - 4 : y // 2 + 4, x // 2 - 5 : x // 2 + 5].mean() for x, y in (LEFT_EYE, RIGHT_EYE)]
-        cheeks = [blueness[85:105, x : x + 15].mean() for x in (20, 93)]
+        irises = [blueness[y - 8 : y + 8, x - 10 : x + 10].mean() for x, y in (LEFT_EYE, RIGHT_EYE)]
+        cheeks = [blueness[170:210, x : x + 30].mean() for x in (40, 186)]
         assert min(irises) > max(cheeks) + 40
 
 
@@ -106,8 +108,8 @@ def test_looks_and_steps_are_counted_through_with_previews(workspace):
     assert [each.step for each in drawn] == list(range(1, 19)), "2 looks, 8 steps for all, 4 for each of 2"
     assert {each.of for each in drawn} == {18}
     assert [each.step for each in drawn if each.preview] == [10]
-    assert result.frames.shape == (2, 128, 128, 3)
-    assert result.latents.shape == (2, 12, 512)
+    assert result.frames.shape == (2, SIDE, SIDE, 3)
+    assert result.latents.shape == (2, LAYERS, 512)
     again = run(scribble, workspace, settings)[1]
     assert (again.frames, again.latents) == (result.frames, result.latents)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from default_size import SIDE
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.crop import Crop as PhotoCrop
 from gan_edit_engine.imaging.crop import composite
@@ -215,7 +216,7 @@ def test_frames_that_fill_no_message_come_in_parts(client, monkeypatch: pytest.M
     request = InterpolateRequest(zs, settings=settings)
     whole = client.run(request)
     assert (whole.first, whole.of, whole.frames.shape[0]) == (0, 5, 5)
-    monkeypatch.setattr(perform_interpolation, "ANSWER_BYTES", 2 * 128 * 128 * 3 + 1)
+    monkeypatch.setattr(perform_interpolation, "ANSWER_BYTES", 2 * SIDE * SIDE * 3 + 1)
     parts = list(client.frames(request))
     assert [(part.first, part.of, part.frames.shape[0]) for part in parts] == [(0, 5, 2), (2, 5, 2), (4, 5, 1)]
     assert b"".join(part.frames.data for part in parts) == whole.frames.data

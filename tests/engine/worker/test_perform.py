@@ -9,10 +9,12 @@ import pytest
 import skimage
 import torch
 
+from default_size import LAYERS, SIDE
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.imaging.crop import composite
 from gan_edit_engine.inversion.axes import PROBES
 from gan_edit_engine.inversion.kin import SAMPLES
+from gan_edit_engine.inversion.search_size import search_side
 from gan_edit_engine.worker import interpolation
 from gan_edit_engine.worker import progress as progress_events
 from gan_edit_engine.worker.perform import perform
@@ -76,7 +78,7 @@ def test_pictures_on_the_way_that_nobody_asked_for_are_not_even_drawn(photo, wor
     drawn = []
     for room in (progress_events, interpolation):
         monkeypatch.setattr(room, "preview", drawn.append)
-    ws = to_message(np.zeros((2, 12, 512), np.float32))
+    ws = to_message(np.zeros((2, LAYERS, 512), np.float32))
     way, short = InterpolateRequest(ws, settings=InterpolateSettings(frames=2)), ProjectSettings(steps=10, cache=False)
     for request in (edit_request(photo), ProjectRequest(to_message(photo), align=EYES, settings=short), way):
         events, _ = run(request, workspace)
@@ -92,8 +94,9 @@ def test_an_edit_reports_each_step_shows_previews_and_stays_inside_the_mask(phot
     assert [p.step for p in progress] == list(range(1, 21))
     assert {p.of for p in progress} == {20}
     assert [p.step for p in progress if p.preview] == [10, 20]
-    assert progress[9].preview.shape == (128, 128, 3)
-    assert (result.model, result.device, result.steps, result.seed) == ("cats128", "cpu", 20, 0)
+    searched = search_side(workspace.model("default")[0].generator)
+    assert progress[9].preview.shape == (searched, searched, 3)
+    assert (result.model, result.device, result.steps, result.seed) == ("cats256", "cpu", 20, 0)
     assert result.psnr > 10
     edited = composite(photo, from_message(result.image), from_message(result.mask), result.x, result.y)
     mask = scribble_and_mask(photo)[1]
@@ -257,7 +260,7 @@ def test_random_images_follow_their_seed_and_truncation(workspace):
     def draw(**settings):
         return from_message(run(RandomRequest(settings=RandomSettings(**settings)), workspace)[1].image)
 
-    assert draw(seed=1).shape == (128, 128, 3)
+    assert draw(seed=1).shape == (SIDE, SIDE, 3)
     assert (draw(seed=1) == draw(seed=1)).all()
     assert (draw(seed=1) != draw(seed=2)).any()
     assert (draw(seed=1, truncation_psi=0.0) == draw(seed=2, truncation_psi=0.0)).all()
@@ -270,7 +273,7 @@ def test_random_images_follow_their_seed_and_truncation(workspace):
         ({"crop": Crop(430, 280, 20), "align": None}, "outside of the square"),
         ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "Nothing is painted inside the selection"),
         ({"latent": latent(np.zeros((3, 512)))}, "given latent"),
-        ({"latent": latent(np.full((12, 512), np.nan))}, "no numbers"),
+        ({"latent": latent(np.full((LAYERS, 512), np.nan))}, "no numbers"),
         ({"model": "nonesuch"}, "nonesuch"),
     ],
 )
@@ -290,9 +293,9 @@ def test_a_request_that_cannot_be_done_says_why_in_one_sentence(photo, workspace
         ({"scribble": np.zeros((300, 451, 4), np.uint8)}, "nothing_painted"),
         ({"mask": np.pad(np.ones((9, 9), np.uint8), ((0, 291), (0, 442)))}, "nothing_painted"),
         ({"latent": latent(np.zeros((3, 512)))}, "bad_latent"),
-        ({"latent": latent(np.full((12, 512), np.inf))}, "bad_latent"),
-        ({"latent": latent(np.zeros((12, 512)), np.zeros((3, 1024)))}, "bad_latent"),
-        ({"latent": latent(np.zeros((12, 512)), np.full((22, 1024), np.nan))}, "bad_latent"),
+        ({"latent": latent(np.full((LAYERS, 512), np.inf))}, "bad_latent"),
+        ({"latent": latent(np.zeros((LAYERS, 512)), np.zeros((3, 1024)))}, "bad_latent"),
+        ({"latent": latent(np.zeros((LAYERS, 512)), np.full((22, 1024), np.nan))}, "bad_latent"),
         ({"model": "nonesuch"}, "unknown_model"),
         ({"model": "nonesuch.pkl"}, "unknown_model"),
     ],
@@ -321,10 +324,10 @@ def test_pixels_that_are_no_numbers_are_named_with_the_first_of_them(photo, unlo
     ("latents", "settings", "code"),
     [
         (np.zeros((2, 3, 512)), {}, "bad_latent"),
-        (np.full((2, 12, 512), np.nan), {}, "bad_latent"),
-        (np.zeros((2, 12, 512)), {"mode": "spherical"}, "bad_latent"),
-        (np.zeros((1, 12, 512)), {}, "too_few_latents"),
-        (np.zeros((3, 12, 512)), {"mode": "crossover"}, "too_many_latents"),
+        (np.full((2, LAYERS, 512), np.nan), {}, "bad_latent"),
+        (np.zeros((2, LAYERS, 512)), {"mode": "spherical"}, "bad_latent"),
+        (np.zeros((1, LAYERS, 512)), {}, "too_few_latents"),
+        (np.zeros((3, LAYERS, 512)), {"mode": "crossover"}, "too_many_latents"),
     ],
 )
 def test_latents_that_make_no_animation_are_refused_before_a_model_is_loaded(unloaded, latents, settings, code):

@@ -59,7 +59,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def test_a_model_is_there_once_under_all_its_names_and_for_all_classes(install: Callable[[str], None], tmp_path: Path):
     install("mine")
     workspace = Workspace(CPU)
-    assert workspace.model("default")[0] is workspace.model("cats128")[0]
+    assert workspace.model("default")[0] is workspace.model("cats256")[0]
     names = ("mine", str(tmp_path / "mine.safetensors"))
     assert len({id(workspace.model(name)[0].generator) for name in names}) == 1
     assert workspace.model("mine", 0)[0] is workspace.model("mine", 1)[0]
