@@ -38,6 +38,9 @@ def load_encoder(path: Path) -> tuple[Encoder, dict[str, str]]:
         config = EncoderConfig(int(header["num_ws"]), int(header["w_dim"]), float(header["w_std"]))
         encoder = Encoder(config)
         state = safetensors_file.read_tensors(path)
+        if not any(name.startswith("look.") for name in state):
+            hint = "Train one anew (scripts/train_encoder.py), or set start to mean."
+            raise CheckpointError(path, "it holds an encoder of an earlier version of GAN Edit", hint)
         check_state(encoder.state_dict(), state)
     except (KeyError, ValueError) as error:
         raise CheckpointError(path, str(error).rstrip(".")) from None

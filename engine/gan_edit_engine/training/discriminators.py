@@ -7,6 +7,7 @@ mixed by frozen random convolutions, judged by one small network per scale.
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -140,8 +141,8 @@ class ProjectedDiscriminator(Discriminator):
         return mixed
 
     def judge(self, features: list[Tensor]) -> list[Tensor]:
-        device = features[0].device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.compute_dtype == torch.bfloat16):
+        half = self.compute_dtype == torch.bfloat16
+        with torch.autocast(features[0].device.type, dtype=torch.bfloat16) if half else nullcontext():
             return [judge(x).float() for judge, x in zip(self.judges, features, strict=True)]
 
 

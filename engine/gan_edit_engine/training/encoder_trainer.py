@@ -93,10 +93,18 @@ class EncoderTrainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state from `state_dict` of a trainer for the same generator."""
+        """Take over a state from `state_dict` of a trainer for the same generator; SettingError if it is of another."""
+        if {name: value.shape for name, value in state["encoder"].items()} != self._shapes():
+            raise SettingError(
+                "This run's encoder is of another generator, or of an earlier version of GAN Edit.",
+                "Begin a new run in another folder.",
+            )
         self.encoder.load_state_dict(state["encoder"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps, self.images = state["steps"], state["images"]
+
+    def _shapes(self) -> dict[str, torch.Size]:
+        return {name: value.shape for name, value in self.encoder.state_dict().items()}
 
     def take_over(self, earlier: Encoder) -> None:
         """Begin with an encoder of a similar generator; SettingError when its answers have another shape."""
@@ -124,7 +132,7 @@ class EncoderTrainer:
         self.steps += 1
         self.images += settings.batch
         found = {name: value.detach() for name, (_, value) in losses.items()}
-        return dict(zip(found, torch.stack([*found.values()]).tolist(), strict=True))
+        return dict(zip(found, torch.stack([*found.values()]).cpu().tolist(), strict=True))
 
     def _losses(self, answers: Tensor, ws: Tensor, photos: Tensor) -> dict[str, tuple[float, Tensor]]:
         """Weight and value of each term; the first answers are for the samples of ``ws``, the others for ``photos``."""

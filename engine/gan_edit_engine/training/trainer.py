@@ -125,7 +125,7 @@ class Trainer:
         self.steps += 1
         self.images += batch
         # All at once: a graphics card is waited for with each number that is asked of it.
-        return dict(zip(found, torch.stack([*found.values()]).tolist(), strict=True))
+        return dict(zip(found, torch.stack([*found.values()]).cpu().tolist(), strict=True))
 
     def _set_rates(self) -> None:
         settings = self.settings

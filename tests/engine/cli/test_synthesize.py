@@ -60,7 +60,7 @@ def test_what_the_official_projector_writes_is_synthesized(tmp_path: Path) -> No
     [
         ({"z": np.zeros((2, 7))}, r"z must be \[N, 512\], not \[2, 7\]"),
         ({"w": np.zeros((2, 3, 512))}, r"w must be \[N, 512\]"),
-        ({"ws": np.zeros((2, 512))}, r"ws must be \[N, 12, 512\]"),
+        ({"ws": np.zeros((2, 512))}, r"ws must be \[N, 14, 512\]"),
         ({"x": np.zeros((2, 512))}, "none of the arrays ws, w, z"),
         ({"z": np.full((1, 512), np.nan)}, "not finite"),
         ({"z": np.zeros((0, 512))}, "no latents"),

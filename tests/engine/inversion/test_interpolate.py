@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from default_size import LAYERS, SIDE
 from gan_edit_engine.imaging.animation import check_animation, honoured_rate, write_animation
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion.interpolate import check_count, combine, crossover, path, spherical, transfer_expression
@@ -108,7 +109,7 @@ def test_the_images_change_smoothly_from_one_latent_to_the_other(workspace):
     z = np.random.default_rng(1).standard_normal((2, 512)).astype(np.float32)
     result = frames_of(workspace, z, mode="spherical", frames=8)
     frames = from_message(result.frames).astype(float)
-    assert frames.shape == (8, 128, 128, 3)
+    assert frames.shape == (8, SIDE, SIDE, 3)
     ways = np.abs(np.diff(frames, axis=0)).mean((1, 2, 3))
     assert ways.max() < np.abs(frames[0] - frames[-1]).mean()
     again = frames_of(workspace, from_message(result.latents)[[0, -1]], frames=2)
@@ -129,20 +130,20 @@ def test_the_way_on_the_sphere_ends_in_the_random_images_themselves(workspace):
 
 def test_latents_in_w_plus_are_refused_for_the_way_on_the_sphere(workspace):
     with pytest.raises(GanEditError, match="goes through z") as caught:
-        frames_of(workspace, np.zeros((2, 12, 512), np.float32), mode="spherical")
+        frames_of(workspace, np.zeros((2, LAYERS, 512), np.float32), mode="spherical")
     assert "linear" in caught.value.hint
 
 
 def test_style_transfer_reports_its_steps_and_gives_one_image(workspace):
-    latents = np.random.default_rng(1).standard_normal((2, 12, 512)).astype(np.float32)
+    latents = np.random.default_rng(1).standard_normal((2, LAYERS, 512)).astype(np.float32)
     result = frames_of(workspace, latents, mode="style", steps=2)
-    assert result.frames.shape == (1, 128, 128, 3)
+    assert result.frames.shape == (1, SIDE, SIDE, 3)
     assert not np.allclose(from_message(result.latents)[0], latents[0])
 
 
 def test_values_that_are_no_numbers_are_refused(workspace):
     with pytest.raises(GanEditError, match="no numbers"):
-        frames_of(workspace, np.full((2, 12, 512), np.nan, np.float32))
+        frames_of(workspace, np.full((2, LAYERS, 512), np.nan, np.float32))
 
 
 def test_latents_of_another_model_are_refused(workspace):

@@ -22,7 +22,7 @@ from gan_edit_engine.generators.layers import upsample
 from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.networks.lpips import Lpips
 from gan_edit_engine.networks.vgg import convolutions
-from gan_edit_engine.training.augment import blur, colour, cutout, diff_augment, translate
+from gan_edit_engine.training.augment import blur, colour, cutout, diff_augment, shaken, translate
 from gan_edit_engine.training.detail import DetailTrainer
 from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
 from gan_edit_engine.training.evaluation import diversity
@@ -131,6 +131,16 @@ def test_each_change_of_an_augmentation_happens_as_often_as_asked() -> None:
     assert not (diff_augment(images) == images).flatten(1).all(dim=1).any()
 
 
+def test_shaken_photos_differ_a_little_and_each_otherwise() -> None:
+    torch.manual_seed(0)
+    photo = blur(torch.rand(1, 3, 32, 32) * 2 - 1, 2).expand(8, -1, -1, -1)
+    seen = shaken(photo)
+    changes = (seen - photo).abs().mean(dim=(1, 2, 3))
+    assert ((changes > 0.005) & (changes < 0.4)).all()
+    assert len({round(change, 6) for change in changes.tolist()}) == 8
+    assert seen.abs().max() <= 1
+
+
 def test_blur_keeps_brightness_and_a_sigma_of_zero_keeps_all() -> None:
     images = torch.rand(2, 3, 16, 16)
     assert blur(images, 0.0) is images
@@ -179,6 +189,17 @@ def test_a_step_moves_both_players_and_leaves_the_frozen_features_alone() -> Non
     after = (*trainer.generator.parameters(), *trainer.discriminator.judges.parameters())
     moved = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
     assert sum(moved) > 0.9 * len(moved)
+
+
+def test_the_rates_of_both_players_fall_to_nothing() -> None:
+    trainer = tiny_trainer(rates_end=12, rate_warm_up_steps=1)
+    shares = []
+    for _ in range(4):
+        trainer.step()
+        optimizers = (trainer.generator_optimizer, trainer.discriminator_optimizer)
+        rates = trainer.settings.generator_rate, trainer.settings.discriminator_rate
+        shares.append([each.param_groups[0]["lr"] / rate for each, rate in zip(optimizers, rates, strict=True)])
+    assert np.array(shares) == pytest.approx(np.array([[1, 1], [0.75, 0.75], [0.25, 0.25], [0, 0]]))
 
 
 def test_the_generator_waits_while_the_discriminator_has_its_head_start() -> None:
@@ -353,6 +374,9 @@ def test_a_killed_run_goes_on_bit_exactly(tmp_path: Path) -> None:
 def test_a_runs_model_grows_in_a_run_of_a_higher_resolution(tmp_path: Path) -> None:
     photos, model = beginning(tmp_path, 32, images_seen="100")
     assert train(tmp_path / "small", photos, model, until=40).wait(300) == 0
+    assert [file.name for file in (tmp_path / "small" / "samples").iterdir()] == ["000000040.png"], (
+        "the end shows itself"
+    )
     assert (
         train(tmp_path / "big", photos, tmp_path / "small" / "models" / "000000040.safetensors", 40, 32).wait(300) == 0
     )

@@ -61,6 +61,15 @@ def test_a_file_that_holds_no_encoder_is_refused(tmp_path: Path, header: dict[st
         load_encoder(path)
 
 
+def test_an_encoder_of_an_earlier_version_is_to_be_trained_anew(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    header = {"architecture": "encoder", "num_ws": "6", "w_dim": "8", "w_std": "1.0"}
+    save_file({"gather.0.weight": torch.zeros(48, 24, 3, 3), "w_avg": torch.zeros(8)}, path, metadata=header)
+    with pytest.raises(CheckpointError, match=r"mine\.safetensors: .* an earlier version") as caught:
+        load_encoder(path)
+    assert "Train one anew" in caught.value.hint
+
+
 def test_an_encoder_for_the_default_models_stays_below_eight_megabytes(tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     save_encoder(path, Encoder(EncoderConfig(num_ws=12, w_dim=512, w_std=0.5)), {})
@@ -98,6 +107,28 @@ def test_in_bfloat16_the_losses_are_nearly_the_same() -> None:
     whole, half = tiny_trainer(), tiny_trainer(bf16=True)
     assert half.generator.synthesis.b16.compute_dtype == torch.bfloat16
     assert half.step() == pytest.approx(whole.step(), rel=0.05, abs=1e-3)
+
+
+def test_a_run_does_not_go_on_with_an_encoder_of_another_shape() -> None:
+    trainer = tiny_trainer()
+    state = trainer.state_dict()
+    state["encoder"] = {name: value for name, value in state["encoder"].items() if not name.startswith("look.")}
+    with pytest.raises(SettingError, match="earlier version") as caught:
+        trainer.load_state_dict(state)
+    assert "another folder" in caught.value.hint
+
+
+def test_what_imagenet_has_taught_changes_more_slowly_and_both_rates_fall_to_nothing() -> None:
+    trainer = tiny_trainer(rate=1e-3, look_rate=1e-5, images=16)
+    before = trainer.encoder.look.stem.weight.clone()
+    rates = []
+    for _ in range(3):
+        trainer.step()
+        rates.append([group["lr"] for group in trainer.optimizer.param_groups])
+    assert rates[0] == [1e-3, 1e-5]
+    assert rates[2] == pytest.approx([0, 0], abs=1e-12)
+    assert 0 < (trainer.encoder.look.stem.weight - before).abs().max() < 1e-4
+    assert not trainer.encoder.frozen.stem.weight.requires_grad
 
 
 def test_an_encoder_run_goes_on_bit_exactly(tmp_path: Path) -> None:

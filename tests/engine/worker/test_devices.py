@@ -8,6 +8,7 @@ and on the graphics card too where there is one.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -29,6 +30,7 @@ from gan_edit_engine.checkpoints import safetensors_file
 from gan_edit_engine.checkpoints.encoder_file import GENERATOR_DIGEST, save_encoder
 from gan_edit_engine.generators import Generator, build
 from gan_edit_engine.generators.dcgan import DCGANConfig
+from gan_edit_engine.generators.stylegan2 import StyleGAN2Config
 from gan_edit_engine.imaging.arrays import from_message, to_message
 from gan_edit_engine.inversion import precision
 from gan_edit_engine.inversion.latents import label, random_z
@@ -39,8 +41,13 @@ from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.networks.digest import weights_digest
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.networks.lpips import Lpips
+from gan_edit_engine.training.detail import DetailTrainer
 from gan_edit_engine.training.discriminators import DetailDiscriminator, ProjectedDiscriminator, StyleGAN2Discriminator
+from gan_edit_engine.training.encoder_trainer import EncoderSettings, EncoderTrainer
 from gan_edit_engine.training.evaluation import Lite0Features, Vgg16Features, diversity
+from gan_edit_engine.training.settings import TrainingSettings
+from gan_edit_engine.training.start import new_generator
+from gan_edit_engine.training.trainer import Trainer
 from gan_edit_engine.worker import workspace
 from gan_edit_engine.worker.evaluate import evaluate, mean
 from gan_edit_engine.worker.perform import perform
@@ -64,6 +71,7 @@ from gan_edit_protocol.settings import (
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SIDE = 16
+SMALL = StyleGAN2Config(z_dim=8, w_dim=8, resolution=SIDE, channel_base=64, channel_max=8, mapping_layers=1)
 DEVICES = [DEVICE, *([CUDA] if torch.cuda.is_available() else [])]
 
 
@@ -300,6 +308,45 @@ def test_the_bench_runs_on_the_device(device: torch.device) -> None:
         for make in Bench("tiny", device).groups().values():
             for run in make().values():
                 run()
+
+
+# Training
+
+
+def photos(side: int = SIDE) -> Tensor:
+    return torch.randint(0, 256, (4, 3, side, side), dtype=torch.uint8).to(DEVICE)
+
+
+def new(config: StyleGAN2Config) -> Generator:
+    return new_generator(config, seed=0).to(DEVICE)
+
+
+def trainer_of_all() -> Any:
+    settings = TrainingSettings(resolution=SIDE, batch=2, blur_images=100)
+    return Trainer(settings, new(SMALL), ProjectedDiscriminator(width=8, hidden=8).to(DEVICE), photos())
+
+
+def trainer_of_detail() -> Any:
+    settings = TrainingSettings(
+        resolution=SIDE, batch=2, discriminator="detail", blur_images=0, augment_probability=0.5
+    )
+    return DetailTrainer(settings, new(SMALL), DetailDiscriminator(width=8, hidden=8).to(DEVICE), photos())
+
+
+def trainer_of_encoder() -> Any:
+    generator = new(SMALL).requires_grad_(False)
+    return EncoderTrainer(EncoderSettings(batch=4), generator, load_perceptual("efficientnet-lite0", DEVICE), photos())
+
+
+@pytest.mark.parametrize("make", [trainer_of_all, trainer_of_detail, trainer_of_encoder])
+def test_a_step_of_a_training_computes_where_the_photos_lie(
+    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adam = torch.optim.Adam
+    # The fused step is one of a few devices' own kernels.
+    monkeypatch.setattr(torch.optim, "Adam", lambda *given, **settings: adam(*given, **{**settings, "fused": False}))
+    with PretendedDevice():
+        assert all(map(math.isfinite, make().step().values()))
 
 
 # The pretended device itself
