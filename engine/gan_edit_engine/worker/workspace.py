@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import deterministic
 
+from gan_edit_engine import generators
 from gan_edit_engine.inversion.axes import PROBES, find_axes, wants_axes
 from gan_edit_engine.inversion.kin import SAMPLES, feature_statistics
 from gan_edit_engine.inversion.latents import Statistics, label, map_to_w, random_z, statistics
@@ -121,7 +122,7 @@ class Workspace:
             ws = generator.mapping(z, label(generator, len(z), settings.class_label, self.device))
             known = dataclasses.replace(known, features=(yield from feature_statistics(generator, ws)))
             self._keep(opened, settings, known)
-        return Prepared(generator, known, self._resolved(affordable(generator, settings)))
+        return Prepared(generator, known, self._resolved(generator, affordable(generator, settings)))
 
     def looks(self, name: str, settings: ProjectSettings) -> int:
         """How many looks at the model `explore` will take; 0 where all is known."""
@@ -140,7 +141,8 @@ class Workspace:
         # Opened once: a file that is replaced meanwhile must not lend its key or encoder to another's weights.
         opened = self._opened(name)
         encoder = self.encoder(opened.model, settings) if with_encoder else None
-        perceptual = self.perceptual(self._resolved(settings), name)
+        settings = self._resolved(opened.model.generator, settings)
+        perceptual = self.perceptual(settings, name)
         ready, key = (yield from self._explore(opened, settings)), weights_key(opened.model)
         return Projector(ready.generator, ready.statistics, ready.settings, perceptual, encoder, key, self.projections)
 
@@ -174,15 +176,16 @@ class Workspace:
             return None
         return self._encoders.get((file_identity(file), model.digest), lambda: open_encoder(model))
 
-    def _resolved(self, settings: SettingsT) -> SettingsT:
-        """``settings`` with the precision that "auto" stands for on this device.
+    def _resolved(self, generator: generators.Generator, settings: SettingsT) -> SettingsT:
+        """``settings`` with the precision that "auto" stands for in a search in ``generator`` on this device.
 
         L-BFGS keeps float32: its line search takes the rounding of a coarser format for the shape of the loss.
         """
         if settings.precision != "auto":
             return settings
-        faster = "float32" if settings.optimizer == "lbfgs" else faster_precision(self.device, cache_dir())
-        return dataclasses.replace(settings, precision=faster)
+        if settings.optimizer == "lbfgs":
+            return dataclasses.replace(settings, precision="float32")
+        return dataclasses.replace(settings, precision=faster_precision(generator, self.device, cache_dir()))
 
     def perceptual(self, settings: ProjectSettings | InterpolateSettings, model: str) -> Perceptual:
         """The perceptual network that the settings name, loaded when first asked for."""

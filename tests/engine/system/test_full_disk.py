@@ -146,14 +146,16 @@ def test_a_worker_is_heard_though_its_log_cannot_be_written(monkeypatch: pytest.
     assert list(worker._log_tail) == ["one", "two"]
 
 
-def test_a_cache_on_a_full_disk_costs_only_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_on_a_full_disk_costs_only_the_time(
+    tmp_path: Path, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = tmp_path / "precision.json"
     old.write_text(json.dumps({"x" * ROOM: "float32"}))
     shutil.copy(old, tmp_path / "kept.safetensors")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr("gan_edit_engine.inversion.precision.speedup", lambda device: 3.0)
+    monkeypatch.setattr("gan_edit_engine.inversion.precision.speedup", lambda run, clock: 3.0)
     with full_disk(ROOM):
-        assert faster_precision(torch.device("cpu"), tmp_path) == "bfloat16"
+        assert faster_precision(tiny_generator, torch.device("cpu"), tmp_path) == "bfloat16"
         found = Inversion(torch.zeros(1, 12, 512), torch.zeros(1, 3, 16, 16), 0.0)
         write_projection(tmp_path / "kept.safetensors", found, Delta({}))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -36,6 +36,7 @@ from gan_edit_engine.inversion import precision
 from gan_edit_engine.inversion.latents import label, random_z
 from gan_edit_engine.inversion.optimize import result_of
 from gan_edit_engine.inversion.perceptual import Perceptual, discriminator_features, load_perceptual
+from gan_edit_engine.inversion.precision import speedup
 from gan_edit_engine.library import encoders, importing
 from gan_edit_engine.library.models_folder import MODELS_DIR_VARIABLE
 from gan_edit_engine.networks.digest import weights_digest
@@ -300,6 +301,18 @@ def test_the_diversity_of_images_is_measured_where_they_are() -> None:
     with PretendedDevice():
         images = torch.randint(0, 256, (4, 3, SIDE, SIDE), device=DEVICE).to(torch.uint8)
         assert diversity(vgg16_lpips().to(DEVICE), images, pairs=2) > 0
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_number_formats_are_compared_on_the_device(
+    name: str, device: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[float] = []
+    monkeypatch.setattr(precision, "speedup", lambda run, clock: found.append(speedup(run, clock)) or found[0])
+    with present(device):
+        precision.faster_precision(GENERATORS[name]().eval().to(device), device, tmp_path)
+    assert found[0] > 0  # else a step could not be computed there
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
