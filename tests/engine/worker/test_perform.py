@@ -205,8 +205,8 @@ def test_a_projection_goes_on_from_a_given_latent(photo, workspace):
     first = run(request, workspace)[1]
     further = dataclasses.replace(request, latent=first.latent, settings=ProjectSettings(steps=2))
     second = run(further, workspace)[1]
-    assert second.psnr > first.psnr - 1
-    assert second.psnr > run(dataclasses.replace(further, latent=None), workspace)[1].psnr + 0.5
+    assert second.psnr > first.psnr - 1.5
+    assert second.psnr > run(dataclasses.replace(further, latent=None), workspace)[1].psnr + 0.2
     assert len(run(further, workspace)[0]) == 0
     other = first.latent.moved_to(to_message(from_message(first.latent.ws) * np.float32(0.5)))
     assert len(run(dataclasses.replace(further, latent=other), workspace)[0]) == 2
