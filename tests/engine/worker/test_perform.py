@@ -373,3 +373,13 @@ def refusal(request: JobRequest, workspace: Workspace) -> GanEditError:
         list(perform(request, workspace))
     assert caught.value.hint
     return caught.value
+
+
+def test_the_random_image_of_any_seed_is_one_of_the_models_usual_ones(workspace):
+    statistics = workspace.model("default")[1]
+    lengths = []
+    for seed in range(6):
+        ws = from_message(run(RandomRequest(settings=RandomSettings(seed=seed)), workspace)[1].latent.ws)
+        lengths.append(float(np.square(ws[0] - statistics.mean.numpy()).mean() ** 0.5 / statistics.std))
+    assert min(lengths) > 0.5
+    assert max(lengths) < 1.1, "that of the seed which the mapping was initialised with was 1.35"
