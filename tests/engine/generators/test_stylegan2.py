@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from default_size import SIDE
 from gan_edit_engine.generators import StateMismatchError, build, build_with_weights
 from gan_edit_engine.generators.layers import (
     fir,
@@ -206,7 +207,7 @@ def test_the_default_model_draws_faces_that_are_alike_and_differ() -> None:
     model = open_model("default")
     torch.manual_seed(0)
     images = model.generator(torch.randn(32, 512), truncation_psi=0.7)
-    assert images.shape == (32, 3, 128, 128)
+    assert images.shape == (32, 3, SIDE, SIDE)
     assert (images.abs() - 1).clamp_min(0).mean() < 0.02, "little is cut off when the image becomes bytes"
     mean = images.mean(dim=(0, 1))
 
