@@ -36,8 +36,8 @@ def make_trainer(settings: TrainingSettings, photos: torch.Tensor) -> DCGANTrain
     doublings = (settings.resolution // 8).bit_length() - 1
     config = DCGANConfig(channels=tuple(WIDTH << i for i in range(doublings, -1, -1)))
     generator = new_dcgan(config, settings.seed)
-    discriminator = ProjectedDiscriminator(compute_dtype=settings.compute_dtype).to(photos.device)
-    return DCGANTrainer(settings, generator.to(photos.device), discriminator, photos)
+    discriminator = ProjectedDiscriminator(compute_dtype=settings.compute_dtype)
+    return DCGANTrainer(settings, generator, discriminator, photos)
 
 
 def train(

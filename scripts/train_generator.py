@@ -69,11 +69,10 @@ def untrained(header: Header) -> StyleGAN2:
 
 
 def make_trainer(settings: TrainingSettings, generator: StyleGAN2, photos: torch.Tensor) -> Trainer:
-    """A trainer at step 0 with a new discriminator, on the device of the photos."""
+    """A trainer at step 0 with a new discriminator."""
     torch.manual_seed(settings.seed)
     kind = DetailTrainer if settings.discriminator == "detail" else Trainer
-    discriminator = new_discriminator(settings, generator).to(photos.device)
-    return kind(settings, generator.to(photos.device), discriminator, photos)
+    return kind(settings, generator, new_discriminator(settings, generator), photos)
 
 
 def new_discriminator(settings: TrainingSettings, generator: StyleGAN2) -> Discriminator:

@@ -28,6 +28,14 @@ LITE0_CHANNELS = (16, 24, 40, 112, 320)
 """Channels of the maps that :meth:`EfficientNetLite0.features` gives, at strides 2, 4, 8, 16 and 32."""
 
 
+def at_lite0_side(images: Tensor) -> Tensor:
+    """Images [N, 3, R, R] at the side that the network sees enough at."""
+    if images.shape[-1] == LITE0_SIDE:
+        return images
+    antialias = images.shape[-1] > LITE0_SIDE
+    return F.interpolate(images, size=LITE0_SIDE, mode="bilinear", antialias=antialias)
+
+
 class _SameConv(nn.Module):
     """Convolution with folded-in batch normalisation and TensorFlow's "same" padding, optionally followed by ReLU6."""
 

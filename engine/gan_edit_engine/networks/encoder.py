@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, LITE0_SIDE, EfficientNetLite0
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, EfficientNetLite0, at_lite0_side
 
 SCALES = LITE0_CHANNELS[1:4]  # strides 4, 8 and 16: maps of side 32, 16 and 8
 WIDTHS = (64, 128, 192)
@@ -49,7 +50,8 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.look = EfficientNetLite0().learning(len(SCALES) + 1).to(memory_format=torch.channels_last)
+        frozen = EfficientNetLite0().to(memory_format=torch.channels_last)
+        self.look = copy.deepcopy(frozen).learning(len(SCALES) + 1)
         ins = [0, *WIDTHS[:-1]]
         self.gather = nn.ModuleList(
             nn.Conv2d(features + below, width, 3, stride=2, padding=1)
@@ -63,7 +65,7 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.to_deltas.weight)
         nn.init.zeros_(self.to_deltas.bias)
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
-        self.frozen = EfficientNetLite0().to(memory_format=torch.channels_last)
+        self.frozen = frozen
 
     @property
     def answer_shape(self) -> tuple[int, int]:
@@ -76,11 +78,11 @@ class Encoder(nn.Module):
 
         One less the cosine between the frozen network's features at stride 16, the mean of all places.
         """
-        one, other = (self.frozen.features(_at_its_size(each), _COMPARED + 1)[-1] for each in (images, others))
+        one, other = (self.frozen.features(_seen(each), _COMPARED + 1)[-1] for each in (images, others))
         return 1 - F.cosine_similarity(one, other, dim=1).mean(dim=(1, 2))
 
     def forward(self, photo: Tensor) -> Tensor:
-        maps = self.look.features(_at_its_size(photo), len(SCALES) + 1)[1:]
+        maps = self.look.features(_seen(photo), len(SCALES) + 1)[1:]
         x = maps[0][:, :0]
         for conv, features in zip(self.gather, maps, strict=True):
             x = F.leaky_relu(conv(torch.cat([features, x], dim=1)), LRELU_SLOPE)
@@ -90,9 +92,5 @@ class Encoder(nn.Module):
         return self.w_avg + self.config.w_std * (self.to_w(x)[:, None] + deltas)
 
 
-def _at_its_size(images: Tensor) -> Tensor:
-    """Images [N, 3, R, R] at the side that EfficientNet-lite0 sees enough at."""
-    if images.shape[-1] != LITE0_SIDE:
-        antialias = images.shape[-1] > LITE0_SIDE
-        images = F.interpolate(images, size=LITE0_SIDE, mode="bilinear", align_corners=False, antialias=antialias)
-    return images.contiguous(memory_format=torch.channels_last)
+def _seen(images: Tensor) -> Tensor:
+    return at_lite0_side(images).contiguous(memory_format=torch.channels_last)

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_edit_engine.generators import discriminator
 from gan_edit_engine.generators.discriminator import DiscriminatorConfig
-from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, LITE0_SIDE, EfficientNetLite0
+from gan_edit_engine.networks.efficientnet_lite0 import LITE0_CHANNELS, LITE0_SIDE, EfficientNetLite0, at_lite0_side
 
 LRELU_SLOPE = 0.2
 
@@ -128,10 +128,7 @@ class ProjectedDiscriminator(Discriminator):
         return judge_of_side(side, width, hidden)
 
     def _at_its_size(self, images: Tensor) -> Tensor:
-        if images.shape[-1] == LITE0_SIDE:
-            return images
-        antialias = images.shape[-1] > LITE0_SIDE
-        return F.interpolate(images, size=LITE0_SIDE, mode="bilinear", antialias=antialias)
+        return at_lite0_side(images)
 
     def features(self, images: Tensor) -> list[Tensor]:
         images = self._at_its_size(images).to(self.compute_dtype)

@@ -6,7 +6,6 @@ Samples teach the latent itself; photos teach what samples lack, judged by what 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_edit_engine.generators import Generator
+from gan_edit_engine.generators import Generator, StateMismatchError, check_state
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.inversion.latents import Statistics, statistics
 from gan_edit_engine.inversion.perceptual import Perceptual
 from gan_edit_engine.networks.encoder import Encoder, EncoderConfig
 from gan_edit_engine.training.augment import blur, shaken
-from gan_edit_engine.training.pace import Metrics
+from gan_edit_engine.training.pace import Metrics, falling, numbers
 from gan_edit_engine.training.photos import draw_photos, flip_randomly
 from gan_edit_engine.training.trainer import STEPS_PER_SEED
 from gan_edit_protocol.errors import SettingError
@@ -72,8 +71,7 @@ class EncoderTrainer:
         """
         self.settings, self.generator, self.perceptual, self.photos = settings, generator, perceptual, photos
         torch.manual_seed(settings.seed)
-        self.device = photos.device
-        self.encoder = new_encoder(generator, statistics(generator, self.device)).to(self.device)
+        self.encoder = new_encoder(generator, statistics(generator, photos.device)).to(photos.device)
         if settings.bf16 and isinstance(generator, StyleGAN2):  # the others have one precision
             generator.synthesis.set_compute_dtype(torch.bfloat16)
         look = list(self.encoder.look.parameters())
@@ -94,17 +92,16 @@ class EncoderTrainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state from `state_dict` of a trainer for the same generator; SettingError if it is of another."""
-        if {name: value.shape for name, value in state["encoder"].items()} != self._shapes():
+        try:
+            check_state(self.encoder.state_dict(), state["encoder"])
+        except StateMismatchError:
             raise SettingError(
                 "This run's encoder is of another generator, or of an earlier version of GAN Edit.",
                 "Begin a new run in another folder.",
-            )
+            ) from None
         self.encoder.load_state_dict(state["encoder"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps, self.images = state["steps"], state["images"]
-
-    def _shapes(self) -> dict[str, torch.Size]:
-        return {name: value.shape for name, value in self.encoder.state_dict().items()}
 
     def take_over(self, earlier: Encoder) -> None:
         """Begin with an encoder of a similar generator; SettingError when its answers have another shape."""
@@ -116,13 +113,13 @@ class EncoderTrainer:
         """One batch."""
         settings = self.settings
         torch.manual_seed(settings.seed * STEPS_PER_SEED + self.steps)
-        left = 0.5 * (1 + math.cos(math.pi * self.images / settings.images))
+        left = falling(self.images / settings.images)
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * left
         half = settings.batch // 2
         ws, samples = self._samples(half)
         photos = flip_randomly(draw_photos(self.photos, self.steps * half, half, settings.seed))
-        otherwise = torch.rand(half, 1, 1, 1, device=self.device) < settings.shaken
+        otherwise = torch.rand(half, 1, 1, 1, device=photos.device) < settings.shaken
         photos = torch.where(otherwise, shaken(photos), photos)
         seen = torch.cat([degrade(samples), photos])
         losses = self._losses(self.encoder(seen), ws, photos)
@@ -131,8 +128,7 @@ class EncoderTrainer:
         self.optimizer.step()
         self.steps += 1
         self.images += settings.batch
-        found = {name: value.detach() for name, (_, value) in losses.items()}
-        return dict(zip(found, torch.stack([*found.values()]).cpu().tolist(), strict=True))
+        return numbers({name: value for name, (_, value) in losses.items()})
 
     def _losses(self, answers: Tensor, ws: Tensor, photos: Tensor) -> dict[str, tuple[float, Tensor]]:
         """Weight and value of each term; the first answers are for the samples of ``ws``, the others for ``photos``."""
@@ -152,7 +148,7 @@ class EncoderTrainer:
     @torch.no_grad()
     def _samples(self, count: int) -> tuple[Tensor, Tensor]:
         """Latents [count, num_ws, w_dim], some with the layers of two, and their images."""
-        num_ws, device = self.generator.num_ws, self.device
+        num_ws, device = self.generator.num_ws, self.photos.device
         z = torch.randn(2 * count, self.generator.z_dim, device=device)
         ws, others = self.generator.mapping(z).chunk(2)
         crossover = torch.randint(1, num_ws, (count, 1, 1), device=device)

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gan_edit_engine.inversion.losses import area_averaged
-from gan_edit_engine.networks.efficientnet_lite0 import LITE0_SIDE, EfficientNetLite0
+from gan_edit_engine.networks.efficientnet_lite0 import EfficientNetLite0, at_lite0_side
 from gan_edit_engine.networks.lpips import Lpips
 
 # Every model is measured at this side, larger ones area-averaged down to it, so that the figures compare.
@@ -36,8 +35,8 @@ class Lite0Features(nn.Module):
         self.network = EfficientNetLite0()
 
     def forward(self, images: Tensor) -> Tensor:
-        enlarged = F.interpolate(images, size=LITE0_SIDE, mode="bilinear", align_corners=False)
-        return torch.cat([m.mean(dim=(2, 3)) for m in self.network.features(enlarged)[-2:]], dim=1)
+        maps = self.network.features(at_lite0_side(images))
+        return torch.cat([m.mean(dim=(2, 3)) for m in maps[-2:]], dim=1)
 
 
 def to_floats(images: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from gan_edit_engine.training.finder_targets import (
     detector_targets,
     square_around,
 )
-from gan_edit_engine.training.pace import Metrics
+from gan_edit_engine.training.pace import Metrics, falling
 from gan_edit_engine.training.scenery import Random
 
 _SMALL_CROWDS, _SMALL_PICTURES = 0.2, 0.5  # how often the picture is smaller: large faces are then cut off
@@ -93,7 +93,7 @@ class FinderTrainer:
         settings = self.settings
         done = min(1.0, self.images / settings.until)
         warm = min(1.0, (self.images + settings.batch) / settings.warm_up)
-        return settings.rate * warm * 0.5 * (1 + math.cos(math.pi * done))
+        return settings.rate * warm * falling(done)
 
     def _draw(self, number: int) -> Composite:
         rng = np.random.default_rng([self.settings.seed, 0, number])

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 import signal
 import time
+from collections.abc import Mapping
 from types import FrameType
+
+import torch
+from torch import Tensor
 
 from gan_edit_protocol.errors import GanEditError
 
@@ -42,6 +46,16 @@ class Meter:
         means |= {"images_per_second": images / seconds, "images_per_processor_second": images / processor_seconds}
         self._start()
         return means
+
+
+def numbers(found: Mapping[str, Tensor]) -> Metrics:
+    """One step's metrics of their tensors, all at once: a graphics card is waited for with each that is asked of it."""
+    return dict(zip(found, torch.stack([*found.values()]).detach().cpu().tolist(), strict=True))
+
+
+def falling(share: float) -> float:
+    """What is left of a rate, 1..0 along a cosine, when this ``share`` of the images is seen."""
+    return 0.5 * (1 + math.cos(math.pi * share))
 
 
 def passed(every: int, before: int, now: int) -> bool:

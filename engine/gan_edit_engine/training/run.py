@@ -27,6 +27,8 @@ def run(trainer: Trainer, folder: RunFolder, header: dict[str, str], until: int)
         now = trainer.images
         if passed(settings.report_every, before, now):
             folder.report({"images": now, "steps": trainer.steps, **meter.read(settings.batch)})
+        if now >= until or stop.asked:
+            break  # what is due is written below
         if passed(settings.sample_every, before, now):
             write_samples(trainer, folder)
         if passed(settings.model_every, before, now):

@@ -7,7 +7,6 @@ the state that must be saved is weights, optimisers and counters, and a run cont
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from gan_edit_engine.generators import Generator
 from gan_edit_engine.generators.stylegan2 import StyleGAN2
 from gan_edit_engine.training.augment import blur, diff_augment
 from gan_edit_engine.training.discriminators import Discriminator
-from gan_edit_engine.training.pace import Metrics
+from gan_edit_engine.training.pace import Metrics, falling, numbers
 from gan_edit_engine.training.photos import draw_photos, flip_randomly
 from gan_edit_engine.training.settings import TrainingSettings
 from gan_edit_engine.training.start import set_w_avg
@@ -41,14 +40,14 @@ class Trainer:
     ) -> None:
         """``photos`` [P, 3, R, R] uint8; ``generator`` may be new or trained, it is trained further in place.
 
-        All on one device, where the training runs.
+        The training runs where the photos lie.
         """
         self.settings = settings
         self.photos = photos
-        self.generator = generator.train()
+        self.generator = generator.to(photos.device).train()
         self._set_precision()
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
-        self.discriminator = discriminator.train()
+        self.discriminator = discriminator.to(photos.device).train()
         self._learning = [p for p in discriminator.parameters() if p.requires_grad]
         self.generator_optimizer = self._adam(self._trained_parameters())
         self.discriminator_optimizer = self._adam(self._learning)
@@ -124,13 +123,12 @@ class Trainer:
             self._update_average()
         self.steps += 1
         self.images += batch
-        # All at once: a graphics card is waited for with each number that is asked of it.
-        return dict(zip(found, torch.stack([*found.values()]).cpu().tolist(), strict=True))
+        return numbers(found)
 
     def _set_rates(self) -> None:
         settings = self.settings
         share = min(1.0, self.images / settings.rates_end) if settings.rates_end else 0.0
-        left = 0.5 * (1 + math.cos(math.pi * share))
+        left = falling(share)
         for group in self.discriminator_optimizer.param_groups:
             group["lr"] = settings.discriminator_rate * left * self._warmth(self.steps)
         own_steps = self.steps - settings.discriminator_head_start // settings.batch
